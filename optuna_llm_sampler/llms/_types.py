@@ -1,0 +1,103 @@
+"""The seam between the sampler and every language model: one request, one completion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from typing import Literal
+from typing import Protocol
+from typing import runtime_checkable
+from typing import TypedDict
+
+
+Style = Literal["code", "json"]
+
+
+class Message(TypedDict):
+    """One message, in the form that every chat endpoint takes."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a model, as plain data.
+
+    Attributes:
+        messages:
+            The conversation. When the last message is the assistant's, it is the beginning of the
+            answer, and the model goes on from there (its text is not repeated in the completion).
+        schema:
+            JSON schema of the answer. A back end that can enforce it does; the caller validates
+            the answer in any case. :obj:`None` when the answer is not JSON.
+        grammar:
+            Lark grammar of the continuation (llguidance's dialect), for back ends with constrained
+            decoding. Others ignore it.
+        stop:
+            Texts at which the answer ends.
+        n:
+            How many independent answers are wanted for one reading of the prompt.
+        max_tokens:
+            Upper limit of one answer, in tokens.
+        temperature:
+            Sampling temperature, or :obj:`None` for the endpoint's default.
+        seed:
+            Passed on to endpoints that take one. No endpoint promises the same answer for it.
+        timeout:
+            Longest time for the whole call, in seconds.
+    """
+
+    messages: tuple[Message, ...]
+    schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
+    stop: tuple[str, ...] = ()
+    n: int = 1
+    max_tokens: int = 4096
+    temperature: float | None = None
+    seed: int | None = None
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call, as the endpoint reports them (:obj:`None`: it does not say)."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came back: as many texts as the endpoint gave, at least one, at most ``n``."""
+
+    texts: tuple[str, ...]
+    usage: Usage = Usage()
+    model: str = ""
+    finish_reason: str = "stop"
+
+
+@runtime_checkable
+class LLM(Protocol):
+    """Anything that answers a :class:`Request`.
+
+    A back end may also have an attribute ``style`` (``"json"`` or ``"code"``), which says in what
+    form it is best asked; without it, it is asked for JSON. It raises
+    :class:`~optuna_llm_sampler.errors.LLMError` or a subclass when there is no answer, and must be
+    callable from several threads.
+    """
+
+    @property
+    def name(self) -> str:
+        """A short name for logs and trial attributes; never contains a key."""
+        ...
+
+    def complete(self, request: Request) -> Completion:
+        """Answer one request.
+
+        Raises:
+            OptunaLLMError: There is no usable answer.
+        """
+        ...
