@@ -1,0 +1,32 @@
+"""A language model's knowledge in your Optuna study, with a classical sampler exploring."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+from typing import TYPE_CHECKING
+
+from ._base_sampler import DefaultBaseSampler
+from ._sampler import LLMSampler
+
+
+if TYPE_CHECKING:
+    from .llms._local import LocalLLM
+    from .llms._openai import AzureOpenAI
+    from .llms._openai import OpenAI
+
+
+__all__ = ["AzureOpenAI", "DefaultBaseSampler", "LLMSampler", "LocalLLM", "OpenAI"]
+
+_LAZY = {"AzureOpenAI": "_openai", "LocalLLM": "_local", "OpenAI": "_openai"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import back ends and the version on first use: ``import openai`` alone takes a second."""
+    if name == "__version__":
+        return version("optuna-llm-sampler")
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f".llms.{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

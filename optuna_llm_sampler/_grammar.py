@@ -1,0 +1,93 @@
+"""Lark grammars (llguidance's dialect) that let a model write only what can be used.
+
+JSON-schema grammars with numeric bounds refuse ``3e-5`` and force ``0.00003``, a form that small
+models do not know (small-models.md §2.3). These allow the forms in which people write
+hyperparameters and bound the digits, so that no number runs away.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+
+from ._space import labels
+from ._space import SearchSpace
+
+
+# An integer with no more values than this is decoded as a choice.
+_MAX_ENUMERATED = 10
+
+
+def code_grammar(space: SearchSpace, *, braces: bool) -> str:
+    """Return the grammar of what follows ``params = dict(`` (or ``params = {``).
+
+    Args:
+        space:
+            The parameters, in the order in which they are written.
+        braces:
+            Whether the answer is a JSON object, for names that are no Python identifiers.
+    """
+    rules, items = [], []
+    for k, (name, distribution) in enumerate(space.items()):
+        key = f"{json.dumps(name)}: " if braces else f"{name}="
+        items.append(f"{json.dumps(key)} P{k}")
+        rules.append(f"P{k}: {_terminal(distribution, braces=braces)}")
+    body = ' ", " '.join(items)
+    close = json.dumps("}" if braces else ")")
+    return "\n".join(["%llguidance {}", f"start: {body} {close}", *rules]) + "\n"
+
+
+def _terminal(distribution: BaseDistribution, *, braces: bool) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        return " | ".join(json.dumps(c) for c in _choice_literals(distribution, braces=braces))
+    if isinstance(distribution, IntDistribution):
+        return _int_terminal(distribution)
+    assert isinstance(distribution, FloatDistribution)
+    return _float_terminal(distribution)
+
+
+def _choice_literals(distribution: CategoricalDistribution, *, braces: bool) -> list[str]:
+    literals = []
+    for choice, label in zip(distribution.choices, labels(distribution), strict=True):
+        if isinstance(choice, str):
+            literals.append(json.dumps(label))
+        else:
+            literals.append(json.dumps(choice) if braces else label)
+    return literals
+
+
+def _int_terminal(distribution: IntDistribution) -> str:
+    values = range(distribution.low, distribution.high + 1, distribution.step)
+    if len(values) <= _MAX_ENUMERATED:
+        return " | ".join(json.dumps(str(value)) for value in values)
+    # One digit more than the largest value has: cut short, 128 would become 12 and not be clipped.
+    digits = len(str(max(abs(distribution.low), abs(distribution.high)))) + 1
+    sign = "-?" if distribution.low < 0 else ""
+    zero = "0|" if distribution.low <= 0 <= distribution.high else ""
+    return f"/{sign}({zero}[1-9][0-9]{{0,{digits - 1}}})/"
+
+
+def _float_terminal(distribution: FloatDistribution) -> str:
+    largest = max(abs(distribution.low), abs(distribution.high), 1.0)
+    digits = len(str(int(largest)))
+    whole = f"(0|[1-9][0-9]{{0,{digits - 1}}})"
+    forms = [f"{whole}\\.[0-9]{{1,{_decimals(distribution)}}}", whole]
+    if distribution.log and distribution.low < 1e-2:
+        forms.append("[1-9](\\.[0-9]{1,2})?e-[1-9][0-9]?")
+    if largest >= 1e4:
+        forms.append("[1-9](\\.[0-9]{1,2})?e[1-9][0-9]?")
+    sign = "-?" if distribution.low < 0 else ""
+    return f"/{sign}({'|'.join(forms)})/"
+
+
+def _decimals(distribution: FloatDistribution) -> int:
+    """Digits after the point: enough for the smallest value, or two below the range."""
+    smallest = distribution.low if distribution.log else distribution.high - distribution.low
+    if smallest <= 0:
+        return 4
+    return max(2, min(8, 2 - math.floor(math.log10(smallest))))

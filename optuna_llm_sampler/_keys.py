@@ -1,0 +1,33 @@
+"""Every attribute this package writes, in one place.
+
+User attributes are what people read (optuna-dashboard shows and sorts them): short plain strings
+and plain numbers on the trial they belong to, written once by the process that runs the trial.
+
+System attributes are what workers share. Each is one key written in one call (chunks race, Optuna
+issue #6626), under 60,000 bytes (MySQL's TEXT), with a version; readers ignore what they do not
+know. ``RetryHeartbeatStaleTrialCallback`` copies a trial's attributes to its successor, so each
+value names the trial it was written on, and a copy is recognised by the wrong number.
+"""
+
+from __future__ import annotations
+
+
+# "defaults", "llm", "base", "fallback:<reason>" or "enqueued"
+SOURCE = "llm:source"
+# The model's reason for this configuration, one line.
+WHY = "llm:why"
+# "trial 3, block 0, config 2": where the advice lies and which of its configurations this is.
+ADVICE = "llm:advice"
+# Number of values of this configuration that had to be changed to be legal.
+REPAIRED = "llm:repaired"
+# "gamma, coef0": parameters of a model's trial that the base sampler had to choose.
+FROM_BASE = "llm:from_base"
+
+# + block: {"v", "trial", "anchor", "block", "outcome", "retryable", "call", "advice"}.
+# The result of one call to the model, on a trial of the process that asked. Read by all workers.
+POST = "llm:post:"
+# + block: {"v", "trial", "anchor", "block", "at"}. "I am asking": others wait or go on.
+CLAIM = "llm:claim:"
+
+VERSION = 1
+MAX_BYTES = 60_000

@@ -1,0 +1,81 @@
+"""``llm="openai/gpt-5-mini"`` → a back end. Imports nothing heavy until a back end is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import os
+
+from .errors import MissingExtraError
+from .llms._types import LLM
+
+
+_FORMS = (
+    '"openai/<model>", "azure/<deployment>", "local", "local/<name or path.gguf>", or an object '
+    "with a method complete(request)"
+)
+
+
+def resolve(llm: str | LLM | None) -> tuple[str, Callable[[], LLM]]:
+    """Return how a back end was chosen, in words, and a function that builds it.
+
+    Args:
+        llm:
+            What the user gave. :obj:`None`: ``OPTUNA_LLM`` from the environment if set, else
+            OpenAI's SDK if ``OPENAI_API_KEY`` or ``OPENAI_BASE_URL`` is set, else local weights.
+
+    Raises:
+        ValueError: ``llm`` is of no known form.
+    """
+    if llm is None:
+        return _from_environment()
+    if isinstance(llm, str):
+        return f"llm={llm!r}", _from_string(llm)
+    if not callable(getattr(llm, "complete", None)):
+        raise ValueError(f"llm must be {_FORMS}; got {type(llm).__name__}.")
+    return "the object given as llm=", lambda: llm
+
+
+def _from_environment() -> tuple[str, Callable[[], LLM]]:
+    named = os.environ.get("OPTUNA_LLM")
+    if named:
+        return f"OPTUNA_LLM={named!r}", _from_string(named)
+    for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        if os.environ.get(variable):
+            return f"{variable} is set", _from_string(f"openai/{_DEFAULT_OPENAI}")
+    return "neither OPTUNA_LLM nor OPENAI_API_KEY is set", _from_string("local")
+
+
+_DEFAULT_OPENAI = "gpt-5-mini"
+
+
+def _from_string(text: str) -> Callable[[], LLM]:
+    kind, _, rest = text.partition("/")
+    if kind == "openai" and rest:
+        return lambda: _openai(rest)
+    if kind == "azure" and rest:
+        return lambda: _azure(rest)
+    if kind == "local":
+        return lambda: _local(rest or None)
+    raise ValueError(f"llm must be {_FORMS}; got {text!r}.")
+
+
+def _openai(model: str) -> LLM:
+    from .llms._openai import OpenAI
+
+    return OpenAI(model=model)
+
+
+def _azure(model: str) -> LLM:
+    from .llms._openai import AzureOpenAI
+
+    return AzureOpenAI(model=model)
+
+
+def _local(model: str | None) -> LLM:
+    from .llms._local import LocalLLM
+
+    try:
+        import xllamacpp  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("The embedded model", "local") from None
+    return LocalLLM(model)
