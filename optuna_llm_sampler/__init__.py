@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from ._base_sampler import DefaultBaseSampler
 from ._sampler import LLMSampler
+from ._usage import Usage
+from ._usage import usage
 
 
 if TYPE_CHECKING:
@@ -16,7 +18,15 @@ if TYPE_CHECKING:
     from .llms._openai import OpenAI
 
 
-__all__ = ["AzureOpenAI", "DefaultBaseSampler", "LLMSampler", "LocalLLM", "OpenAI"]
+__all__ = [
+    "AzureOpenAI",
+    "DefaultBaseSampler",
+    "LLMSampler",
+    "LocalLLM",
+    "OpenAI",
+    "Usage",
+    "usage",
+]
 
 _LAZY = {"AzureOpenAI": "_openai", "LocalLLM": "_local", "OpenAI": "_openai"}
 

@@ -61,6 +61,7 @@ def ask(
     try:
         request = replace(build(question, getattr(llm, "style", "json")), timeout=timeout)
         for attempt in range(2):
+            call = replace(call, requests=call.requests + 1)
             completion = llm.complete(request)
             call = _add(call, completion, time.monotonic() - start)
             begin = prefill(request)
@@ -73,8 +74,8 @@ def ask(
         if not advice.configs:
             raise _nothing(advice, completion)
     except OptunaLLMError as error:
-        seconds = time.monotonic() - start
-        return Answer(replace(call, seconds=round(seconds, 3)), advice, error)
+        seconds = round(time.monotonic() - start, 3)
+        return Answer(replace(call, seconds=seconds), Advice(rejected=advice.rejected), error)
     return Answer(call, advice)
 
 
@@ -83,7 +84,7 @@ def _add(call: Call, completion: Completion, seconds: float) -> Call:
     return Call(
         model=completion.model or call.model,
         seconds=round(seconds, 3),
-        requests=call.requests + 1,
+        requests=call.requests,
         input_tokens=_sum(call.input_tokens, usage.input_tokens),
         output_tokens=_sum(call.output_tokens, usage.output_tokens),
         cached_tokens=_sum(call.cached_tokens, usage.cached_tokens),

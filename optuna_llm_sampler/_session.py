@@ -12,18 +12,17 @@ from dataclasses import replace
 import random
 import threading
 import time
-from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
-from ._advice import Advice
 from ._advice import Config
 from ._advice import is_known
 from ._advice import values
 from ._ask import Answer
 from ._ask import ask
 from ._board import Board
+from ._board import Call
 from ._board import Claim
 from ._board import Post
 from ._board import View
@@ -280,26 +279,39 @@ class Session:
     ) -> None:
         """Ask and post. Runs in a daemon thread, so that a process never waits for it to end."""
         try:
-            answer = self._ask(question, view)
-            flight.post = _filled(blank, answer)
-            self._note(answer)
-            self._publish(flight, trial_id)
-        except BaseException as error:
-            flight.interrupt = None if isinstance(error, Exception) else error
-            flight.post = replace(blank, outcome="internal", retryable=False)
-            self._broken = "internal"
-            self._warn("internal", repr(error), "Please report this; the base sampler goes on.")
-        finally:
-            if flight.post is not None and not flight.posted:
+            flight.post = self._result(blank, question, view)
+            flight.posted = self._publish(flight.post, trial_id)
+            if not flight.posted:
                 self._unposted.append(flight.post)
+        except ReferenceError:
+            pass  # the study was thrown away while its call was under way
+        except BaseException as error:
+            flight.interrupt = error  # KeyboardInterrupt and the like belong to whoever waits
+        finally:
             if self._flight is flight:
                 self._flight = None
             flight.done.set()
             self._board.release()
 
-    def _ask(self, question: Question, view: View) -> Answer:
+    def _result(self, blank: Post, question: Question, view: View) -> Post:
         known = known_params(view.trials)
-        return ask(self._settings.llm(), question, known, timeout=self._call_seconds())
+        try:
+            llm = self._settings.llm()
+            answer = ask(llm, question, known, timeout=self._call_seconds())
+        except OptunaLLMError as error:  # the back end could not be built
+            answer = Answer(Call(), error=error)
+        except Exception as error:
+            self._broken = "internal"
+            self._warn("internal", repr(error), "The base sampler goes on; please report this.")
+            return replace(blank, outcome="internal", retryable=False)
+        self._note(answer)
+        return replace(
+            blank,
+            outcome=answer.outcome,
+            retryable=answer.error is None or answer.error.retryable,
+            call=answer.call,
+            advice=answer.advice,
+        )
 
     def _question(self, view: View, block: int) -> Question:
         settings = self._settings
@@ -343,15 +355,18 @@ class Session:
 
     # --- posting ----------------------------------------------------------------------------
 
-    def _publish(self, flight: _Flight, trial_id: int) -> None:
-        """Post on the asker's trial while it runs; later on another of this process's trials."""
-        assert flight.post is not None
+    def _publish(self, post: Post, trial_id: int) -> bool:
+        """Post on the asker's trial if it still runs; else it is done on the process's next."""
         try:
-            if self._board.is_running(trial_id):
-                self._board.post(trial_id, flight.post)
-                flight.posted = True
-        except Exception as error:
+            if not self._board.is_running(trial_id):
+                return False
+            self._board.post(trial_id, post)
+            return True
+        except ReferenceError:
+            raise
+        except Exception as error:  # a storage may fail in its own ways
             _logger.debug(f"The advice could not be stored yet: {error!r}")
+            return False
 
     def _flush(self, trial_id: int, number: int) -> None:
         """Post what came when the asker's trial was over already."""
@@ -361,20 +376,3 @@ class Session:
                 self._unposted.remove(post)
         except Exception as error:
             _logger.debug(f"The advice could not be stored yet: {error!r}")
-
-
-def _filled(blank: Post, answer: Answer) -> Post:
-    error: OptunaLLMError | None = answer.error
-    advice = answer.advice if error is None else replace(answer.advice, configs=())
-    return replace(
-        blank,
-        outcome=answer.outcome,
-        retryable=error is None or error.retryable,
-        call=answer.call,
-        advice=advice if error is None else Advice(rejected=advice.rejected),
-    )
-
-
-def config_from_defaults(defaults: Mapping[str, Any]) -> Config:
-    """Wrap the user's own configuration."""
-    return Config(dict(defaults), "the configuration given as defaults=")

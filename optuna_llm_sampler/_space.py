@@ -154,7 +154,7 @@ def _coerce_float(number: int | float, distribution: FloatDistribution) -> Coerc
     if step is not None:
         k = round((value - low) / step)
         snapped = min(low + k * step, high)
-        if not math.isclose(snapped, value, rel_tol=1e-9, abs_tol=1e-9 * step):
+        if abs(snapped - value) > 1e-6 * step:
             return Coerced(snapped, "clipped" if clipped else "snapped")
         value = snapped
     return Coerced(value, "clipped" if clipped else "")

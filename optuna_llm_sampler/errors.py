@@ -147,3 +147,7 @@ class MissingExtraError(OptunaLLMError, ImportError):
             f"{what} needs the extra [{extra}].",
             hint=f'Run: pip install "optuna-llm-sampler[{extra}]"',
         )
+        self._arguments = (what, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+        return type(self), self._arguments

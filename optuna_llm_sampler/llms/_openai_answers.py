@@ -1,0 +1,173 @@
+"""From the body of an answer to a :class:`Completion`. Pure functions of plain data.
+
+Nothing in the body is taken for granted: compatible servers leave out usage, send a web page, or
+put an error into an answer with status 200.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+from typing import Any
+
+from ..errors import LLMError
+from ..errors import RefusalError
+from ..errors import TruncatedError
+from ..errors import UnusableAnswerError
+from ._openai_modes import Api
+from ._types import Completion
+from ._types import Request
+from ._types import Usage
+
+
+_PAGE_HINT = "Check base_url: it must name the API, not a web page (most servers: .../v1)."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One of the answers in a body."""
+
+    text: str
+    finish_reason: str = "stop"
+    refusal: str | None = None
+
+
+def body_of(text: str) -> Mapping[str, Any]:
+    """The JSON object that an endpoint answered.
+
+    Raises:
+        UnusableAnswerError: It is none.
+    """
+    if text.lstrip().startswith("<"):
+        raise UnusableAnswerError(
+            "the endpoint answered with a web page instead of JSON", hint=_PAGE_HINT
+        )
+    body = _json_or_none(text)
+    if not isinstance(body, dict):
+        raise UnusableAnswerError("the endpoint answered with something that is no JSON object")
+    return body
+
+
+def completion_of(body: Mapping[str, Any], api: Api, request: Request) -> Completion:
+    """The answers that can be used.
+
+    Raises:
+        RefusalError: The model declines.
+        TruncatedError: The token limit has cut every answer short of being JSON.
+        UnusableAnswerError: There is no text.
+    """
+    answers = _chat_answers(body) if api == "chat" else _responses_answers(body)
+    answers = [_trimmed(answer, request) for answer in answers]
+    usable = [answer for answer in answers if _is_usable(answer, request)]
+    if not usable:
+        raise _reason_for_none(answers)
+    return Completion(
+        texts=tuple(answer.text for answer in usable[: request.n]),
+        usage=_usage(body.get("usage")),
+        model=_text(body.get("model")),
+        finish_reason=usable[0].finish_reason,
+    )
+
+
+def is_json(text: str) -> bool:
+    """Whether the whole text is JSON, with nothing around it."""
+    return _json_or_none(text) is not None
+
+
+def _chat_answers(body: Mapping[str, Any]) -> list[Answer]:
+    answers = []
+    for choice in _dicts(body.get("choices")):
+        message = _dict(choice.get("message"))
+        reason = _text(choice.get("finish_reason")) or "stop"
+        refusal = _text(message.get("refusal"))
+        if reason == "content_filter":
+            refusal = refusal or "stopped by the endpoint's content filter"
+        content = message.get("content")
+        text = _text(content) or _joined(_dicts(content), "text")
+        answers.append(Answer(text, reason, refusal or None))
+    return answers
+
+
+def _responses_answers(body: Mapping[str, Any]) -> list[Answer]:
+    why = _text(_dict(body.get("incomplete_details")).get("reason"))
+    messages = [item for item in _dicts(body.get("output")) if item.get("type") == "message"]
+    # Newer models think aloud in messages of their own; only the last word counts then.
+    final = [item for item in messages if item.get("phase") == "final_answer"]
+    parts = [part for item in final or messages for part in _dicts(item.get("content"))]
+    refusal = _joined(parts, "refusal")
+    if why == "content_filter":
+        refusal = refusal or "stopped by the endpoint's content filter"
+    reason = "length" if why == "max_output_tokens" else why or "stop"
+    return [Answer(_joined(parts, "text"), reason, refusal or None)]
+
+
+def _trimmed(answer: Answer, request: Request) -> Answer:
+    """Without a repeated beginning and without what follows a stop text."""
+    text = answer.text
+    last = request.messages[-1] if request.messages else None
+    if last is not None and last["role"] == "assistant":
+        # An endpoint that cannot go on from a given beginning often repeats it.
+        beginning = last["content"].strip()
+        if beginning and text.lstrip().startswith(beginning):
+            text = text.lstrip()[len(beginning) :]
+    for stop in request.stop:
+        text = text.split(stop, 1)[0] if stop else text
+    return Answer(text, answer.finish_reason, answer.refusal)
+
+
+def _is_usable(answer: Answer, request: Request) -> bool:
+    if answer.refusal is not None or not answer.text.strip():
+        return False
+    if answer.finish_reason == "length" and request.schema is not None:
+        return is_json(answer.text)
+    return True
+
+
+def _reason_for_none(answers: list[Answer]) -> LLMError:
+    refusal = next((answer.refusal for answer in answers if answer.refusal is not None), None)
+    if refusal is not None:
+        return RefusalError(f"the model declines: {refusal[:200]}")
+    if any(answer.finish_reason == "length" for answer in answers):
+        return TruncatedError("the answer was cut by the token limit before it was complete")
+    return UnusableAnswerError("the answer holds no text")
+
+
+def _usage(usage: object) -> Usage:
+    numbers = _dict(usage)
+    details = _dict(numbers.get("prompt_tokens_details") or numbers.get("input_tokens_details"))
+    # Tokens of reasoning are already counted as output by both APIs.
+    return Usage(
+        input_tokens=_count(numbers.get("prompt_tokens", numbers.get("input_tokens"))),
+        output_tokens=_count(numbers.get("completion_tokens", numbers.get("output_tokens"))),
+        cached_tokens=_count(details.get("cached_tokens")),
+    )
+
+
+def _count(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _joined(parts: list[dict[str, Any]], key: str) -> str:
+    return "".join(_text(part.get(key)) for part in parts)
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _json_or_none(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

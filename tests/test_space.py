@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import given
+from hypothesis import settings
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+import pytest
+
+from optuna_llm_sampler._space import coerce
+from optuna_llm_sampler._space import Coerced
+from optuna_llm_sampler._space import distance
+from optuna_llm_sampler._space import labels
+from optuna_llm_sampler._space import Rejected
+from optuna_llm_sampler._space import to_label
+
+from .strategies import categoricals
+from .strategies import distributions
+from .strategies import json_values
+
+
+def assert_optuna_keeps(value: Any, distribution: BaseDistribution) -> None:
+    """Fail if Optuna would replace the value, or store another one than the trial gets."""
+    internal = distribution.to_internal_repr(value)
+    assert distribution._contains(internal)
+    stored = distribution.to_external_repr(internal)
+    assert type(stored) is type(value)
+    assert stored == value or (stored != stored and value != value)
+
+
+@settings(max_examples=600, deadline=None)
+@given(distributions(), json_values())
+def test_any_value_is_legal_or_named(distribution: BaseDistribution, value: Any) -> None:
+    result = coerce(value, distribution)
+    if isinstance(result, Rejected):
+        assert result.reason.isidentifier()
+    else:
+        assert_optuna_keeps(result.value, distribution)
+
+
+@settings(max_examples=200, deadline=None)
+@given(categoricals())
+def test_labels_are_unique_and_lead_back(distribution: CategoricalDistribution) -> None:
+    names = labels(distribution)
+    assert len(set(names)) == len(names)
+    for choice, name in zip(distribution.choices, names, strict=True):
+        result = coerce(name, distribution)
+        assert isinstance(result, Coerced)
+        assert result.value == choice or (result.value != result.value and choice != choice)
+
+
+@pytest.mark.parametrize(
+    ("value", "distribution", "expected"),
+    [
+        (0.5, FloatDistribution(0, 1), Coerced(0.5)),
+        (3, FloatDistribution(0, 1), Coerced(1.0, "clipped")),
+        ("3e-5", FloatDistribution(1e-6, 1e-1, log=True), Coerced(3e-5, "text")),
+        (0.30000001, FloatDistribution(0, 1, step=0.1), Coerced(0.30000000000000004)),
+        (0.34, FloatDistribution(0, 1, step=0.1), Coerced(0.30000000000000004, "snapped")),
+        (math.nan, FloatDistribution(0, 1), Rejected("not_finite")),
+        (math.inf, FloatDistribution(0, 1), Rejected("not_finite")),
+        (10**400, FloatDistribution(0, 1), Rejected("not_finite")),
+        (True, FloatDistribution(0, 1), Rejected("not_a_number")),
+        ([1], IntDistribution(0, 9), Rejected("not_a_number")),
+        (3.0, IntDistribution(0, 9), Coerced(3)),
+        (3.4, IntDistribution(0, 9), Coerced(3, "rounded")),
+        (5, IntDistribution(0, 9, step=3), Coerced(6, "snapped")),
+        (100, IntDistribution(1, 64, log=True), Coerced(64, "clipped")),
+        ("anything", CategoricalDistribution(["only"]), Coerced("only")),
+        ("ADAM", CategoricalDistribution(["adam", "sgd"]), Coerced("adam", "relabelled")),
+        ("0.1", CategoricalDistribution([0.1, 0.2]), Coerced(0.1)),
+        (1, CategoricalDistribution(["1", "2"]), Coerced("1", "relabelled")),
+        (None, CategoricalDistribution([None, "l2"]), Coerced(None)),
+        ("None", CategoricalDistribution([None, "l2"]), Coerced(None)),
+        ("rmsprop", CategoricalDistribution(["adam", "sgd"]), Rejected("not_a_choice")),
+        # Optuna stores the first of equal choices, so a trial that asked for 1 gets True.
+        (1, CategoricalDistribution([True, 1]), Coerced(True, "equal_choice")),
+        ("1", CategoricalDistribution([1, "1", 2.5]), Coerced(1)),
+        ('"1"', CategoricalDistribution([1, "1", 2.5]), Coerced("1")),
+    ],
+)
+def test_examples(
+    value: Any, distribution: BaseDistribution, expected: Coerced | Rejected
+) -> None:
+    result = coerce(value, distribution)
+    assert result == expected
+    if isinstance(result, Coerced):
+        assert_optuna_keeps(result.value, distribution)
+
+
+def test_a_trial_whose_choice_is_gone_still_has_a_label() -> None:
+    assert to_label("old", CategoricalDistribution(["new", "newer"])) == "old"
+
+
+def test_distance_is_measured_in_the_scale_of_the_distribution() -> None:
+    space = {
+        "lr": FloatDistribution(1e-4, 1.0, log=True),
+        "kind": CategoricalDistribution(["a", "b"]),
+    }
+    assert distance({"lr": 1e-4, "kind": "a"}, {"lr": 1e-2, "kind": "a"}, space) == pytest.approx(
+        0.5
+    )
+    assert distance({"lr": 1e-4, "kind": "a"}, {"lr": 1e-4, "kind": "b"}, space) == 1.0
+    assert distance({"lr": 1e-4}, {"kind": "a"}, space) == 1.0
+    # The bounds moved since the second one ran.
+    assert distance({"lr": 1e-4, "kind": "a"}, {"lr": 1e-9, "kind": "a"}, space) == 0.0
