@@ -90,7 +90,7 @@ class LLMSampler(BaseSampler):
             Configurations asked for in one call, 1 to 64. Default 8: enough for one block of
             trials, short enough for a small model.
         timeout:
-            Longest time that a trial waits for the model, in seconds. Default 60, enough for
+            Longest time that a trial waits for the model, in seconds. Default 120, enough for
             local weights to load and answer on a busy core. 0: no trial ever waits.
         prefetch:
             Whether the advice for coming trials is asked for in the background, so that only the
@@ -124,7 +124,7 @@ class LLMSampler(BaseSampler):
         base_sampler: BaseSampler | None = None,
         llm_share: float = 0.2,
         n_configs: int = 8,
-        timeout: float = 60.0,
+        timeout: float = 120.0,
         prefetch: bool | None = None,
         seed: int | None = None,
     ) -> None:

@@ -286,7 +286,8 @@ class _Engine:
         try:
             call(payload, generation.take)
         except Exception as error:
-            generation.error = {"message": f"{type(error).__name__}: {error}"}
+            code = 400 if isinstance(error, ValueError) else 500
+            generation.error = {"message": f"{type(error).__name__}: {error}", "code": code}
         finally:
             self._busy.release()
             generation.done.set()
@@ -296,7 +297,13 @@ class _Engine:
         if self._thread is not None and self._generation is not None:
             self._generation.cancelled = True
             self._thread.join(_EXIT_WAIT)
+        if _forked:
+            self.leak()
         self.server = None
+
+    def leak(self) -> None:
+        """Never run the server's destructor."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self.server))
 
 
 def _load(path: Path, settings: _Settings) -> Any:
@@ -325,15 +332,20 @@ def _load(path: Path, settings: _Settings) -> Any:
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = 3 if optuna.logging.get_verbosity() <= logging.DEBUG else -1
+    params.endpoint_metrics = True
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
     except RuntimeError as error:
         hint = "Check that it is a whole .gguf file and that there is memory for it."
         raise WeightsError(f"llama.cpp cannot load {path}: {error}", hint=hint) from error
+    # Answered by the server's loop. A server destroyed before its loop runs is waited for for ever.
+    server.handle_metrics()
+    return server
 
 
 _engines: dict[_Settings, _Engine] = {}
 _lock = threading.Lock()
+_forked = False
 
 
 def _engine(settings: _Settings) -> _Engine:
@@ -350,12 +362,21 @@ def _close_all() -> None:
 
 
 def _forget_after_fork() -> None:
-    global _lock
-    for engine in _engines.values():
-        # The server's threads stayed in the parent; its destructor would wait for them for ever.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(engine.server))
-    _engines.clear()
+    """Let a forked child load its own: the threads of the parent's llama.cpp are not here.
+
+    Whatever would wait for these threads must not run: neither the servers' destructors nor, at
+    the end of the child, those of the library (multiprocessing skips these, ``os.fork`` does not).
+    """
+    global _lock, _forked
     _lock = threading.Lock()
+    if not _engines:
+        return
+    if not _forked and hasattr(libc := ctypes.CDLL(None), "on_exit"):
+        libc.on_exit(libc._exit, None)
+    _forked = True
+    for engine in _engines.values():
+        engine.leak()
+    _engines.clear()
 
 
 if hasattr(os, "register_at_fork"):

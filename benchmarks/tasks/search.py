@@ -1,0 +1,45 @@
+"""Finds the scale of the tasks that really train: ``python -m benchmarks.tasks.search [NAME]``.
+
+A table knows its optimum; real training does not. So the median is taken from random
+configurations, and the optimum is the lowest value among these and a TPE search that goes on from
+them. The numbers are copied by hand into the modules of the tasks.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+import sys
+
+import optuna
+
+from . import load
+from . import names
+from . import table_names
+
+
+N_RANDOM = 300
+N_SEARCH = 200
+
+
+def find_scale(name: str) -> tuple[float, float]:
+    """Lowest value found, and the value of the median random configuration."""
+    task = load(name)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(task.run, n_trials=N_RANDOM)
+    typical = median(trial.values[0] for trial in study.trials)
+    study.enqueue_trial(dict(task.defaults))
+    study.sampler = optuna.samplers.TPESampler(seed=0, group=True, multivariate=True)
+    study.optimize(task.run, n_trials=N_SEARCH)
+    return study.best_value, typical
+
+
+def main() -> None:
+    """Print the scale of the named tasks, or of all that are not tables."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    for name in sys.argv[1:] or names()[len(table_names()) :]:
+        low, typical = find_scale(name)
+        print(f'    "{name}": ({low:.6g}, {typical:.6g}),', flush=True)
+
+
+if __name__ == "__main__":
+    main()
