@@ -21,6 +21,7 @@ from . import _keys
 from ._advice import Config
 from ._base_sampler import DefaultBaseSampler
 from ._board import Board
+from ._policy import default_share
 from ._policy import Schedule
 from ._resolve import resolve
 from ._session import Decision
@@ -29,6 +30,7 @@ from ._session import Settings
 from ._space import coerce
 from ._space import Coerced
 from ._space import Rejected
+from .errors import OptunaLLMError
 
 
 if TYPE_CHECKING:
@@ -84,8 +86,10 @@ class LLMSampler(BaseSampler):
             :class:`~optuna.samplers.TPESampler`.
         llm_share:
             Share of the trials after the model's five first proposals that are the model's, in
-            [0, 1]. It decays to 5 %. Default 0.2: in published ablations 10-20 % is as good as
-            30-50 %, and 80 % is worse than no model. 0 turns the model off; 1 gives it all trials.
+            (0, 1]; it decays to 5 %. :obj:`None` (default): 0.2 for models asked in JSON (in
+            published ablations 10-20 % is as good as 30-50 %, and 80 % is worse than no model),
+            and none but the first proposals for small models asked as code, which read a history
+            no better than chance does. 1 gives the model all trials; 0 turns it off altogether.
         n_configs:
             Configurations asked for in one call, 1 to 64. Default 8: enough for one block of
             trials, short enough for a small model.
@@ -122,7 +126,7 @@ class LLMSampler(BaseSampler):
         defaults: Mapping[str, Any] | None = None,
         search_space: Mapping[str, BaseDistribution] | None = None,
         base_sampler: BaseSampler | None = None,
-        llm_share: float = 0.2,
+        llm_share: float | None = None,
         n_configs: int = 8,
         timeout: float = 120.0,
         prefetch: bool | None = None,
@@ -141,7 +145,7 @@ class LLMSampler(BaseSampler):
         self._why, _ = resolve(llm)
         self._defaults = dict(defaults or {})
         self._base = base_sampler or DefaultBaseSampler(seed=seed)
-        self._share = float(llm_share)
+        self._share = None if llm_share is None else float(llm_share)
         self._arguments: dict[str, Any] = {
             "task": task,
             "param_notes": dict(param_notes or {}),
@@ -162,7 +166,6 @@ class LLMSampler(BaseSampler):
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._llm: LLM | None = None
-        self._schedule = Schedule(share=self._share, n_configs=self._arguments["n_configs"])
         self._sessions: weakref.WeakKeyDictionary[BaseStorage, dict[int, Session]] = (
             weakref.WeakKeyDictionary()
         )
@@ -184,13 +187,26 @@ class LLMSampler(BaseSampler):
                 _logger.info(f"LLMSampler uses {self._llm.name} ({self._why}).")
             return self._llm
 
+    def _schedule(self) -> Schedule:
+        share = self._share
+        if share is None:
+            _, build = resolve(self._given)
+            try:
+                style = getattr(build(), "style", "json")  # light: nothing is loaded before use
+            except OptunaLLMError:
+                style = "json"  # its first call will say why there is no model
+            share = default_share(style)
+        return Schedule(share=share, n_configs=self._arguments["n_configs"])
+
     def _session(self, study: Study) -> Session:
         if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
             self._start_clean()
         with self._lock:
             sessions = self._sessions.setdefault(study._storage, {})
             if study._study_id not in sessions:
-                settings = Settings(llm=self._get_llm, schedule=self._schedule, **self._arguments)
+                settings = Settings(
+                    llm=self._get_llm, schedule=self._schedule(), **self._arguments
+                )
                 # Weak: a session that held its storage would keep the dictionary's key alive.
                 board = Board(weakref.proxy(study._storage), study._study_id)
                 sessions[study._study_id] = Session(board, settings)
@@ -274,10 +290,10 @@ class LLMSampler(BaseSampler):
 
     def _decide(self, study: Study, trial: FrozenTrial) -> Decision:
         if self._defaults and trial.number == 0:
-            if self._share > 0:
+            if self._share != 0:
                 self._session(study).open(trial._trial_id, trial.number)
             return Decision("defaults", Config(self._defaults))
-        if self._share <= 0:
+        if self._share == 0:
             return Decision("base")
         return self._session(study).decide(trial._trial_id, trial.number)
 
@@ -357,8 +373,10 @@ def _check_defaults(
             )
 
 
-def _check_numbers(llm_share: float, n_configs: int, timeout: float, seed: int | None) -> None:
-    if not _is_number(llm_share) or not 0 <= llm_share <= 1:
+def _check_numbers(
+    llm_share: float | None, n_configs: int, timeout: float, seed: int | None
+) -> None:
+    if llm_share is not None and not (_is_number(llm_share) and 0 <= llm_share <= 1):
         raise ValueError(f"llm_share must be a number from 0 to 1; got {llm_share!r}.")
     if not _is_int(n_configs) or not 1 <= n_configs <= 64:
         raise ValueError(f"n_configs must be an integer from 1 to 64; got {n_configs!r}.")

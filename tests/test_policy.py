@@ -20,8 +20,8 @@ def test_first_proposals_then_a_decaying_share() -> None:
     assert sum(i >= 500 for i in mine) == pytest.approx(0.05 * 500, abs=1)
 
 
-def test_no_share_no_trials_and_full_share_all() -> None:
-    assert model_trials(0.0, 100) == []
+def test_no_share_only_first_proposals_and_full_share_all() -> None:
+    assert model_trials(0.0, 100) == list(range(N_FIRST))
     assert model_trials(1.0, 100) == list(range(100))
 
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pickle
+import random
 import subprocess
 import sys
 import threading
@@ -129,6 +130,16 @@ def test_every_trial_says_where_it_is_from_and_few_calls_are_made() -> None:
     assert len(set(advice)) == len(advice) == sources(study).count("llm")
     assert usage(study).calls == len(llm.requests)
     assert usage(study).sources == {"llm": len(advice), "base": 60 - len(advice)}
+
+
+def test_a_small_model_is_asked_once() -> None:
+    llm = FakeLLM(
+        lambda request: f"x={random.uniform(-9, 9)}, y=3e-4, n=2, kind='a')", style="code"
+    )
+    study = run(sampler_on(llm, search_space=SPACE), 40)
+    assert sources(study) == ["llm"] * 5 + ["base"] * 35
+    assert len(llm.requests) == 1
+    assert "1e-05" not in llm.requests[0].messages[0]["content"]  # bounds are not shown to it
 
 
 def test_an_enqueued_trial_is_named_so() -> None:

@@ -1,0 +1,1 @@
+"""Regret of samplers on real tasks, paired by seed: ``python -m benchmarks.regret``."""

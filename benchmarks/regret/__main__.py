@@ -1,0 +1,79 @@
+"""Run the comparison, or what of it is missing, and print the table.
+
+``python -m benchmarks.regret --tasks hpobench hpolib --samplers tpe ours-tpe --seeds 10``
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import as_completed
+from concurrent.futures import ProcessPoolExecutor
+import multiprocessing
+from pathlib import Path
+import sys
+
+from tqdm import tqdm
+
+from benchmarks.tasks import load
+from benchmarks.tasks import names
+
+from .report import markdown
+from .report import plot
+from .samplers import is_numeric
+from .samplers import SAMPLERS
+from .study import read
+from .study import run_study
+from .study import write
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.regret", description=__doc__)
+    parser.add_argument("--tasks", nargs="+", default=["hpobench", "hpolib", "nasbench201"])
+    parser.add_argument(
+        "--samplers", nargs="+", default=["random", "tpe", "tpe+default", "ours-tpe"]
+    )
+    parser.add_argument("--seeds", type=int, default=10, help="repetitions of each pair")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--jobs", type=int, default=1, help="studies at the same time")
+    parser.add_argument("--record", action="store_true", help="ask the local model for answers")
+    parser.add_argument("--out", type=Path, default=Path("runs/regret.csv"))
+    parser.add_argument("--report-only", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def pairs(args: argparse.Namespace) -> list[tuple[str, str, int]]:
+    """Every (task, sampler, seed) that is asked for and makes sense."""
+    tasks = [n for n in names() if any(n.startswith(prefix) for prefix in args.tasks)]
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    return [
+        (task, sampler, seed)
+        for seed in seeds
+        for task in tasks
+        for sampler in args.samplers
+        if sampler != "cmaes" or is_numeric(load(task))
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    args = parse(arguments)
+    unknown = set(args.samplers) - set(SAMPLERS)
+    if unknown:
+        print(f"unknown samplers {sorted(unknown)}; there are {', '.join(SAMPLERS)}")
+        return 2
+    done = {(r.task, r.sampler, r.seed) for r in read(args.out) if r.n >= args.trials}
+    todo = [] if args.report_only else [pair for pair in pairs(args) if pair not in done]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(args.jobs, mp_context=context) as pool:
+        futures = [pool.submit(run_study, *pair, args.trials, record=args.record) for pair in todo]
+        for future in tqdm(as_completed(futures), total=len(futures), unit="study"):
+            write(args.out, future.result())
+    rows = [row for row in read(args.out) if row.sampler in args.samplers]
+    print(markdown(rows))
+    plot(rows, args.out.with_suffix(".png"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,119 @@
+"""Rows → the table of mean regret and rank, as Markdown, and a plot."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from statistics import stdev
+
+from .study import Row
+
+
+MARKS = (5, 10, 20, 30, 50, 100)
+# (task, seed) -> regret after n trials
+Cells = dict[tuple[str, int], float]
+
+
+def cells(rows: Sequence[Row]) -> dict[tuple[str, int], Cells]:
+    """Return regrets by (sampler, n), each by (task, seed)."""
+    out: dict[tuple[str, int], Cells] = defaultdict(dict)
+    for row in rows:
+        if row.n in MARKS:
+            out[row.sampler, row.n][row.task, row.seed] = row.regret
+    return out
+
+
+def by_task(values: Cells) -> dict[str, float]:
+    """Average over seeds."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    for (task, _), regret in values.items():
+        groups[task].append(regret)
+    return {task: fmean(regrets) for task, regrets in groups.items()}
+
+
+def mean_and_error(values: Cells) -> tuple[float, float]:
+    """Mean over tasks of the mean over seeds, and its standard error over tasks."""
+    means = list(by_task(values).values())
+    return fmean(means), stdev(means) / len(means) ** 0.5 if len(means) > 1 else 0.0
+
+
+def ranks(
+    found: Mapping[tuple[str, int], Cells], samplers: Sequence[str], n: int
+) -> dict[str, float]:
+    """Mean rank at ``n`` trials, over the (task, seed) pairs that all samplers have."""
+    shared = set.intersection(*(set(found[s, n]) for s in samplers))
+    total: dict[str, list[float]] = {s: [] for s in samplers}
+    for pair in shared:
+        scores = {s: found[s, n][pair] for s in samplers}
+        for s, score in scores.items():
+            below = sum(other < score for other in scores.values())
+            equal = sum(other == score for other in scores.values())
+            total[s].append(below + (equal + 1) / 2)
+    return {s: fmean(values) if values else float("nan") for s, values in total.items()}
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the table: mean regret ± standard error (mean rank), a line per sampler."""
+    found = cells(rows)
+    samplers = list(dict.fromkeys(row.sampler for row in rows))
+    marks = [n for n in MARKS if any((s, n) in found for s in samplers)]
+    lines = [
+        "| sampler | pairs | " + " | ".join(f"n={n}" for n in marks) + " | calls | s/trial |",
+        "|---" * (len(marks) + 4) + "|",
+    ]
+    rank = {}
+    for n in marks:
+        present = [s for s in samplers if (s, n) in found]
+        rank[n] = ranks(found, present, n)
+    for sampler in samplers:
+        texts = [_cell(found, rank, sampler, n) for n in marks]
+        last = {(r.task, r.seed): r for r in rows if r.sampler == sampler}
+        calls = fmean(r.calls for r in last.values())
+        seconds = fmean(r.sampler_seconds / r.n for r in last.values())
+        lines.append(
+            f"| {sampler} | {len(last)} | "
+            + " | ".join(texts)
+            + f" | {calls:.1f} | {seconds:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def _cell(
+    found: Mapping[tuple[str, int], Cells],
+    rank: Mapping[int, Mapping[str, float]],
+    sampler: str,
+    n: int,
+) -> str:
+    if (sampler, n) not in found:
+        return "–"
+    mean, error = mean_and_error(found[sampler, n])
+    return f"{mean:.3f} ± {error:.3f} ({rank[n][sampler]:.1f})"
+
+
+def plot(rows: Sequence[Row], path: Path) -> None:
+    """Draw mean regret over trials, a line per sampler."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(9, 5.5))
+    for sampler in dict.fromkeys(row.sampler for row in rows):
+        curves: dict[int, Cells] = defaultdict(dict)
+        for row in rows:
+            if row.sampler == sampler:
+                curves[row.n][row.task, row.seed] = row.regret
+        steps = sorted(curves)
+        means = [mean_and_error(curves[n])[0] for n in steps]
+        style = "-" if sampler.startswith("ours") else "--"
+        axes.plot(steps, means, style, label=sampler)
+    axes.set(xlabel="trials", ylabel="mean normalised regret of the best so far", ylim=(0, None))
+    axes.set_yscale("function", functions=(lambda y: abs(y) ** 0.5, lambda y: y**2))
+    axes.legend(fontsize=8, ncol=2)
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

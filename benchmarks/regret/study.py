@@ -1,0 +1,126 @@
+"""One study of one sampler on one task: a row per trial, kept in a file that can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import csv
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import fields
+import math
+from pathlib import Path
+import time
+import warnings
+
+import optuna
+from optuna.trial import TrialState
+
+from benchmarks.tasks import load
+from optuna_llm_sampler import usage
+
+from .samplers import Run
+from .samplers import SAMPLERS
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trial.
+
+    Attributes:
+        task, sampler, seed:
+            Which study.
+        n:
+            Number of trials so far, this one included.
+        value:
+            What the objective returned; lower is better.
+        regret:
+            Normalised regret of the best trial so far, in [0, 1].
+        source:
+            Whose parameters these were, ``""`` for other samplers.
+        sampler_seconds:
+            Time spent in the sampler so far, waiting for the model included.
+        calls, tokens:
+            Requests to the model and tokens in and out, of the whole study.
+    """
+
+    task: str
+    sampler: str
+    seed: int
+    n: int
+    value: float
+    regret: float
+    source: str
+    sampler_seconds: float
+    calls: int
+    tokens: int
+
+
+COLUMNS = [field.name for field in fields(Row)]
+
+
+def run_study(
+    task_name: str, sampler: str, seed: int, n_trials: int, *, record: bool
+) -> list[Row]:
+    """Run one study and return its trials."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    task = load(task_name)
+    study = optuna.create_study(sampler=SAMPLERS[sampler](Run(task, seed, record)))
+    if sampler.endswith("+default") and not sampler.startswith("ours"):
+        study.enqueue_trial(dict(task.defaults))
+    seconds = []
+    for _ in range(n_trials):
+        start = time.perf_counter()
+        trial = study.ask()
+        params = task.suggest_params(trial)
+        seconds.append(time.perf_counter() - start)
+        study.tell(trial, task.objective(params))
+    return list(_rows(study, task_name, sampler, seed, seconds))
+
+
+def _rows(
+    study: optuna.Study, task_name: str, sampler: str, seed: int, seconds: list[float]
+) -> Iterator[Row]:
+    task, used = load(task_name), usage(study)
+    best, spent = math.inf, 0.0
+    for n, (trial, step) in enumerate(zip(study.trials, seconds, strict=True), 1):
+        assert trial.state == TrialState.COMPLETE
+        assert trial.value is not None
+        best, spent = min(best, trial.value), spent + step
+        yield Row(
+            task=task_name,
+            sampler=sampler,
+            seed=seed,
+            n=n,
+            value=trial.value,
+            regret=round(task.normalised_regret(best), 6),
+            source=str(trial.user_attrs.get("llm:source", "")),
+            sampler_seconds=round(spent, 3),
+            calls=used.calls,
+            tokens=(used.input_tokens or 0) + (used.output_tokens or 0),
+        )
+
+
+def write(path: Path, rows: list[Row]) -> None:
+    """Append the rows of one study in one go."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if new:
+            writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def read(path: Path) -> list[Row]:
+    """Read every complete row."""
+    if not path.exists():
+        return []
+    kinds = {"seed": int, "n": int, "calls": int, "tokens": int}
+    kinds.update(dict.fromkeys(("value", "regret", "sampler_seconds"), float))  # type: ignore[arg-type]
+    with path.open(newline="") as file:
+        return [
+            Row(**{key: kinds.get(key, str)(text) for key, text in line.items()})  # type: ignore[arg-type]
+            for line in csv.DictReader(file)
+            if None not in line.values()
+        ]
