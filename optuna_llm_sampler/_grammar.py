@@ -44,29 +44,34 @@ def code_grammar(space: SearchSpace, *, braces: bool) -> str:
 
 def _terminal(distribution: BaseDistribution, *, braces: bool) -> str:
     if isinstance(distribution, CategoricalDistribution):
-        return " | ".join(json.dumps(c) for c in _choice_literals(distribution, braces=braces))
+        return " | ".join(json.dumps(c) for c in choice_literals(distribution, braces=braces))
     if isinstance(distribution, IntDistribution):
         return _int_terminal(distribution)
     assert isinstance(distribution, FloatDistribution)
     return _float_terminal(distribution)
 
 
-def _choice_literals(distribution: CategoricalDistribution, *, braces: bool) -> list[str]:
-    literals = []
-    for choice, label in zip(distribution.choices, labels(distribution), strict=True):
-        if isinstance(choice, str):
-            literals.append(json.dumps(label))
-        else:
-            literals.append(json.dumps(choice) if braces else label)
-    return literals
+def choice_literals(distribution: CategoricalDistribution, *, braces: bool) -> list[str]:
+    """Write each choice as it stands in code: as Python's literal, in braces as JSON's."""
+    write = json.dumps if braces else repr
+    return [
+        write(label if isinstance(choice, str) else choice)
+        for choice, label in zip(distribution.choices, labels(distribution), strict=True)
+    ]
+
+
+def few_values(distribution: IntDistribution, most: int) -> range | None:
+    """Return the values of an integer that has no more than ``most`` of them."""
+    values = range(distribution.low, distribution.high + 1, distribution.step)
+    return values if len(values) <= most else None
 
 
 def _int_terminal(distribution: IntDistribution) -> str:
-    values = range(distribution.low, distribution.high + 1, distribution.step)
-    if len(values) <= _MAX_ENUMERATED:
+    values = few_values(distribution, _MAX_ENUMERATED)
+    if values is not None:
         return " | ".join(json.dumps(str(value)) for value in values)
-    # One digit more than the largest value has: cut short, 128 would become 12 and not be clipped.
-    digits = len(str(max(abs(distribution.low), abs(distribution.high)))) + 1
+    # Three digits at least: cut short, a 128 that is out of range would become 12.
+    digits = max(3, len(str(max(abs(distribution.low), abs(distribution.high)))))
     sign = "-?" if distribution.low < 0 else ""
     zero = "0|" if distribution.low <= 0 <= distribution.high else ""
     return f"/{sign}({zero}[1-9][0-9]{{0,{digits - 1}}})/"
@@ -86,8 +91,7 @@ def _float_terminal(distribution: FloatDistribution) -> str:
 
 
 def _decimals(distribution: FloatDistribution) -> int:
-    """Digits after the point: enough for the smallest value, or two below the range."""
-    smallest = distribution.low if distribution.log else distribution.high - distribution.low
-    if smallest <= 0:
+    """Digits after the point: two figures of the smallest value on a log scale, else four."""
+    if not distribution.log:
         return 4
-    return max(2, min(8, 2 - math.floor(math.log10(smallest))))
+    return max(1, min(8, 2 - math.floor(math.log10(distribution.low))))

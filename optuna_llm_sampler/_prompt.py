@@ -20,7 +20,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from ._grammar import choice_literals
 from ._grammar import code_grammar
+from ._grammar import few_values
 from ._history import Digest
 from ._history import Shown
 from ._space import labels
@@ -33,6 +35,7 @@ from .llms._types import Request
 # A prior for each of many parameters would cost more tokens than the configurations.
 _MAX_PRIOR_PARAMS = 20
 _MAX_CHOICES_SHOWN = 60
+_MAX_VALUES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -239,8 +242,6 @@ def _fence(text: str) -> str:
 
 def _build_code(question: Question) -> Request:
     braces = not all(n.isidentifier() and not keyword.iskeyword(n) for n in question.space)
-    blank = [f"{json.dumps(n)}: ..." if braces else f"{n}=..." for n in question.space]
-    form = ("params = {%s}" if braces else "params = dict(%s)") % ", ".join(blank)
     lines = [_comment(question.task) or "A machine learning model is trained."]
     for name in question.space:
         if note := question.param_notes.get(name):
@@ -248,11 +249,12 @@ def _build_code(question: Question) -> Request:
     lines += _code_history(question, braces=braces)
     lines.append(
         "Give the best hyperparameters, as recommended in the documentation and literature, "
-        f"as Python: `{form}`."
+        f"as Python: `params = {_code_form(question.space, braces=braces)}`."
     )
     start = "```python\nparams = " + ("{" if braces else "dict(")
     return Request(
         messages=(
+            {"role": "system", "content": "You tune hyperparameters."},
             {"role": "user", "content": "\n".join(lines)},
             {"role": "assistant", "content": start},
         ),
@@ -262,6 +264,22 @@ def _build_code(question: Question) -> Request:
         temperature=0.8,
         seed=question.seed,
     )
+
+
+def _code_form(space: SearchSpace, *, braces: bool) -> str:
+    """Write the call that is to be filled in. Choices and short ranges of integers are shown,
+    which helps; other bounds are not, because small models copy them (README, prompts)."""
+    items = []
+    for name, distribution in space.items():
+        shown = "..."
+        if isinstance(distribution, CategoricalDistribution):
+            literals = choice_literals(distribution, braces=braces)[:_MAX_CHOICES_SHOWN]
+            shown = _comment(" | ".join(literals))
+        elif isinstance(distribution, IntDistribution):
+            values = few_values(distribution, _MAX_VALUES_SHOWN)
+            shown = " | ".join(map(str, values)) if values is not None else shown
+        items.append(f"{json.dumps(name)}: {shown}" if braces else f"{name}={shown}")
+    return ("{%s}" if braces else "dict(%s)") % ", ".join(items)
 
 
 def _code_history(question: Question, *, braces: bool) -> list[str]:

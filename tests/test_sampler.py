@@ -139,7 +139,7 @@ def test_a_small_model_is_asked_once() -> None:
     study = run(sampler_on(llm, search_space=SPACE), 40)
     assert sources(study) == ["llm"] * 5 + ["base"] * 35
     assert len(llm.requests) == 1
-    assert "1e-05" not in llm.requests[0].messages[0]["content"]  # bounds are not shown to it
+    assert "1e-05" not in llm.requests[0].messages[1]["content"]  # bounds are not shown to it
 
 
 def test_an_enqueued_trial_is_named_so() -> None:
