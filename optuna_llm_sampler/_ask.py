@@ -12,6 +12,7 @@ from typing import Any
 from ._advice import Advice
 from ._advice import parse
 from ._board import Call
+from ._order import typical_first
 from ._prompt import build
 from ._prompt import prefill
 from ._prompt import Question
@@ -67,6 +68,9 @@ def ask(
             begin = prefill(request)
             texts = [begin + text for text in completion.texts]
             advice = parse(texts, question.space, known=known, limit=question.n_configs)
+            if begin:  # samples of a small model, in no order
+                ordered = typical_first(advice.configs, question.space)
+                advice = replace(advice, configs=ordered)
             left = timeout - (time.monotonic() - start)
             if advice.configs or advice.n_ideas or attempt or left < timeout / 4:
                 break
