@@ -26,7 +26,11 @@ def llama_server(path: str | os.PathLike[str], *, api_key: str | None = None) ->
     """
     command = [sys.executable, __file__, os.fspath(path), *([api_key] if api_key else [])]
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent,
     )
     assert process.stdin is not None
     assert process.stdout is not None
