@@ -36,6 +36,7 @@ from .llms._types import Request
 _MAX_PRIOR_PARAMS = 20
 _MAX_CHOICES_SHOWN = 60
 _MAX_VALUES_SHOWN = 5
+_MAX_SHARING = 3
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _json_history(question: Question) -> str:
 def _row(shown: Shown, question: Question) -> str:
     space = question.space
     row = {n: to_label(v, space[n]) for n, v in shown.params.items() if n in space}
-    return json.dumps(row, ensure_ascii=False)
+    return _quote(row)
 
 
 def json_schema(question: Question) -> dict[str, Any]:
@@ -228,8 +229,10 @@ def _with_prior(question: Question) -> bool:
     )
 
 
-def _quote(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _quote(value: Any) -> str:
+    """Write JSON that cannot close a tag around it."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _fence(text: str) -> str:
@@ -247,9 +250,11 @@ def _build_code(question: Question) -> Request:
         if note := question.param_notes.get(name):
             lines.append(f"{_comment(name)}: {_comment(note)}")
     lines += _code_history(question, braces=braces)
+    form, said = _code_form(question.space, braces=braces)
+    lines += said
     lines.append(
         "Give the best hyperparameters, as recommended in the documentation and literature, "
-        f"as Python: `params = {_code_form(question.space, braces=braces)}`."
+        f"as Python: `params = {form}`."
     )
     start = "```python\nparams = " + ("{" if braces else "dict(")
     return Request(
@@ -266,20 +271,35 @@ def _build_code(question: Question) -> Request:
     )
 
 
-def _code_form(space: SearchSpace, *, braces: bool) -> str:
-    """Write the call that is to be filled in. Choices and short ranges of integers are shown,
-    which helps; other bounds are not, because small models copy them (README, prompts)."""
-    items = []
-    for name, distribution in space.items():
-        shown = "..."
-        if isinstance(distribution, CategoricalDistribution):
-            literals = choice_literals(distribution, braces=braces)[:_MAX_CHOICES_SHOWN]
-            shown = _comment(" | ".join(literals))
-        elif isinstance(distribution, IntDistribution):
-            values = few_values(distribution, _MAX_VALUES_SHOWN)
-            shown = " | ".join(map(str, values)) if values is not None else shown
-        items.append(f"{json.dumps(name)}: {shown}" if braces else f"{name}={shown}")
-    return ("{%s}" if braces else "dict(%s)") % ", ".join(items)
+def _code_form(space: SearchSpace, *, braces: bool) -> tuple[str, list[str]]:
+    """Write the call that is to be filled in, and what is said above it.
+
+    Choices and short ranges of integers are shown, which helps; other bounds are not, because
+    small models copy them. Choices that many parameters share are said once: shown in each of
+    them they make a long prompt and an answer that is the same everywhere.
+    """
+    shown = {name: _code_values(d, braces=braces) for name, d in space.items()}
+    shared: dict[str, list[str]] = {}
+    for name, text in shown.items():
+        if "|" in text:
+            shared.setdefault(text, []).append(name)
+    shared = {text: names for text, names in shared.items() if len(names) > _MAX_SHARING}
+    said = [f"{', '.join(names)}: one of {text} each." for text, names in shared.items()]
+    items = [
+        f"{json.dumps(name) + ': ' if braces else name + '='}{'...' if text in shared else text}"
+        for name, text in shown.items()
+    ]
+    return ("{%s}" if braces else "dict(%s)") % ", ".join(items), said
+
+
+def _code_values(distribution: BaseDistribution, *, braces: bool) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        literals = choice_literals(distribution, braces=braces)[:_MAX_CHOICES_SHOWN]
+        return _comment(" | ".join(literals))
+    if isinstance(distribution, IntDistribution):
+        values = few_values(distribution, _MAX_VALUES_SHOWN)
+        return "..." if values is None else " | ".join(map(str, values))
+    return "..."
 
 
 def _code_history(question: Question, *, braces: bool) -> list[str]:
@@ -309,4 +329,5 @@ def _code_row(shown: Shown, question: Question, *, braces: bool) -> str:
 
 
 def _comment(text: str) -> str:
-    return " ".join(text.split())
+    """One line, without the marks of a chat template such as ``<|im_end|>``."""
+    return " ".join(text.split()).replace("<|", "<").replace("|>", ">")
