@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .llms._local import LocalLLM
     from .llms._openai import AzureOpenAI
     from .llms._openai import OpenAI
+    from .llms._record import Recorder
+    from .llms._record import Replay
 
 
 __all__ = [
@@ -24,11 +26,19 @@ __all__ = [
     "LLMSampler",
     "LocalLLM",
     "OpenAI",
+    "Recorder",
+    "Replay",
     "Usage",
     "usage",
 ]
 
-_LAZY = {"AzureOpenAI": "_openai", "LocalLLM": "_local", "OpenAI": "_openai"}
+_LAZY = {
+    "AzureOpenAI": "_openai",
+    "LocalLLM": "_local",
+    "OpenAI": "_openai",
+    "Recorder": "_record",
+    "Replay": "_record",
+}
 
 
 def __getattr__(name: str) -> Any:

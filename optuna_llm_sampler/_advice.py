@@ -6,32 +6,39 @@ data: nothing is evaluated, every size is bounded.
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
-import json
-import math
-import re
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 
+from ._prior import Prior
+from ._prior import prior_from_json
+from ._prior import prior_to_json
+from ._prior import read_priors
+from ._reading import items
+from ._reading import MAX_ANSWER_CHARS
+from ._reading import read
 from ._space import coerce
 from ._space import Coerced
-from ._space import distance
-from ._space import labels
+from ._space import is_at
+from ._space import is_near
+from ._space import locate
+from ._space import Point
 from ._space import Rejected
 from ._space import SearchSpace
 from ._space import to_label
 
 
-MAX_ANSWER_CHARS = 200_000
 MAX_CONFIGS = 64
+# Of all answers to one question together, no more than this is looked at.
+_MAX_ITEMS = 4 * MAX_CONFIGS
+_MAX_CHARS = 5 * MAX_ANSWER_CHARS
 MAX_WHY_CHARS = 200  # optuna-dashboard's trial page does not wrap
 MAX_NOTE_CHARS = 2_000
 # Two configurations closer than this in every parameter are the same idea.
@@ -58,16 +65,6 @@ class Config:
 
 
 @dataclass(frozen=True)
-class NumericPrior:
-    """Where the model believes good values of a number to be, in natural units."""
-
-    center: float
-    low: float
-    high: float
-    confidence: float
-
-
-@dataclass(frozen=True)
 class Advice:
     """The answer to one call.
 
@@ -75,7 +72,7 @@ class Advice:
         configs:
             Distinct configurations, best guess first.
         prior:
-            By parameter: a :class:`NumericPrior`, or a weight by label.
+            By parameter: a :class:`~optuna_llm_sampler._prior.NumericPrior`, or a weight by label.
         note:
             What the model believes about the problem.
         n_ideas:
@@ -88,7 +85,7 @@ class Advice:
     """
 
     configs: tuple[Config, ...] = ()
-    prior: Mapping[str, NumericPrior | Mapping[str, float]] = field(default_factory=dict)
+    prior: Mapping[str, Prior] = field(default_factory=dict)
     note: str = ""
     n_ideas: int = 0
     repaired: Mapping[str, int] = field(default_factory=dict)
@@ -120,28 +117,40 @@ def parse(
     repaired: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     configs: list[Config] = []
-    prior: dict[str, NumericPrior | Mapping[str, float]] = {}
+    prior: dict[str, Prior] = {}
     note = ""
-    for text in texts:
-        if len(text) > MAX_ANSWER_CHARS:
-            rejected["too_long"] += 1
-            text = text[:MAX_ANSWER_CHARS]
-        answer = _read(text)
+    looked_at = 0
+    for text in _bounded(texts, rejected):
+        answer = read(text)
         if answer is None:
             rejected["no_object"] += 1
             continue
-        for item in _items(answer):
-            if len(configs) >= MAX_CONFIGS:
+        for item in items(answer):
+            if len(configs) >= MAX_CONFIGS or looked_at >= _MAX_ITEMS:
                 rejected["too_many"] += 1
                 break
+            looked_at += 1
             config = _config(item, space, repaired, rejected)
             if config is not None:
                 configs.append(config)
-        prior = prior or _prior(answer.get("prior"), space)
+        prior = prior or read_priors(answer.get("prior"), space)
         note = note or _line(answer.get("note"), MAX_NOTE_CHARS)
     ideas = _distinct(configs, space, rejected)
     fresh = _unknown(ideas, known, space, rejected)
     return Advice(fresh[:limit], prior, note, len(ideas), dict(repaired), dict(rejected))
+
+
+def _bounded(texts: Sequence[str], rejected: Counter[str]) -> Iterator[str]:
+    """Cut what is beyond the limits, and count it."""
+    left = _MAX_CHARS
+    for text in texts:
+        if left <= 0:
+            rejected["too_many"] += 1
+            break
+        whole, text = text, text[: min(left, MAX_ANSWER_CHARS)]
+        rejected["too_long"] += len(text) < len(whole)
+        left -= max(len(text), 1000)  # an empty answer is not for nothing, either
+        yield text
 
 
 def values(config: Config, space: SearchSpace) -> dict[str, Any]:
@@ -179,7 +188,8 @@ def _config(
     if not params:
         rejected["no_parameter"] += 1
         return None
-    return Config(params, _line(item.get("why"), MAX_WHY_CHARS), changes)
+    why = "" if "why" in space else _line(item.get("why"), MAX_WHY_CHARS)
+    return Config(params, why, changes)
 
 
 def _has_none(distribution: BaseDistribution) -> bool:
@@ -189,14 +199,16 @@ def _has_none(distribution: BaseDistribution) -> bool:
 def _distinct(
     configs: Sequence[Config], space: SearchSpace, rejected: Counter[str]
 ) -> list[Config]:
-    kept: list[tuple[Config, dict[str, Any]]] = []
+    kept: list[Config] = []
+    points: list[Point] = []
     for config in configs:
-        params = values(config, space)
-        if any(distance(params, other, space) < NEAR for _, other in kept):
+        point = locate(values(config, space), space)
+        if any(is_near(point, other, NEAR) for other in points):
             rejected["repeated"] += 1
         else:
-            kept.append((config, params))
-    return [config for config, _ in kept]
+            kept.append(config)
+            points.append(point)
+    return kept
 
 
 def _unknown(
@@ -207,7 +219,7 @@ def _unknown(
 ) -> tuple[Config, ...]:
     fresh = tuple(c for c in configs if not is_known(values(c, space), known, space))
     rejected["known"] += len(configs) - len(fresh)
-    rejected += Counter()  # drops the zero
+    rejected += Counter()  # drops the zeros
     return fresh
 
 
@@ -215,14 +227,9 @@ def is_known(
     params: Mapping[str, Any], known: Sequence[Mapping[str, Any]], space: SearchSpace
 ) -> bool:
     """Tell whether a configuration is one that the study has already, or nearly so."""
-    for other in known:
-        shared = {name: space[name] for name in params if name in space}
-        try:
-            if distance(params, {n: other[n] for n in shared if n in other}, shared) < NEAR:
-                return True
-        except ValueError:  # a choice that is no longer in the distribution
-            continue
-    return False
+    shared = {name: space[name] for name in params if name in space}
+    point = locate(params, shared)
+    return any(is_at(point, other, shared, NEAR) for other in known)
 
 
 def _line(value: Any, limit: int) -> str:
@@ -234,110 +241,14 @@ def _line(value: Any, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _prior(value: Any, space: SearchSpace) -> dict[str, NumericPrior | Mapping[str, float]]:
-    out: dict[str, NumericPrior | Mapping[str, float]] = {}
-    if not isinstance(value, Mapping):
-        return out
-    for name, distribution in space.items():
-        stated = value.get(name)
-        if not isinstance(stated, Mapping):
-            continue
-        if isinstance(distribution, CategoricalDistribution):
-            weights = {label: _number(stated.get(label)) for label in labels(distribution)}
-            known = {label: w for label, w in weights.items() if w is not None and w >= 0}
-            if sum(known.values()) > 0:
-                out[name] = known
-        elif (numeric := _numeric_prior(stated)) is not None:
-            out[name] = numeric
-    return out
-
-
-def _numeric_prior(stated: Mapping[str, Any]) -> NumericPrior | None:
-    center, low, high = (_number(stated.get(key)) for key in ("center", "low", "high"))
-    if center is None or low is None or high is None or not low <= center <= high:
-        return None
-    confidence = _number(stated.get("confidence"))
-    return NumericPrior(center, low, high, min(max(confidence or 0.0, 0.0), 1.0))
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
-
-
-# --- from text to objects -------------------------------------------------------------------
-
-
-def _items(answer: Mapping[str, Any]) -> list[Any]:
-    for key in ("configs", "configurations", "suggestions"):
-        if isinstance(answer.get(key), list):
-            return list(answer[key])
-    return [answer]
-
-
-def _read(text: str) -> Mapping[str, Any] | None:
-    """Find the first thing in a text that can be an answer."""
-    for start in _starts(text):
-        try:
-            value, _ = json.JSONDecoder(parse_int=_parse_int).raw_decode(text, start)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, list) and any(isinstance(v, Mapping) for v in value):
-            return {"configs": value}
-        if isinstance(value, Mapping) and value:
-            return value
-    calls = list(_dict_calls(text))
-    return {"configs": calls} if calls else None
-
-
-def _starts(text: str, most: int = 50) -> list[int]:
-    return [m.start() for m in re.finditer(r"[{\[]", text)][:most]
-
-
-def _parse_int(digits: str) -> int | float:
-    # int() of a million digits is slow, and refused by Python beyond 4300.
-    return int(digits) if len(digits) <= 40 else math.inf
-
-
-_TEXT = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""
-_CALL = re.compile(rf"dict\(((?:{_TEXT}|[^()\"'])*)\)?")
-_ARGUMENT = re.compile(rf"(?P<name>[^\W\d]\w*)\s*=\s*(?P<value>{_TEXT}|[^\s,()\[\]{{}}\"']+)")
-
-
-def _dict_calls(text: str) -> Iterator[dict[str, Any]]:
-    """Read ``dict(a=1, b="x")`` without evaluating it."""
-    for call in _CALL.finditer(text):
-        arguments = {m["name"]: _literal(m["value"]) for m in _ARGUMENT.finditer(call[1])}
-        if arguments:
-            yield arguments
-
-
-def _literal(text: str) -> Any:
-    if len(text) > 600:
-        return text
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
-    return value if isinstance(value, (bool, int, float, str)) or value is None else text
-
-
 # --- to and from the storage ----------------------------------------------------------------
 
 
 def to_json(advice: Advice) -> dict[str, Any]:
     """Write the advice as pure JSON types."""
-    prior = {
-        name: [p.center, p.low, p.high, p.confidence] if isinstance(p, NumericPrior) else dict(p)
-        for name, p in advice.prior.items()
-    }
     return {
         "configs": [[dict(c.params), c.why, c.repaired] for c in advice.configs],
-        "prior": prior,
+        "prior": {name: prior_to_json(prior) for name, prior in advice.prior.items()},
         "note": advice.note,
         "n_ideas": advice.n_ideas,
         "repaired": dict(advice.repaired),
@@ -346,23 +257,36 @@ def to_json(advice: Advice) -> dict[str, Any]:
 
 
 def from_json(data: Mapping[str, Any]) -> Advice:
-    """Read what :func:`to_json` wrote.
+    """Read what :func:`to_json` wrote; the storage may hold anything.
 
     Raises:
         ValueError: The content is not an advice.
     """
     try:
-        configs = tuple(
-            Config(dict(params), str(why), int(repaired))
-            for params, why, repaired in data["configs"][:MAX_CONFIGS]
+        return Advice(
+            configs=tuple(_stored_config(*entry) for entry in data["configs"][:MAX_CONFIGS]),
+            prior={name: prior_from_json(p) for name, p in data["prior"].items()},
+            note=_line(data["note"], MAX_NOTE_CHARS),
+            n_ideas=_count(data["n_ideas"]),
+            repaired=_stored_counts(data["repaired"]),
+            rejected=_stored_counts(data["rejected"]),
         )
-        prior = {
-            str(name): dict(p) if isinstance(p, Mapping) else NumericPrior(*map(float, p))
-            for name, p in data["prior"].items()
-        }
-        counts = [
-            {str(k): int(v) for k, v in data[key].items()} for key in ("repaired", "rejected")
-        ]
-        return Advice(configs, prior, str(data["note"]), int(data["n_ideas"]), *counts)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"not an advice: {error!r}") from None
+        raise ValueError(f"not an advice: {type(error).__name__}") from None
+
+
+def _stored_config(params: Any, why: Any, repaired: Any) -> Config:
+    for value in params.values():
+        if value is not None and not isinstance(value, (str, bool, int, float)):
+            raise ValueError("not an advice: a value that is none")
+    return Config(dict(params), _line(why, MAX_WHY_CHARS), _count(repaired))
+
+
+def _stored_counts(counts: Any) -> dict[str, int]:
+    return {_line(reason, 40): _count(n) for reason, n in list(counts.items())[:MAX_CONFIGS]}
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
+        raise ValueError("not an advice: a count that is none")
+    return value

@@ -1,35 +1,49 @@
 """Advice in the shared storage: who writes, who reads, which worker asks.
 
 Study attributes are no lock (18 of 30 rounds had several winners on PostgreSQL), so everything
-lies on trials, whose numbers are unique. A worker that wants to ask the model writes a *claim* on
-its own trial, waits a moment, and asks unless it then sees another claim on a lower trial. The
-result is a *post* on the asker's trial. Two workers that miss each other's claim cost one call too
-many and nothing else: a configuration is used by the trial whose place in the schedule, counted
-from the post's own anchor, is its index, and readers take the post on the lowest trial.
+lies on trials, whose numbers are unique.
+
+*Exactly once.* The answer to a call is a *post*: one attribute on a trial of the process that
+asked. It says from which trial on it serves (``start``), and each trial of the model's from there
+on has the configuration whose index is the count of such trials before it. So a configuration
+belongs to one trial number, whatever else goes wrong.
+
+*One call at a time.* A worker that wants to ask writes a *claim* on its own trial, waits a moment,
+reads again, and gives way to a claim that is being acted upon or has the lower ticket (the trial
+number where it began). While the call lasts, the claim is renewed, and moves to the process's next
+trial when the first one ends. Nobody waits for a claim that is no longer renewed: its worker is
+dead. Two workers that miss each other cost one call too many and nothing else.
 
 NOTE: design.md makes the lowest unfinished trial of a block the leader. Claims replace that,
 because a trial that was asked for but samples late (ask-and-tell), or one whose worker died before
-this study was resumed, would otherwise be waited for.
+this study was resumed, would otherwise be waited for. And an advice names its start, because
+counting from a fixed number would leave the best guesses of a slow model to trials of the past.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 import json
+import threading
+import time
 from typing import Any
 from typing import TYPE_CHECKING
 
-from optuna.logging import get_logger
 from optuna.trial import TrialState
 
 from . import _keys
-from ._advice import Advice
-from ._advice import from_json
-from ._advice import to_json
+from ._history import History
+from ._posts import Call as Call
+from ._posts import Claim as Claim
+from ._posts import fit
+from ._posts import Post as Post
+from ._posts import read_claims
+from ._posts import read_posts
 
 
 if TYPE_CHECKING:
@@ -38,42 +52,29 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 
-_logger = get_logger(f"optuna.{__name__}")
+# A block's advice is asked for at most this often when the errors are of the passing kind.
+MAX_CALLS_PER_BLOCK = 2
+# Clocks of two machines that differ by more than this cost a call too many now and then.
+CLOCK_SKEW = 60.0
 
 
 @dataclass(frozen=True)
-class Call:
-    """What one call to the model took. :obj:`None` where the endpoint does not say."""
+class Running:
+    """A trial that runs now.
 
-    model: str = ""
-    seconds: float = 0.0
-    requests: int = 0
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
+    Attributes:
+        source:
+            As in :data:`~optuna_llm_sampler._keys.SOURCE`, :obj:`None` while it is undecided.
+        params:
+            What is known of its parameters.
+        age:
+            Seconds since it began, as far as the clocks of two machines agree.
+    """
 
-
-@dataclass(frozen=True)
-class Post:
-    """The result of one call: an advice for a block, or the reason why there is none."""
-
-    trial: int
-    anchor: int
-    block: int
-    outcome: str = "ok"
-    retryable: bool = True
-    call: Call = Call()
-    advice: Advice = Advice()
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A worker says on its own trial that it asks for a block. ``at``: seconds since the epoch."""
-
-    trial: int
-    anchor: int
-    block: int
-    at: float
+    number: int
+    source: str | None
+    params: Mapping[str, Any]
+    age: float
 
 
 @dataclass(frozen=True)
@@ -86,55 +87,144 @@ class View:
         posts:
             By trial number.
         claims:
-            Those on unfinished trials, by trial number.
+            Those that were renewed lately, by ticket.
+        running:
+            By trial number.
+        lapsed:
+            Trials on which a call was under way that is no longer renewed.
+        history:
+            The finished trials. Shared by all views of a board, so it may know more than this one.
     """
 
     trials: Sequence[FrozenTrial]
-    posts: Sequence[Post] = ()
-    claims: Sequence[Claim] = ()
+    posts: Sequence[Post]
+    claims: Sequence[Claim]
+    running: Sequence[Running]
+    lapsed: frozenset[int]
+    history: History
 
-    @property
+    @cached_property
+    def advices(self) -> list[Post]:
+        """Posts with configurations, the one that counts last."""
+        found = [post for post in self.posts if post.outcome == "ok"]
+        return sorted(found, key=lambda post: (post.block, -post.trial))
+
+    @cached_property
     def anchor(self) -> int | None:
-        """First trial of the schedule, or :obj:`None` when nobody has asked yet."""
-        marks: Sequence[Post | Claim] = self.posts or self.claims
-        return min((m.anchor for m in marks), default=None)
+        """First trial of the schedule; before the first advice, a guess, or :obj:`None`."""
+        if self.advices:
+            return min(self.advices, key=lambda post: (post.block, post.trial)).anchor
+        anchors = [mark.anchor for mark in self.posts] + [mark.anchor for mark in self.claims]
+        return min(anchors, default=None)
 
-    def undecided(self, number: int) -> bool:
-        """Tell whether a trial other than this one may be about to claim a block, too."""
-        return any(
-            trial.number != number
-            and not trial.state.is_finished()
-            and _keys.SOURCE not in trial.user_attrs
-            for trial in self.trials
-        )
+    @cached_property
+    def settled(self) -> int:
+        """The last block that need not be asked for any more, -1 for none."""
+        return max([*self.given_up, *(post.block for post in self.advices)], default=-1)
+
+    @cached_property
+    def given_up(self) -> dict[int, str]:
+        """Why there is no advice for a block, by block."""
+        failures: dict[int, list[Post]] = {}
+        for post in self.posts:
+            if post.outcome not in ("ok", "redundant") and self._is_of_schedule(post):
+                failures.setdefault(post.block, []).append(post)
+        return {
+            block: posts[-1].outcome
+            for block, posts in failures.items()
+            if len(posts) >= MAX_CALLS_PER_BLOCK or not all(p.retryable for p in posts)
+        }
+
+    def rivals(self, ticket: int) -> list[Claim]:
+        """Return the claims of others that may still lead to an advice."""
+        answered = {post.ticket for post in self.posts}
+        return [
+            claim
+            for claim in self.claims
+            if claim.ticket != ticket
+            and claim.ticket not in answered
+            and claim.block > self.settled
+            and self._is_of_schedule(claim)
+        ]
+
+    def _is_of_schedule(self, mark: Post | Claim) -> bool:
+        """Tell whether blocks are counted as they are now: the first advice starts a new count."""
+        return not self.advices or mark.anchor == self.anchor
 
 
 class Board:
-    """The attributes of one study's trials. Thread-safe as far as the storage is."""
+    """The attributes of one study's trials. Thread-safe as far as the storage is.
+
+    Everything that cannot change any more is read once: what a read costs beyond the storage's
+    own ``get_all_trials`` depends on the number of unfinished trials, not on that of all trials.
+    """
 
     def __init__(self, storage: BaseStorage, study_id: int) -> None:
         self._storage = storage
         self._study_id = study_id
-        self._finished: dict[int, list[Post]] = {}
+        self._lock = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._n_seen = 0
+        self._unfinished: set[int] = set()
+        self._posts: list[Post] = []
+        self._claims: dict[int, tuple[Claim, float]] = {}
+        self._history: History | None = None
 
     def read(self) -> View:
-        """Read the board afresh; attributes of finished trials are read only once."""
-        # The storage, not the study: under Hyperband the sampler gets a study that shows only
-        # the trials of one bracket (optuna/pruners/_hyperband.py, _BracketStudy).
-        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        posts: list[Post] = []
-        claims: list[Claim] = []
-        for trial in trials:
-            if trial.number in self._finished:
-                posts.extend(self._finished[trial.number])
-                continue
-            own = _marks(trial, _keys.POST, _read_post)
-            posts.extend(own)
-            if trial.state.is_finished():
-                self._finished[trial.number] = own
-            else:
-                claims.extend(_marks(trial, _keys.CLAIM, _read_claim))
-        return View(trials, posts, claims)
+        """Read the board afresh."""
+        with self._lock:
+            # The storage, not the study: under Hyperband the sampler gets a study that shows only
+            # the trials of one bracket (optuna/pruners/_hyperband.py, _BracketStudy).
+            trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+            if len(trials) < self._n_seen:  # another study has got the number of a deleted one
+                self._forget()
+            if self._history is None:
+                self._history = History(self.directions())
+            changed = [trials[n] for n in sorted(self._unfinished)] + trials[self._n_seen :]
+            self._n_seen = len(trials)
+            passing: list[Post] = []
+            for trial in changed:
+                posts = read_posts(trial)
+                (self._posts if trial.state.is_finished() else passing).extend(posts)
+                for claim in read_claims(trial):
+                    self._note(claim)
+                self._sort(trial)
+            posts = sorted([*self._posts, *passing], key=lambda post: post.trial)
+            running = [_running(t) for t in changed if t.state == TrialState.RUNNING]
+            live, lapsed = self._judge_claims()
+            return View(trials, posts, live, running, lapsed, self._history)
+
+    def _sort(self, trial: FrozenTrial) -> None:
+        assert self._history is not None
+        if trial.state.is_finished():
+            self._unfinished.discard(trial.number)
+            self._history.add(trial)
+        else:
+            self._unfinished.add(trial.number)
+
+    def _note(self, claim: Claim) -> None:
+        known, _ = self._claims.get(claim.ticket, (None, 0.0))
+        if known is None or claim.at > known.at:
+            self._claims[claim.ticket] = (claim, time.monotonic())
+
+    def _judge_claims(self) -> tuple[list[Claim], frozenset[int]]:
+        """Return the claims that were renewed within their lease, and the trials of the others.
+
+        The age of a claim is taken on our own clock, from when we first saw it, since the clocks
+        of two machines differ; one that is very old by any clock was dead before we came.
+        """
+        now, today = time.monotonic(), time.time()
+        self._claims = {
+            ticket: (claim, since)
+            for ticket, (claim, since) in self._claims.items()
+            if abs(today - claim.at) < claim.lease + CLOCK_SKEW
+        }
+        claims = sorted(self._claims.values(), key=lambda noted: noted[0].ticket)
+        live = [c for c, since in claims if now - since < c.lease]
+        lapsed = {c.trial for c, since in claims if c.asking and now - since >= c.lease}
+        return live, frozenset(lapsed)
 
     def directions(self) -> list[StudyDirection]:
         return self._storage.get_study_directions(self._study_id)
@@ -146,13 +236,10 @@ class Board:
         return [str(name) for name in names] if isinstance(names, list) else None
 
     def claim(self, trial_id: int, claim: Claim) -> None:
-        self._write(trial_id, f"{_keys.CLAIM}{claim.block}", asdict(claim))
+        self._write(trial_id, _keys.CLAIM, asdict(claim))
 
     def post(self, trial_id: int, post: Post) -> None:
-        self._write(trial_id, f"{_keys.POST}{post.block}", _fit(post))
-
-    def is_running(self, trial_id: int) -> bool:
-        return self._storage.get_trial(trial_id).state == TrialState.RUNNING
+        self._write(trial_id, f"{_keys.POST}{post.ticket}", fit(post))
 
     def release(self) -> None:
         """Give back the connection of the calling thread, if there still is a storage."""
@@ -165,64 +252,24 @@ class Board:
         self._storage.set_trial_system_attr(trial_id, key, {"v": _keys.VERSION, **value})
 
 
-def _fit(post: Post) -> dict[str, Any]:
-    """Write a post as JSON, trimmed by value until it fits into one attribute."""
-    data: dict[str, Any] = asdict(post)
-    advice = to_json(post.advice)
-    data["advice"] = advice
-    if len(json.dumps(data)) > _keys.MAX_BYTES:
-        advice["configs"] = [[params, "", n] for params, _, n in advice["configs"]]
-    if len(json.dumps(data)) > _keys.MAX_BYTES:
-        advice["prior"], advice["note"] = {}, ""
-    while len(json.dumps(data)) > _keys.MAX_BYTES and advice["configs"]:
-        advice["configs"].pop()
-    return data
+def _running(trial: FrozenTrial) -> Running:
+    source = trial.user_attrs.get(_keys.SOURCE)
+    params = {**_published(trial.system_attrs), **trial.params}
+    age = 0.0
+    if trial.datetime_start is not None:
+        age = (datetime.now() - trial.datetime_start).total_seconds()
+    return Running(trial.number, None if source is None else str(source), params, age)
 
 
-def _marks(trial: FrozenTrial, prefix: str, read: Callable[[Mapping[str, Any]], Any]) -> list[Any]:
-    """Read the marks of one kind on a trial, leaving out copies and what is not understood."""
-    found = []
-    for key, value in trial.system_attrs.items():
-        if not key.startswith(prefix) or not isinstance(value, Mapping):
+def _published(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what a built-in sampler says of the parameters that its trial is going to have."""
+    for prefix in _keys.PUBLISHED_BY_OPTUNA:
+        keys = sorted((key for key in attrs if key.startswith(prefix)), key=lambda k: (len(k), k))
+        pieces = [str(attrs[key]) for key in keys]
+        try:
+            params = json.loads("".join(pieces)) if pieces else None
+        except ValueError:  # not all of its pieces are there yet
             continue
-        if value.get("v") != _keys.VERSION:
-            _warn_version(str(value.get("v"))[:20])
-        elif value.get("trial") == trial.number:
-            try:
-                found.append(read(value))
-            except (KeyError, TypeError, ValueError):
-                _logger.debug(f"Ignored an unreadable {prefix} on trial {trial.number}.")
-    return found
-
-
-_warned_versions: set[str] = set()
-
-
-def _warn_version(version: str) -> None:
-    if version not in _warned_versions and len(_warned_versions) < 10:
-        _warned_versions.add(version)
-        _logger.warning(
-            f"This study holds advice of format {version!r}, which this version of "
-            "optuna-llm-sampler does not know. It is ignored."
-        )
-
-
-def _read_post(value: Mapping[str, Any]) -> Post:
-    return Post(
-        trial=int(value["trial"]),
-        anchor=int(value["anchor"]),
-        block=int(value["block"]),
-        outcome=str(value["outcome"])[:40],
-        retryable=bool(value["retryable"]),
-        call=Call(**{k: v for k, v in value["call"].items() if k in _CALL_FIELDS}),
-        advice=from_json(value["advice"]),
-    )
-
-
-_CALL_FIELDS = frozenset(Call.__dataclass_fields__)
-
-
-def _read_claim(value: Mapping[str, Any]) -> Claim:
-    return Claim(
-        int(value["trial"]), int(value["anchor"]), int(value["block"]), float(value["at"])
-    )
+        if isinstance(params, dict):
+            return params
+    return {}

@@ -1,28 +1,44 @@
-"""Which trials the model is shown: a bounded digest of frozen trials, as plain data.
+"""What the trials of a study have shown, kept up to date one finished trial at a time.
 
-The digest of 10,000 trials is no longer than that of 100: the best few, a sample across the rest,
-every kind of failure once, and what is running now.
+The digest of 10,000 trials is no longer than that of 100 (the best few, a sample across the rest,
+failures, what is running now), and costs no more to make.
 """
 
 from __future__ import annotations
 
+from array import array
+import bisect
+from collections import Counter
+from collections import deque
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+import threading
 from typing import Any
+from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
+
+from ._advice import NEAR
+from ._space import SearchSpace
+from ._space import unit
 
 
 N_BEST = 6
 N_SPREAD = 10
 N_RUNNING = 16
 N_FAILED = 6
+# With several objectives: from how many of the Pareto front and of the latest trials to choose.
+_POOL = 100
 
 
 @dataclass(frozen=True)
@@ -76,77 +92,228 @@ def seen_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
     return {name: space[name] for name in sorted(space) if not space[name].single()}
 
 
-def known_params(trials: Sequence[FrozenTrial]) -> list[Mapping[str, Any]]:
-    """Return the parameters of every trial that need not be tried again, failed ones included."""
-    return [trial.params for trial in trials if trial.params]
+class History:
+    """The finished trials of one study. Thread-safe.
+
+    Args:
+        directions:
+            Of the study's objectives.
+    """
+
+    def __init__(self, directions: Sequence[StudyDirection]) -> None:
+        self._directions = tuple(directions)
+        self._lock = threading.Lock()
+        self._latest: dict[str, tuple[int, BaseDistribution]] = {}
+        self._n_having: Counter[str] = Counter()
+        self._n_with_params = 0
+        self._known = _Points()
+        self._scored = _Ranking() if len(self._directions) == 1 else _Front()
+        self._failed: deque[FrozenTrial] = deque(maxlen=N_FAILED)
+        self._n_failed = 0
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Take in a trial that has just finished."""
+        if not trial.params and trial.values is None:
+            return
+        with self._lock:
+            if trial.params:
+                self._add_params(trial)
+            if trial.values is not None and _is_usable(trial):
+                self._scored.add(_losses(trial, self._directions), trial)
+            elif trial.state == TrialState.FAIL:
+                self._failed.append(trial)
+                self._n_failed += 1
+
+    def _add_params(self, trial: FrozenTrial) -> None:
+        self._n_with_params += 1
+        self._known.add(trial)
+        for name, distribution in trial.distributions.items():
+            self._n_having[name] += 1
+            if trial.number >= self._latest.get(name, (-1, None))[0]:
+                self._latest[name] = (trial.number, distribution)
+
+    def space(self) -> dict[str, BaseDistribution]:
+        """Return what :func:`seen_space` does."""
+        with self._lock:
+            return {
+                name: distribution
+                for name, (_, distribution) in sorted(self._latest.items())
+                if not distribution.single()
+            }
+
+    def optional(self, names: Sequence[str]) -> frozenset[str]:
+        """Tell which of these parameters some trials do not have."""
+        with self._lock:
+            return frozenset(n for n in names if self._n_having[n] < self._n_with_params)
+
+    def knows(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
+        """Tell whether a finished trial, failed ones included, had nearly these parameters."""
+        with self._lock:
+            return self._known.has_near(params, space)
+
+    def digest(self, running: Sequence[Shown], metric_names: Sequence[str] | None) -> Digest:
+        """Choose and order what the model is shown."""
+        with self._lock:
+            n_finished, best_first = len(self._scored), self._scored.choose()
+            failed, n_failed = list(self._failed), self._n_failed
+        return Digest(
+            directions=tuple(d.name.lower() for d in self._directions),
+            metric_names=tuple(metric_names or [""] * len(self._directions)),
+            finished=tuple(_shown(t) for t in reversed(best_first)),
+            running=tuple(running[-N_RUNNING:]),
+            failed=tuple(_shown(t) for t in failed),
+            n_finished=n_finished,
+            n_failed=n_failed,
+        )
 
 
-def digest(
-    trials: Sequence[FrozenTrial],
-    directions: Sequence[StudyDirection],
-    metric_names: Sequence[str] | None = None,
-) -> Digest:
-    """Choose and order what the model is shown."""
-    scored = [t for t in trials if t.values is not None and _usable(t)]
-    scored.sort(key=lambda t: _badness(t, directions, scored), reverse=True)
-    running = [t for t in trials if t.state == TrialState.RUNNING and t.params]
-    failed = [t for t in trials if t.state == TrialState.FAIL and t.params]
-    return Digest(
-        directions=tuple(d.name.lower() for d in directions),
-        metric_names=tuple(metric_names or [""] * len(directions)),
-        finished=tuple(_shown(t) for t in _spread(scored)),
-        running=tuple(_shown(t) for t in running[-N_RUNNING:]),
-        failed=tuple(_shown(t) for t in failed[-N_FAILED:]),
-        n_finished=len(scored),
-        n_failed=len(failed),
-    )
+def plain(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+    """Round numbers to what a model needs to see."""
+    return {name: _plain(value, space.get(name)) for name, value in params.items()}
 
 
-def _usable(trial: FrozenTrial) -> bool:
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and not any(
-        math.isnan(v) for v in trial.values or ()
-    )
-
-
-def _badness(
-    trial: FrozenTrial, directions: Sequence[StudyDirection], trials: Sequence[FrozenTrial]
-) -> tuple[float, float, int]:
-    """Sort key: pruned after complete, then by value (several objectives: by mean rank)."""
-    losses = _losses(trial, directions)
-    pruned = float(trial.state == TrialState.PRUNED)
-    if len(losses) == 1:
-        return pruned, losses[0], trial.number
-    dominated = sum(_dominates(_losses(t, directions), losses) for t in trials[-200:])
-    return pruned, float(dominated), trial.number
-
-
-def _losses(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> list[float]:
-    return [
-        -value if direction == StudyDirection.MAXIMIZE else value
-        for value, direction in zip(trial.values, directions, strict=False)
-    ]
-
-
-def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    return all(x <= y for x, y in zip(a, b, strict=False)) and list(a) != list(b)
-
-
-def _spread(worst_to_best: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Keep the best few and an even sample of the others."""
-    if len(worst_to_best) <= N_BEST + N_SPREAD:
-        return worst_to_best
-    rest, best = worst_to_best[:-N_BEST], worst_to_best[-N_BEST:]
-    step = len(rest) / N_SPREAD
-    return [rest[int(i * step)] for i in range(N_SPREAD)] + best
+def _plain(value: Any, distribution: BaseDistribution | None) -> Any:
+    if isinstance(distribution, CategoricalDistribution) or not isinstance(value, float):
+        return value
+    return float(f"{value:.3g}")
 
 
 def _shown(trial: FrozenTrial) -> Shown:
-    params = {name: _plain(trial.params[name], trial.distributions[name]) for name in trial.params}
     values = tuple(trial.values) if trial.values is not None else ()
+    params = plain(trial.params, trial.distributions)
     return Shown(trial.number, params, values, trial.state == TrialState.PRUNED)
 
 
-def _plain(value: Any, distribution: BaseDistribution) -> Any:
-    if isinstance(distribution, CategoricalDistribution) or isinstance(value, int):
-        return value
-    return float(f"{value:.3g}")
+def _is_usable(trial: FrozenTrial) -> bool:
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and not any(
+        math.isnan(v) for v in trial.values
+    )
+
+
+def _losses(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> tuple[float, ...]:
+    return tuple(
+        -value if direction == StudyDirection.MAXIMIZE else value
+        for value, direction in zip(trial.values, directions, strict=False)
+    )
+
+
+# --- the best, and a sample of the others ---------------------------------------------------
+
+_Key: TypeAlias = tuple[float, float, int]
+
+
+class _Ranking:
+    """Trials with one objective, best first, pruned ones last."""
+
+    def __init__(self) -> None:
+        self._keys: list[_Key] = []
+        self._trials: dict[int, FrozenTrial] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, losses: tuple[float, ...], trial: FrozenTrial) -> None:
+        pruned = float(trial.state == TrialState.PRUNED)
+        bisect.insort(self._keys, (pruned, losses[0], trial.number))
+        self._trials[trial.number] = trial
+
+    def choose(self) -> list[FrozenTrial]:
+        return [self._trials[self._keys[i][2]] for i in _spread(len(self._keys))]
+
+
+class _Front:
+    """Trials with several objectives: the latest of the Pareto front, and the latest of all."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._front: dict[int, tuple[tuple[float, ...], FrozenTrial]] = {}
+        self._recent: deque[tuple[tuple[float, ...], FrozenTrial]] = deque(maxlen=_POOL)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def add(self, losses: tuple[float, ...], trial: FrozenTrial) -> None:
+        self._n += 1
+        self._recent.append((losses, trial))
+        if any(_dominates(other, losses) for other, _ in self._front.values()):
+            return
+        beaten = [n for n, (other, _) in self._front.items() if _dominates(losses, other)]
+        for number in beaten:
+            del self._front[number]
+        self._front[trial.number] = (losses, trial)
+        if len(self._front) > _POOL:
+            del self._front[next(iter(self._front))]
+
+    def choose(self) -> list[FrozenTrial]:
+        pool = {trial.number: (losses, trial) for losses, trial in self._recent} | self._front
+        ranked = sorted(
+            (sum(_dominates(other, losses) for other, _ in pool.values()), number)
+            for number, (losses, _) in pool.items()
+        )
+        return [pool[ranked[i][1]][1] for i in _spread(len(ranked))]
+
+
+def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=False)) and a != b
+
+
+def _spread(n: int) -> list[int]:
+    """Choose places in a ranking: the first few, and an even sample of the others."""
+    if n <= N_BEST + N_SPREAD:
+        return list(range(n))
+    step = (n - N_BEST) / N_SPREAD
+    return [*range(N_BEST), *(n - 1 - int(i * step) for i in reversed(range(N_SPREAD)))]
+
+
+# --- what has been tried --------------------------------------------------------------------
+
+
+class _Points:
+    """Configurations as columns of numbers, so that 10,000 are compared in a millisecond."""
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._columns: dict[str, array[float]] = {}
+
+    def add(self, trial: FrozenTrial) -> None:
+        for name, value in trial.params.items():
+            distribution = trial.distributions[name]
+            column = self._columns.setdefault(_column(name, distribution), array("d"))
+            column.extend([math.nan] * (self._n - len(column)))
+            column.append(distribution.to_internal_repr(value))
+        self._n += 1
+
+    def has_near(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
+        near = np.ones(self._n, dtype=bool)
+        for name, value in params.items():
+            column = self._columns.get(_column(name, space[name]))
+            if column is None or not near.any():
+                return False
+            known = np.full(self._n, math.nan)
+            known[: len(column)] = column
+            near &= np.abs(_units(known, space[name]) - unit(value, space[name])) < NEAR
+        return bool(near.any())
+
+
+def _column(name: str, distribution: BaseDistribution) -> str:
+    """Name a column; indices of choices mean something only among the same choices."""
+    if isinstance(distribution, CategoricalDistribution):
+        return f"{name} in {distribution.choices!r}"
+    return name
+
+
+def _units(internal: NDArray[np.float64], distribution: BaseDistribution) -> NDArray[np.float64]:
+    """The same as :func:`~optuna_llm_sampler._space.unit`, for a column."""
+    if isinstance(distribution, CategoricalDistribution):
+        return internal
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    low, high = float(distribution.low), float(distribution.high)
+    if high <= low:
+        return np.where(np.isnan(internal), internal, 0.0)
+    clipped = np.clip(internal, low, high)
+    if distribution.log:
+        clipped, low, high = np.log(clipped), math.log(low), math.log(high)
+    if math.isinf(high - low):
+        clipped, low, high = clipped / 2, low / 2, high / 2
+    units: NDArray[np.float64] = (clipped - low) / (high - low)
+    return units

@@ -4,9 +4,10 @@ User attributes are what people read (optuna-dashboard shows and sorts them): sh
 and plain numbers on the trial they belong to, written once by the process that runs the trial.
 
 System attributes are what workers share. Each is one key written in one call (chunks race, Optuna
-issue #6626), under 60,000 bytes (MySQL's TEXT), with a version; readers ignore what they do not
-know. ``RetryHeartbeatStaleTrialCallback`` copies a trial's attributes to its successor, so each
-value names the trial it was written on, and a copy is recognised by the wrong number.
+issue #6626), under 60,000 bytes (MySQL's TEXT holds 65,535), with a version; readers ignore what
+they do not know. ``RetryHeartbeatStaleTrialCallback`` copies a trial's attributes to its
+successor, so each value names the trial it was written on, and a copy is recognised by the wrong
+number.
 """
 
 from __future__ import annotations
@@ -23,11 +24,17 @@ REPAIRED = "llm:repaired"
 # "gamma, coef0": parameters of a model's trial that the base sampler had to choose.
 FROM_BASE = "llm:from_base"
 
-# + block: {"v", "trial", "anchor", "block", "outcome", "retryable", "call", "advice"}.
-# The result of one call to the model, on a trial of the process that asked. Read by all workers.
+# + ticket: {"v", "trial", "ticket", "anchor", "block", "start", "outcome", "retryable", "call",
+# "advice"}. The result of one call to the model, on a trial of the process that asked; the ticket
+# is the number of the trial on which the call began. Written once, read by all workers; 1-10 kB.
 POST = "llm:post:"
-# + block: {"v", "trial", "anchor", "block", "at"}. "I am asking": others wait or go on.
-CLAIM = "llm:claim:"
+# {"v", "trial", "ticket", "anchor", "block", "asking", "at", "lease"}. "I am asking": others wait
+# or go on. Rewritten every few seconds while the call lasts; 120 bytes.
+CLAIM = "llm:claim"
 
 VERSION = 1
 MAX_BYTES = 60_000
+
+# Where Optuna's own samplers publish the configuration of a running trial, as JSON in pieces
+# (optuna/samplers/_tpe/sampler.py and _gp/sampler.py, _RELATIVE_PARAMS_KEY).
+PUBLISHED_BY_OPTUNA = ("tpe:relative_params:", "gp:relative_params:")

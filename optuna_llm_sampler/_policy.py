@@ -8,6 +8,7 @@ the search space is given, else the first trial that starts after another has sh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace
 import threading
 
 
@@ -30,12 +31,15 @@ class Place:
         slot:
             Index of the configuration that belongs to this trial, or :obj:`None` when the trial
             is the base sampler's.
+        turn:
+            How many trials before this one are the model's.
         renewal:
             Whether the next block's advice should be asked for now, ahead of time.
     """
 
     block: int
     slot: int | None
+    turn: int = 0
     renewal: bool = False
 
 
@@ -68,6 +72,7 @@ class Schedule:
         self._places: list[Place] = []
         self._block = 0
         self._slot = 0
+        self._turn = 0
         self._debt = 0.0
         self._lock = threading.Lock()
 
@@ -79,21 +84,23 @@ class Schedule:
     def place(self, index: int) -> Place:
         """Return the place of the ``index``-th trial after the anchor (0-based)."""
         if self._share <= 0:
-            return Place(0, index if index < self._n_first else None)
+            slot = index if index < self._n_first else None
+            return Place(0, slot, min(index, self._n_first))
         with self._lock:
             while len(self._places) <= index + 1:
                 self._places.append(self._next(len(self._places)))
             here, after = self._places[index], self._places[index + 1]
-        return Place(here.block, here.slot, renewal=after.block > here.block)
+        return replace(here, renewal=after.block > here.block)
 
     def _next(self, index: int) -> Place:
         full = self._slot >= self._n_configs
         if index and (full or (self._share < 1 and index in _RENEWALS)):
             self._block, self._slot = self._block + 1, 0
         if not self._is_models(index):
-            return Place(self._block, None)
+            return Place(self._block, None, self._turn)
         self._slot += 1
-        return Place(self._block, self._slot - 1)
+        self._turn += 1
+        return Place(self._block, self._slot - 1, self._turn - 1)
 
     def _is_models(self, index: int) -> bool:
         if index < self._n_first or self._share >= 1:

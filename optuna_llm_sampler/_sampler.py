@@ -305,8 +305,11 @@ class LLMSampler(BaseSampler):
             attrs[_keys.WHY] = decision.config.why
         if decision.config is not None and decision.config.repaired:
             attrs[_keys.REPAIRED] = decision.config.repaired
-        for key, value in attrs.items():
-            study._storage.set_trial_user_attr(trial._trial_id, key, value)
+        try:
+            for key, value in attrs.items():
+                study._storage.set_trial_user_attr(trial._trial_id, key, value)
+        except Exception as error:  # a trial is not lost because of what is said about it
+            _logger.debug(f"Trial {trial.number} lacks a record of its source: {error!r}")
 
     def _complete(self, study: Study, trial: FrozenTrial, draft: _Draft | None) -> None:
         """Write what is known only when the trial has asked for all of its parameters."""

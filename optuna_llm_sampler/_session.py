@@ -12,6 +12,7 @@ from dataclasses import replace
 import random
 import threading
 import time
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
@@ -24,11 +25,15 @@ from ._ask import ask
 from ._board import Board
 from ._board import Call
 from ._board import Claim
+from ._board import CLOCK_SKEW
 from ._board import Post
 from ._board import View
-from ._history import digest
-from ._history import known_params
-from ._history import seen_space
+from ._flight import Flight
+from ._flight import Home
+from ._history import plain
+from ._history import Shown
+from ._plan import Plan
+from ._policy import Place
 from ._policy import Schedule
 from ._prompt import Question
 from .errors import OptunaLLMError
@@ -37,12 +42,13 @@ from .llms._types import LLM
 
 _logger = get_logger(f"optuna.{__name__}")
 
-# Two workers that claim a block within this many seconds see each other's claim.
-_CLAIM_SETTLES = 0.3
 # A call may go on for this long after nobody waits for it: its answer serves later trials.
 _MIN_CALL_SECONDS = 120.0
-# A block's advice is asked for at most this often when the errors are of the passing kind.
-_MAX_CALLS_PER_BLOCK = 2
+# A worker that has not renewed its claim for so long is taken for dead. A third of the timeout, so
+# that whoever takes over still has time to answer those who wait, within these bounds.
+_MIN_LEASE, _MAX_LEASE = 3.0, 20.0
+# Seconds between two looks at what another worker is doing, growing.
+_FIRST_PAUSE, _MAX_PAUSE = 0.2, 1.0
 
 
 @dataclass(frozen=True)
@@ -78,132 +84,149 @@ class Settings:
     seed: int | None
 
 
-@dataclass
-class _Flight:
-    """A call that this process has under way."""
-
-    block: int
-    done: threading.Event
-    post: Post | None = None
-    posted: bool = False
-    interrupt: BaseException | None = None
-
-
 class Session:
-    """Decides for the trials of one study that run in this process. Thread-safe."""
+    """Decides for the trials of one study that run in this process. Thread-safe.
+
+    Attributes:
+        waits:
+            How many trials have waited for the model, however shortly.
+    """
 
     def __init__(self, board: Board, settings: Settings) -> None:
+        self.waits = 0
         self._board = board
         self._settings = settings
         self._lock = threading.Lock()
-        self._anchor: int | None = None
-        self._flight: _Flight | None = None
-        self._unposted: list[Post] = []
+        self._last: Plan | None = None
+        self._flight: Flight | None = None
         self._waited_in_vain: set[int] = set()
         self._broken: str = ""
         self._warned: set[str] = set()
 
     def decide(self, trial_id: int, number: int) -> Decision:
-        """Say whose a trial is; waits for the model no longer than the timeout."""
-        self._flush(trial_id, number)
-        anchor, view = self._find_anchor(number)
-        if anchor is None or number < anchor:
-            return Decision("base")
-        place = self._settings.schedule.place(number - anchor)
-        if place.slot is not None:
-            return self._take(trial_id, number, anchor, place.block, view)
-        if place.renewal:
-            self._prefetch(trial_id, number, anchor, place.block + 1)
-        return Decision("base")
+        """Say whose a trial is; waits for the model no longer than the timeout.
+
+        Never fails: a trial must not be lost because of what only this sampler reads and writes.
+        """
+        try:
+            return self._decide(Home(trial_id, number))
+        except Exception as error:  # a storage may fail in its own ways
+            self._warn("storage", repr(error), "The base sampler goes on.")
+            return Decision("fallback:storage")
 
     def open(self, trial_id: int, number: int) -> None:
         """Ask for the first advice while a trial runs that does not need it."""
-        if self._settings.search_space:
-            self._prefetch(trial_id, number, number + 1, 0)
+        try:
+            if self._settings.search_space:
+                view = self._board.read()
+                plan = Plan(self._settings.schedule, view, _first(view.anchor, number))
+                self._prefetch(plan, Home(trial_id, number))
+        except Exception as error:
+            self._warn("storage", repr(error), "The base sampler goes on.")
 
-    def _find_anchor(self, number: int) -> tuple[int | None, View | None]:
-        """Return where the schedule starts, and the board if it had to be read for that."""
-        if self._anchor is not None:
-            return self._anchor, None
-        view = self._board.read()
-        if view.posts:
-            self._anchor = view.anchor
-        if view.anchor is not None:
-            return view.anchor, view
-        return (number if self._space(view) else None), view
+    def _decide(self, home: Home) -> Decision:
+        flight = self._flight
+        if flight is not None and flight.open:
+            flight.move_to(home)
+        if self._is_surely_base(home.number):
+            return Decision("base")
+        plan = self._look(home.number)
+        if plan is None:
+            return Decision("base")
+        if plan.place(home.number).slot is None:
+            self._prefetch(plan, home)
+            return Decision("base")
+        return self._take(plan, home)
+
+    def _is_surely_base(self, number: int) -> bool:
+        """Tell from what was on the board when last read; the schedule never changes again."""
+        plan = self._last
+        if plan is None or not plan.view.advices:
+            return False
+        return plan.place(number).slot is None and plan.due(number) is None
+
+    def _look(self, number: int, view: View | None = None) -> Plan | None:
+        """Read the board, unless given, and see how the schedule applies to the study now."""
+        view = view or self._board.read()
+        anchor = view.anchor
+        if anchor is None and self._space(view):
+            anchor = number
+        if anchor is None:
+            return None
+        self._last = Plan(self._settings.schedule, view, anchor)
+        return self._last
 
     # --- taking a configuration -------------------------------------------------------------
 
-    def _take(
-        self, trial_id: int, number: int, anchor: int, block: int, view: View | None
-    ) -> Decision:
-        deadline = time.monotonic() + self._patience(block)
-        pause = 0.1
+    def _take(self, plan: Plan, home: Home) -> Decision:
+        start, pause, waited = time.monotonic(), _FIRST_PAUSE, False
         while True:
-            view = view or self._board.read()
-            decision = self._from_posts(view, number) or self._refusal(view, block)
+            place = plan.place(home.number)
+            patience = self._patience(plan, place)
+            decision = self._ready(plan, home.number, wait=patience > 0)
             if decision is not None:
+                self._prefetch(plan, home)
                 return decision
-            flight = self._in_flight(block)
-            if flight is None and not self._waits_for_other(view, number, block):
-                flight = self._lead(trial_id, number, anchor, block, view)
-            left = deadline - time.monotonic()
+            flight = self._flight_for(plan, home, waits=patience > 0)
+            left = start + patience - time.monotonic()
             if left <= 0:
-                return self._give_up(block)
+                return self._give_up(place.block, patience)
+            self.waits += not waited
+            waited, view = True, None
             if flight is None:
                 time.sleep(min(left, pause * random.uniform(0.7, 1.3)))
-                pause = min(2 * pause, 1.0)
+                pause = min(1.5 * pause, _MAX_PAUSE)
             elif flight.done.wait(left):
-                if flight.interrupt is not None:
-                    raise flight.interrupt
-                if not flight.posted:
-                    return Decision("fallback:not_stored")
-                if flight.post is not None and flight.post.outcome != "ok":
-                    # The same trial does not ask again: a passing error needs time to pass.
-                    return Decision(f"fallback:{flight.post.outcome}")
-            view = None
+                decision, view = self._landed(flight)
+                if decision is not None:
+                    return decision
+            plan = self._look(home.number, view) or plan
 
-    def _patience(self, block: int) -> float:
-        """How long a trial may wait: only for the first block if later ones are prefetched, and
+    def _patience(self, plan: Plan, place: Place) -> float:
+        """How long a trial may wait: only for the first advice if later ones are prefetched, and
         not again for a block that this process has waited for in vain (its asker may be dead)."""
-        if block in self._waited_in_vain or (block and self._settings.prefetch):
+        later = place.block > 0 or plan.view.advices
+        if place.block in self._waited_in_vain or (self._settings.prefetch and later):
             return 0.0
         return self._settings.timeout
 
-    def _refusal(self, view: View, block: int) -> Decision | None:
-        """Return the base sampler's turn with its reason, if no advice is to be expected."""
-        failures = [p for p in view.posts if p.block == block and p.outcome != "ok"]
-        final = [p for p in failures if not p.retryable]
-        if self._broken:
-            return Decision(f"fallback:{self._broken}")
-        if final or len(failures) >= _MAX_CALLS_PER_BLOCK:
-            return Decision(f"fallback:{(final or failures)[-1].outcome}")
-        return None
-
-    def _from_posts(self, view: View, number: int) -> Decision | None:
-        """Return this trial's own configuration, if an advice for its block is on the board."""
-        for post in view.posts:
-            if post.outcome != "ok" or number < post.anchor:
-                continue
-            place = self._settings.schedule.place(number - post.anchor)
-            if place.block != post.block or place.slot is None:
-                continue
-            if place.slot >= len(post.advice.configs):
-                return Decision("fallback:few_ideas")
-            config = post.advice.configs[place.slot]
-            if self._is_repetition(config, view, number):
+    def _ready(self, plan: Plan, number: int, *, wait: bool) -> Decision | None:
+        """Return the decision on a trial of the model's if it need not wait for the model."""
+        block, slot = plan.place(number).block, plan.slot(number)
+        if block < 0 or plan.place(number).slot is None:
+            return Decision("base")
+        due = block > plan.view.settled
+        if slot is not None and slot.config is not None and not (due and wait):
+            if self._is_repetition(plan, slot.config, number):
                 return Decision("fallback:known_already")
-            where = f"trial {post.trial}, block {post.block}, config {place.slot}"
-            return Decision("llm", config, where)
-        return None
+            return Decision("llm", slot.config, str(slot))
+        if due:
+            return Decision(f"fallback:{self._broken}") if self._broken else None
+        reason = plan.view.given_up.get(block) or ("few_ideas" if slot else "not_ready")
+        return Decision(f"fallback:{reason}")
 
-    def _is_repetition(self, config: Config, view: View, number: int) -> bool:
-        space = self._space(view)
-        others = [t for t in view.trials if t.number != number]
-        return is_known(values(config, space), known_params(others), space)
+    def _is_repetition(self, plan: Plan, config: Config, number: int) -> bool:
+        space = self._space(plan.view)
+        params = values(config, space)
+        running = list(self._pending(plan.view, number).values())
+        return plan.view.history.knows(params, space) or is_known(params, running, space)
 
-    def _give_up(self, block: int) -> Decision:
-        if self._patience(block) <= 0:
+    def _landed(self, flight: Flight) -> tuple[Decision | None, View | None]:
+        """Return what a call has come to: a decision, or the board with the new advice."""
+        if flight.interrupt is not None:
+            raise flight.interrupt
+        if flight.open:
+            return Decision("fallback:not_stored"), None
+        post, view = flight.post, flight.view
+        if post is None or view is None or post.outcome == "redundant":
+            return None, None  # another worker was first
+        if post.outcome != "ok":
+            # The same trial does not ask again: a passing error needs time to pass.
+            return Decision(f"fallback:{post.outcome}"), None
+        return None, replace(view, posts=[*view.posts, post])
+
+    def _give_up(self, block: int, patience: float) -> Decision:
+        if patience <= 0:
             return Decision("fallback:not_ready")
         self._waited_in_vain.add(block)
         self._warn(
@@ -216,88 +239,73 @@ class Session:
 
     # --- who asks ---------------------------------------------------------------------------
 
-    def _waits_for_other(self, view: View, number: int, block: int) -> bool:
-        return any(
-            c.block == block and c.trial != number and self._is_fresh(c) for c in view.claims
-        )
-
-    def _is_fresh(self, claim: Claim) -> bool:
-        # The clocks of two machines may differ by a few seconds.
-        return time.time() < claim.at + self._call_seconds() + 5
-
-    def _call_seconds(self) -> float:
-        return max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
-
-    def _in_flight(self, block: int) -> _Flight | None:
+    def _flight_for(self, plan: Plan, home: Home, *, waits: bool) -> Flight | None:
+        """Return this process's call, started now if nobody asks, or None if another one does."""
         flight = self._flight
-        return flight if flight is not None and flight.block == block else None
+        if flight is not None and not flight.done.is_set():
+            return flight
+        block = plan.due(home.number)
+        if block is None or self._is_asked(plan, home.number):
+            return None
+        return self._launch(plan, home, block, waits=waits)
 
-    def _lead(
-        self, trial_id: int, number: int, anchor: int, block: int, view: View
-    ) -> _Flight | None:
-        """Claim the block and start the call, unless another worker is seen to do so."""
+    def _prefetch(self, plan: Plan, home: Home) -> None:
+        """Start the call for a coming block if it is time to, without waiting for it."""
+        if self._settings.prefetch and not self._broken and self._space(plan.view):
+            self._flight_for(plan, home, waits=False)
+
+    def _is_asked(self, plan: Plan, number: int) -> bool:
+        return any(rival.asking or rival.ticket < number for rival in plan.view.rivals(number))
+
+    def _launch(self, plan: Plan, home: Home, block: int, *, waits: bool) -> Flight:
+        timeout = self._settings.timeout
+        lease = min(max(timeout / 3, _MIN_LEASE), _MAX_LEASE) if timeout else _MAX_LEASE
+        claim = Claim(home.number, plan.anchor, block, home.number, False, time.time(), lease)
+        flight = Flight(
+            self._board,
+            claim,
+            home,
+            alone=all(running.number == home.number for running in plan.view.running),
+            ask=lambda view: self._ask(view, claim),
+            place=lambda view, post: self._place(view, post, claim, waits=waits),
+        )
         with self._lock:
-            if self._flight is not None and not self._flight.done.is_set():
-                return self._in_flight(block)
-            flight = self._flight = _Flight(block, threading.Event())
+            if self._flight is not None and self._flight.open:
+                return self._flight
+            self._flight = flight
         try:
-            self._board.claim(trial_id, Claim(number, anchor, block, time.time()))
-            if view.undecided(number):
-                time.sleep(_CLAIM_SETTLES)
-                view = self._board.read()
-                if self._yields(view, number, block):
-                    self._flight = None
-                    return None
-            question = self._question(view, block)
+            flight.start(plan.view)
         except BaseException:
             self._flight = None
             raise
-        args = (flight, trial_id, Post(number, anchor, block), question, view)
-        name = f"optuna-llm-sampler-{block}"
-        threading.Thread(target=self._call, args=args, name=name, daemon=True).start()
         return flight
 
-    def _yields(self, view: View, number: int, block: int) -> bool:
-        posted = any(p.block == block and p.outcome == "ok" for p in view.posts)
-        return posted or any(
-            c.block == block and c.trial < number and self._is_fresh(c) for c in view.claims
-        )
+    def _place(self, view: View, post: Post, claim: Claim, *, waits: bool) -> Post:
+        plan = Plan(self._settings.schedule, view, _first(view.anchor, claim.anchor))
+        return plan.place_post(post, claim, self._waiting(view, claim, waits=waits))
 
-    def _prefetch(self, trial_id: int, number: int, anchor: int, block: int) -> None:
-        """Start the call for a coming block, without waiting for it."""
-        if not self._settings.prefetch or self._broken:
-            return
-        view = self._board.read()
-        asked = any(post.block == block for post in view.posts)
-        if not asked and not self._waits_for_other(view, number, block):
-            self._lead(trial_id, number, anchor, block, view)
+    def _waiting(self, view: View, claim: Claim, *, waits: bool) -> list[int]:
+        """Guess which trials wait for this call: those of dead workers may look as if they did."""
+        if view.advices and self._settings.prefetch:
+            return []
+        return [
+            running.number
+            for running in view.running
+            if running.source is None
+            and (waits or running.number != claim.ticket)
+            and running.number not in view.lapsed
+            and abs(running.age) < self._settings.timeout + CLOCK_SKEW
+        ]
 
     # --- the call ---------------------------------------------------------------------------
 
-    def _call(
-        self, flight: _Flight, trial_id: int, blank: Post, question: Question, view: View
-    ) -> None:
-        """Ask and post. Runs in a daemon thread, so that a process never waits for it to end."""
+    def _ask(self, view: View, claim: Claim) -> Post:
+        blank = Post(claim.trial, claim.anchor, claim.block, claim.anchor, claim.ticket)
+        question = self._question(view, claim.block)
+        known = [*self._pending(view).values(), *(t.params for t in view.trials if t.params)]
         try:
-            flight.post = self._result(blank, question, view)
-            flight.posted = self._publish(flight.post, trial_id)
-            if not flight.posted:
-                self._unposted.append(flight.post)
-        except ReferenceError:
-            pass  # the study was thrown away while its call was under way
-        except BaseException as error:
-            flight.interrupt = error  # KeyboardInterrupt and the like belong to whoever waits
-        finally:
-            if self._flight is flight:
-                self._flight = None
-            flight.done.set()
-            self._board.release()
-
-    def _result(self, blank: Post, question: Question, view: View) -> Post:
-        known = known_params(view.trials)
-        try:
-            llm = self._settings.llm()
-            answer = ask(llm, question, known, timeout=self._call_seconds())
+            timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
+            answer = ask(self._settings.llm(), question, known, timeout=timeout)
         except OptunaLLMError as error:  # the back end could not be built
             answer = Answer(Call(), error=error)
         except Exception as error:
@@ -314,25 +322,28 @@ class Session:
         )
 
     def _question(self, view: View, block: int) -> Question:
-        settings = self._settings
-        space = self._space(view)
-        finished = [t for t in view.trials if t.state.is_finished() and t.distributions]
+        settings, space = self._settings, self._space(view)
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
+        running = [Shown(n, plain(params, space)) for n, params in self._pending(view).items()]
         return Question(
             space=space,
-            digest=digest(view.trials, self._board.directions(), self._board.metric_names()),
+            digest=view.history.digest(running, self._board.metric_names()),
             task=settings.task,
             param_notes=settings.param_notes,
             n_configs=settings.n_configs,
-            optional=frozenset(n for n in space if any(n not in t.params for t in finished)),
+            optional=view.history.optional(list(space)),
             seed=seed,
         )
 
+    def _pending(self, view: View, number: int | None = None) -> dict[int, dict[str, Any]]:
+        plan = Plan(self._settings.schedule, view, _first(view.anchor, len(view.trials)))
+        return plan.pending(self._space(view), number)
+
     def _space(self, view: View) -> dict[str, BaseDistribution]:
-        seen = seen_space(view.trials)
         given = self._settings.search_space or {}
         # What trials have shown is newer than what the user said at construction.
-        return {n: d for n, d in {**given, **seen}.items() if not d.single()}
+        merged = {**given, **view.history.space()}
+        return {n: d for n, d in merged.items() if not d.single()}
 
     def _note(self, answer: Answer) -> None:
         error = answer.error
@@ -353,26 +364,7 @@ class Session:
             self._warned.add(reason)
             _logger.warning(f"The language model was not used ({reason}): {message} {hint}")
 
-    # --- posting ----------------------------------------------------------------------------
 
-    def _publish(self, post: Post, trial_id: int) -> bool:
-        """Post on the asker's trial if it still runs; else it is done on the process's next."""
-        try:
-            if not self._board.is_running(trial_id):
-                return False
-            self._board.post(trial_id, post)
-            return True
-        except ReferenceError:
-            raise
-        except Exception as error:  # a storage may fail in its own ways
-            _logger.debug(f"The advice could not be stored yet: {error!r}")
-            return False
-
-    def _flush(self, trial_id: int, number: int) -> None:
-        """Post what came when the asker's trial was over already."""
-        try:
-            for post in list(self._unposted):
-                self._board.post(trial_id, replace(post, trial=number))
-                self._unposted.remove(post)
-        except Exception as error:
-            _logger.debug(f"The advice could not be stored yet: {error!r}")
+def _first(anchor: int | None, number: int) -> int:
+    """Return where the schedule starts if that is known, else that it starts here."""
+    return number if anchor is None else anchor

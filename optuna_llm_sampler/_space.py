@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-import json
 import math
 from typing import Any
 from typing import TypeAlias
@@ -17,11 +16,12 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from ._choices import find_choice
+from ._choices import labels as labels
+from ._choices import to_number
+
 
 SearchSpace: TypeAlias = Mapping[str, BaseDistribution]
-
-# A number longer than this is an attack or a runaway answer; int("9" * 10**6) takes seconds.
-_MAX_DIGITS = 40
 
 
 @dataclass(frozen=True)
@@ -44,30 +44,6 @@ class Rejected:
     """A value that cannot be mapped onto the distribution, with the reason as a short word."""
 
     reason: str
-
-
-def labels(distribution: CategoricalDistribution) -> tuple[str, ...]:
-    """Name each choice by a text that is unique among the choices.
-
-    Categoricals travel as labels and come back by index, because ``True == 1`` and because JSON
-    has no word for most Python values. A string is its own label unless another choice, or a
-    number or keyword, reads the same; then it is put in quotes.
-    """
-    plain = [c if isinstance(c, str) else _literal(c) for c in distribution.choices]
-    out: list[str] = []
-    for choice, label in zip(distribution.choices, plain, strict=True):
-        if isinstance(choice, str) and plain.count(label) > 1:
-            label = json.dumps(choice)
-        while label in out:  # equal choices, e.g. ("a", "a"): only the first is ever meant
-            label += "'"
-        out.append(label)
-    return tuple(out)
-
-
-def _literal(choice: Any) -> str:
-    return (
-        repr(choice) if choice is None or isinstance(choice, (bool, int, float)) else str(choice)
-    )
 
 
 def to_label(value: Any, distribution: BaseDistribution) -> Any:
@@ -100,18 +76,23 @@ def coerce(value: Any, distribution: BaseDistribution) -> Coerced | Rejected:
         return Coerced(_single_value(distribution))
     if isinstance(distribution, CategoricalDistribution):
         return _coerce_choice(value, distribution)
-    number, repair = _to_number(value)
+    number, repair = to_number(value)
     if number is None:
         return Rejected(repair)
-    if isinstance(distribution, FloatDistribution):
-        coerced = _coerce_float(number, distribution)
-    elif isinstance(distribution, IntDistribution):
-        coerced = _coerce_int(number, distribution)
-    else:
-        return Rejected("unknown_distribution")
-    if not distribution._contains(distribution.to_internal_repr(coerced.value)):
+    try:
+        if isinstance(distribution, FloatDistribution):
+            coerced = _coerce_float(number, distribution)
+        elif isinstance(distribution, IntDistribution):
+            coerced = _coerce_int(number, distribution)
+        else:
+            return Rejected("unknown_distribution")
+        # Optuna stores a float: of an integer beyond 2**53, another one may be read back.
+        stored = distribution.to_internal_repr(coerced.value)
+        if not distribution._contains(stored):
+            return Rejected("not_contained")
+        return Coerced(distribution.to_external_repr(stored), coerced.repair or repair)
+    except (OverflowError, ValueError):  # a range that is beyond the floats
         return Rejected("not_contained")
-    return Coerced(coerced.value, coerced.repair or repair)
 
 
 def _single_value(distribution: BaseDistribution) -> Any:
@@ -119,32 +100,6 @@ def _single_value(distribution: BaseDistribution) -> Any:
         return distribution.choices[0]
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     return distribution.low
-
-
-def _to_number(value: Any) -> tuple[int | float | None, str]:
-    """Return a finite number and how it was read, or None and why not."""
-    if isinstance(value, bool) or value is None:
-        return None, "not_a_number"
-    repair = ""
-    if isinstance(value, str):
-        text = value.strip().replace("_", "")
-        if not text or len(text) > _MAX_DIGITS:
-            return None, "not_a_number"
-        try:
-            value = int(text)
-        except ValueError:
-            try:
-                value = float(text)
-            except ValueError:
-                return None, "not_a_number"
-        repair = "text"
-    if not isinstance(value, (int, float)):
-        return None, "not_a_number"
-    try:
-        finite = math.isfinite(value)
-    except OverflowError:  # an int beyond the floats
-        finite = False
-    return (value, repair) if finite else (None, "not_finite")
 
 
 def _coerce_float(number: int | float, distribution: FloatDistribution) -> Coerced:
@@ -172,7 +127,7 @@ def _coerce_int(number: int | float, distribution: IntDistribution) -> Coerced:
 
 
 def _coerce_choice(value: Any, distribution: CategoricalDistribution) -> Coerced | Rejected:
-    index, repair = _find_choice(value, distribution)
+    index, repair = find_choice(value, distribution)
     if index is None:
         return Rejected("not_a_choice")
     # Of choices that are equal to `==`, Optuna stores the first, whichever one was meant
@@ -181,55 +136,6 @@ def _coerce_choice(value: Any, distribution: CategoricalDistribution) -> Coerced
     if stored != index:
         repair = "equal_choice"
     return Coerced(distribution.choices[stored], repair)
-
-
-def _find_choice(value: Any, distribution: CategoricalDistribution) -> tuple[int | None, str]:
-    names = labels(distribution)
-    if isinstance(value, str):
-        if value in names:
-            return names.index(value), ""
-        for i, choice in enumerate(distribution.choices):
-            if isinstance(choice, str) and choice == value:
-                return i, "relabelled"
-        return _find_similar(value, names)
-    if value is None or isinstance(value, (bool, int, float)):
-        for i, choice in enumerate(distribution.choices):
-            if type(choice) is type(value) and choice == value:
-                return i, ""
-        number, _ = _to_number(value)
-        if number is not None:
-            return _find_number(number, distribution)
-        return _find_similar(str(value), names)
-    return None, ""
-
-
-def _find_number(
-    number: int | float, distribution: CategoricalDistribution
-) -> tuple[int | None, str]:
-    for i, choice in enumerate(distribution.choices):
-        read, _ = _to_number(choice)
-        if read is not None and math.isclose(read, number, rel_tol=1e-9):
-            return i, "relabelled"
-    return None, ""
-
-
-def _find_similar(value: str, names: tuple[str, ...]) -> tuple[int | None, str]:
-    wanted = _fold(value)
-    found = [i for i, name in enumerate(names) if _fold(name) == wanted]
-    if len(found) == 1:
-        return found[0], "relabelled"
-    number, _ = _to_number(value)
-    if number is None:
-        return None, ""
-    for i, name in enumerate(names):
-        read, _ = _to_number(name)
-        if read is not None and math.isclose(read, number, rel_tol=1e-9):
-            return i, "relabelled"
-    return None, ""
-
-
-def _fold(text: str) -> str:
-    return text.strip().strip("\"'").casefold().replace("-", "_").replace(" ", "_")
 
 
 def unit(value: Any, distribution: BaseDistribution) -> float:
@@ -244,24 +150,47 @@ def unit(value: Any, distribution: BaseDistribution) -> float:
     internal = min(max(internal, low), high)  # the bounds may have moved since the value was used
     if distribution.log:
         return (math.log(internal) - math.log(low)) / (math.log(high) - math.log(low))
+    if math.isinf(high - low):
+        internal, low, high = internal / 2, low / 2, high / 2
     return (internal - low) / (high - low)
 
 
-def distance(a: Mapping[str, Any], b: Mapping[str, Any], space: SearchSpace) -> float:
-    """Largest difference between two configurations over their parameters, in [0, 1].
+# Where a configuration lies: by parameter of the space its unit, or None if it has not got it.
+Point: TypeAlias = tuple[float | None, ...]
 
-    A parameter that only one of them has, or a different choice, counts 1.
+
+def locate(params: Mapping[str, Any], space: SearchSpace) -> Point:
+    """Place a configuration of legal values in the space."""
+    return tuple(
+        unit(params[name], distribution) if name in params else None
+        for name, distribution in space.items()
+    )
+
+
+def is_near(a: Point, b: Point, limit: float) -> bool:
+    """Tell whether two configurations differ by less than the limit in every parameter.
+
+    A parameter that only one of them has makes them differ, and so does another choice.
     """
-    worst = 0.0
-    for name, distribution in space.items():
-        if (name in a) != (name in b):
-            return 1.0
-        if name not in a or distribution.single():
+    for x, y in zip(a, b, strict=True):
+        if x is None or y is None:
+            if x is not y:
+                return False
+        elif abs(x - y) >= limit:
+            return False
+    return True
+
+
+def is_at(point: Point, params: Mapping[str, Any], space: SearchSpace, limit: float) -> bool:
+    """Tell the same of a configuration that is not placed yet, and may not be legal any more."""
+    for here, (name, distribution) in zip(point, space.items(), strict=True):
+        if here is None or name not in params:
+            if here is not None or name in params:
+                return False
             continue
-        difference = abs(unit(a[name], distribution) - unit(b[name], distribution))
-        if isinstance(distribution, CategoricalDistribution):
-            difference = min(difference, 1.0)
-        worst = max(worst, difference)
-        if worst >= 1.0:
-            break
-    return worst
+        try:
+            if abs(here - unit(params[name], distribution)) >= limit:
+                return False
+        except ValueError:  # a choice that is no longer in the distribution
+            return False
+    return True

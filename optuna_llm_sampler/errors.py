@@ -13,7 +13,9 @@
     │   ├── BadRequestError         400, 422: the endpoint refuses the request itself
     │   ├── RefusalError            the model declines to answer
     │   ├── TruncatedError          the answer was cut by the token limit
-    │   └── UnusableAnswerError     an answer, but no configuration in it that can be used
+    │   ├── UnusableAnswerError     an answer, but no configuration in it that can be used
+    │   └── ReplayMissError         a recording has no answer to the request
+    ├── RecordError                 a recording cannot be read or written
     ├── WeightsError                weights cannot be had, or are not what they should be
     └── MissingExtraError           a back end needs an extra that is not installed
 
@@ -128,6 +130,21 @@ class UnusableAnswerError(LLMError):
 
     reason = "unusable_answer"
     default_hint = "Use a larger model or an endpoint with structured output."
+
+
+class ReplayMissError(LLMError):
+    """A recording has no answer to the request."""
+
+    reason = "replay_miss"
+    retryable = False
+    default_hint = "Record the study anew: the study, its arguments or the prompts have changed."
+
+
+class RecordError(OptunaLLMError):
+    """A recording cannot be read or written."""
+
+    reason = "recording"
+    default_hint = "Check the path, or record the study anew."
 
 
 class WeightsError(OptunaLLMError):

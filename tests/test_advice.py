@@ -15,10 +15,10 @@ import pytest
 from optuna_llm_sampler._advice import Advice
 from optuna_llm_sampler._advice import from_json
 from optuna_llm_sampler._advice import MAX_CONFIGS
-from optuna_llm_sampler._advice import NumericPrior
 from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._advice import to_json
 from optuna_llm_sampler._advice import values
+from optuna_llm_sampler._prior import NumericPrior
 
 from .strategies import distributions
 from .strategies import json_values

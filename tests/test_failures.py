@@ -37,7 +37,11 @@ def test_a_failing_endpoint_costs_nothing_but_the_model(name: str) -> None:
     with misbehaving_server(name) as server:
         llm = OpenAI(base_url=server.url, model="m", max_retries=0)
         sampler = LLMSampler(
-            llm, search_space=SPACE, base_sampler=RandomSampler(seed=1), timeout=3.0, seed=0
+            llm,
+            search_space=SPACE,
+            base_sampler=RandomSampler(seed=1),
+            timeout=3.0 if BEHAVIOURS[name].reason == "timeout" else 60.0,
+            seed=0,
         )
         study = run(sampler, 4)
         asked = len(server.received)

@@ -13,8 +13,10 @@ import pytest
 
 from optuna_llm_sampler._space import coerce
 from optuna_llm_sampler._space import Coerced
-from optuna_llm_sampler._space import distance
+from optuna_llm_sampler._space import is_at
+from optuna_llm_sampler._space import is_near
 from optuna_llm_sampler._space import labels
+from optuna_llm_sampler._space import locate
 from optuna_llm_sampler._space import Rejected
 from optuna_llm_sampler._space import to_label
 
@@ -96,15 +98,45 @@ def test_a_trial_whose_choice_is_gone_still_has_a_label() -> None:
     assert to_label("old", CategoricalDistribution(["new", "newer"])) == "old"
 
 
-def test_distance_is_measured_in_the_scale_of_the_distribution() -> None:
+def test_nearness_is_measured_in_the_scale_of_the_distribution() -> None:
     space = {
         "lr": FloatDistribution(1e-4, 1.0, log=True),
         "kind": CategoricalDistribution(["a", "b"]),
     }
-    assert distance({"lr": 1e-4, "kind": "a"}, {"lr": 1e-2, "kind": "a"}, space) == pytest.approx(
-        0.5
-    )
-    assert distance({"lr": 1e-4, "kind": "a"}, {"lr": 1e-4, "kind": "b"}, space) == 1.0
-    assert distance({"lr": 1e-4}, {"kind": "a"}, space) == 1.0
-    # The bounds moved since the second one ran.
-    assert distance({"lr": 1e-4, "kind": "a"}, {"lr": 1e-9, "kind": "a"}, space) == 0.0
+    here = locate({"lr": 1e-4, "kind": "a"}, space)
+    for params, distance in (
+        ({"lr": 1e-4, "kind": "a"}, 0.0),
+        ({"lr": 1e-2, "kind": "a"}, 0.5),
+        ({"lr": 1e-4, "kind": "b"}, 1.0),
+        ({"lr": 1e-4}, 1.0),
+        # The bounds moved since this one ran.
+        ({"lr": 1e-9, "kind": "a"}, 0.0),
+    ):
+        for limit in (0.1, 0.6, 0.9):
+            assert is_near(here, locate(params, space), limit) == (distance < limit)
+            assert is_at(here, params, space, limit) == (distance < limit)
+    assert is_at(here, {"lr": 1e-4, "kind": "gone"}, space, 0.5) is False
+
+
+def test_ranges_beyond_the_floats() -> None:
+    wide = FloatDistribution(-1e308, 1e308)
+    assert locate({"x": 0.0}, {"x": wide}) == (0.5,)
+    for distribution, value, legal in (
+        (FloatDistribution(-1e308, 1e308, step=1e300), 1e308, False),
+        (IntDistribution(1, 2**62), 2**61 + 2, True),
+        (IntDistribution(0, 2**60 - 1), 10**30, False),
+        (IntDistribution(0, 10**400), 5, True),
+        (IntDistribution(1, 10**400, log=True), 10**39, True),
+    ):
+        result = coerce(value, distribution)
+        assert isinstance(result, Coerced) == legal, result
+        if isinstance(result, Coerced):
+            assert_optuna_keeps(result.value, distribution)
+
+
+def test_labels_of_many_equal_choices() -> None:
+    lists: list[list[Any]] = [["a"] * 2000, ["a", "a'2", "a", "a'2", '"a"', "a"], [1, "1"] * 500]
+    for choices in lists:
+        names = labels(CategoricalDistribution(choices))
+        assert len(set(names)) == len(choices)
+        assert max(map(len, names)) < 20

@@ -1,0 +1,285 @@
+"""What a run shows: a bar over its trials, tables, plots, and one line for machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn
+from rich.progress import MofNCompleteColumn
+from rich.progress import Progress
+from rich.progress import TextColumn
+from rich.progress import TimeElapsedColumn
+from rich.table import Table
+
+from optuna_llm_sampler import usage
+
+from .config import SamplerName
+from .objective import SECONDS
+
+
+_SOURCE = "llm:source"
+_WHY = "llm:why"
+_MILESTONES = (5, 10)
+
+# What a study is compared with, by its number of objectives: with two, the base sampler is TPE.
+RIVALS: Mapping[int, Mapping[str, SamplerName]] = {
+    1: {"base sampler alone": "base", "TPE": "tpe"},
+    2: {"TPE": "tpe"},
+}
+
+
+def finished(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that have ended, whatever way."""
+    return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+
+
+def best_trial(study: optuna.Study) -> FrozenTrial | None:
+    """Return the trial of the best accuracy; of several, the first, or the fastest."""
+    if not _complete(study):
+        return None
+    if len(study.directions) == 1:
+        return study.best_trial
+    return max(study.best_trials, key=lambda trial: trial.values[0])
+
+
+def source(trial: FrozenTrial, default: str = "") -> str:
+    """Return where a trial's parameters came from."""
+    return str(trial.user_attrs.get(_SOURCE, default))
+
+
+def _complete(study: optuna.Study) -> list[FrozenTrial]:
+    return [t for t in finished(study) if t.state == TrialState.COMPLETE]
+
+
+class Bar:
+    """A progress bar over the trials of one study, and a line for each that ends.
+
+    Args:
+        study:
+            The study. Other processes may be running it.
+        n_trials:
+            How many trials are to come.
+        console:
+            Where to.
+    """
+
+    def __init__(self, study: optuna.Study, n_trials: int, console: Console) -> None:
+        self._study = study
+        self._console = console
+        self._seen = {trial.number for trial in finished(study)}
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[best]}"),
+            console=console,
+        )
+        name = escape(study.study_name)
+        self._task = self._progress.add_task(name, total=n_trials, best="")
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tick()
+        self._progress.stop()
+
+    def tick(self) -> None:
+        """Look at the storage, and show what is new."""
+        for trial in finished(self._study):
+            if trial.number in self._seen:
+                continue
+            self._seen.add(trial.number)
+            self._console.print(_line(trial), highlight=False)
+            best = best_trial(self._study)
+            text = "" if best is None else f"best {best.values[0]:.4f}"
+            self._progress.update(self._task, advance=1, best=text)
+
+
+def _line(trial: FrozenTrial) -> str:
+    if trial.state == TrialState.COMPLETE:
+        value = f"{trial.values[0]:.4f}"
+    else:
+        value = trial.state.name.lower()
+    seconds = trial.user_attrs.get(SECONDS)
+    time = "" if seconds is None else f"{seconds:6.1f} s"
+    return f"trial {trial.number:>3}  {value:<8} {time:>8}  {escape(source(trial))}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is known at the end of a run.
+
+    Attributes:
+        study:
+            The study.
+        test_accuracy:
+            Of its best trial; :obj:`None` if it was not tested.
+        seconds:
+            How long the run took.
+        rivals:
+            Studies of other samplers with as many trials, by name.
+    """
+
+    study: optuna.Study
+    test_accuracy: float | None
+    seconds: float
+    rivals: Mapping[str, optuna.Study]
+
+    def result(self) -> dict[str, Any]:
+        """Return the content of the last line."""
+        best = best_trial(self.study)
+        trials = finished(self.study)
+        result: dict[str, Any] = {
+            "best_value": None if best is None else best.values[0],
+            "test_accuracy": self.test_accuracy,
+            "best_params": None if best is None else best.params,
+            "best_source": None if best is None else source(best),
+            "n_trials": len(trials),
+            "n_complete": len(_complete(self.study)),
+            "llm_calls": usage(self.study).calls,
+            "sources": dict(Counter(source(t) for t in trials if source(t))),
+            "seconds": round(self.seconds, 1),
+        }
+        if len(self.study.directions) > 1:
+            result["front"] = _front(self.study)
+        if self.rivals:
+            result["compare"] = {
+                name: {"best_value": _best_of(study), "n_trials": len(finished(study))}
+                for name, study in self.rivals.items()
+            }
+        return result
+
+    def show(self, console: Console) -> None:
+        """Print the tables."""
+        console.print(self._table())
+        if len(self.study.directions) > 1:
+            console.print(_front_table(self.study))
+        if self.rivals:
+            console.print(self._comparison())
+
+    def _table(self) -> Table:
+        table = Table(title=f"Study {self.study.study_name}", show_header=False)
+        best = best_trial(self.study)
+        if best is None:
+            table.add_row("best trial", "none: no trial is complete")
+        else:
+            table.add_row("best validation accuracy", f"{best.values[0]:.4f}")
+            if self.test_accuracy is not None:
+                table.add_row("its test accuracy", f"{self.test_accuracy:.4f}")
+            table.add_row("trial, source", escape(f"{best.number}, {source(best) or '-'}"))
+            if _WHY in best.user_attrs:
+                table.add_row("why", escape(str(best.user_attrs[_WHY])))
+            for name, value in best.params.items():
+                table.add_row(
+                    f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value)
+                )
+        table.add_section()
+        for name, value in self._costs():
+            table.add_row(name, value)
+        return table
+
+    def _costs(self) -> list[tuple[str, str]]:
+        trials = finished(self.study)
+        states = Counter(trial.state.name.lower() for trial in trials)
+        sources = Counter(source(trial) or "-" for trial in trials)
+        cost = usage(self.study)
+        return [
+            ("trials", f"{len(trials)} ({_counts(states)})"),
+            ("sources", escape(_counts(sources))),
+            ("model calls", f"{cost.calls}, {cost.seconds:.0f} s"),
+            ("tokens in, out", f"{_number(cost.input_tokens)}, {_number(cost.output_tokens)}"),
+            ("seconds of this run", f"{self.seconds:.0f}"),
+        ]
+
+    def _comparison(self) -> Table:
+        table = Table(title="Best validation accuracy, same budget and seeds")
+        table.add_column("sampler")
+        for n in _MILESTONES:
+            table.add_column(f"after {n} trials", justify="right")
+        table.add_column("all", justify="right")
+        table.add_column("trials", justify="right")
+        for name, study in {"LLMSampler": self.study, **self.rivals}.items():
+            bests = [_number(_best_of(study, n)) for n in (*_MILESTONES, None)]
+            table.add_row(name, *bests, str(len(finished(study))))
+        return table
+
+    def plot(self, folder: Path) -> list[Path]:
+        """Write the history, coloured by source, as HTML and PNG, and return the files."""
+        # Imported here: a run that was interrupted early, and its workers, need none of it.
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+
+        from optuna_llm_sampler import visualization
+        from optuna_llm_sampler.visualization import matplotlib as in_matplotlib
+
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = folder / self.study.study_name.replace("/", "_")
+        html, png = (Path(f"{stem}{suffix}") for suffix in (".html", ".png"))
+        studies = [self.study, *self.rivals.values()]
+        visualization.plot_sources(studies).write_html(html)
+        in_matplotlib.plot_sources(studies)
+        pyplot.gcf().savefig(png, dpi=150, bbox_inches="tight")
+        pyplot.close()
+        return [html, png]
+
+
+def result_line(result: Mapping[str, Any]) -> str:
+    """Return the last line of the output."""
+    return f"RESULT {json.dumps(result, allow_nan=False)}"
+
+
+def _front(study: optuna.Study) -> list[dict[str, Any]]:
+    trials = sorted(study.best_trials, key=lambda trial: trial.values[1])
+    return [
+        {
+            "trial": trial.number,
+            "accuracy": trial.values[0],
+            "seconds": round(trial.values[1], 2),
+            "source": source(trial),
+        }
+        for trial in trials
+    ]
+
+
+def _front_table(study: optuna.Study) -> Table:
+    table = Table(title="Front: no trial is both faster and more accurate")
+    for column in ("trial", "accuracy", "seconds", "source"):
+        table.add_column(column)
+    for row in _front(study):
+        table.add_row(
+            str(row["trial"]),
+            f"{row['accuracy']:.4f}",
+            f"{row['seconds']:.1f}",
+            escape(row["source"]),
+        )
+    return table
+
+
+def _best_of(study: optuna.Study, n: int | None = None) -> float | None:
+    values = [t.values[0] for t in finished(study)[:n] if t.state == TrialState.COMPLETE]
+    return max(values, default=None)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n}" for name, n in counts.items())
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"

@@ -1,0 +1,185 @@
+"""What our attributes cost optuna-dashboard: its refresh of our trials against plain ones.
+
+::
+
+    python -m benchmarks.dashboard [--trials 3000] [--repeats 7]
+
+Both studies are run by the same base sampler on the same objective, one of them inside
+``LLMSampler`` (with a model that answers at once) and with a study note. Measured is the CPU time
+of the dashboard's own server code per request, both studies in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import io
+import json
+from pathlib import Path
+import random
+import statistics
+import tempfile
+import time
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+from optuna.samplers import RandomSampler
+from optuna.study import Study
+from optuna.trial import Trial
+import optuna_dashboard
+
+from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.testing import FakeLLM
+from optuna_llm_sampler.visualization import save_plots
+from optuna_llm_sampler.visualization import write_note
+
+
+SPACE: dict[str, BaseDistribution] = {
+    "learning_rate": FloatDistribution(1e-6, 1e-1, log=True),
+    "batch_size": CategoricalDistribution(["32", "64", "128"]),
+    "n_layers": IntDistribution(1, 12),
+    "dropout": FloatDistribution(0.0, 0.6),
+    "weight_decay": FloatDistribution(1e-6, 1e-1, log=True),
+    "warmup": FloatDistribution(0.0, 0.2),
+}
+_WHY = "A learning rate and depth that recipes for small encoders start from, with more dropout."
+
+
+def objective(trial: Trial) -> float:
+    for name, distribution in SPACE.items():
+        trial._suggest(name, distribution)
+    return float(trial.params["dropout"] + trial.params["warmup"])
+
+
+def answer(request: Request) -> str:
+    rng = random.Random(hash(request.messages[-1]["content"]))
+    configs = [
+        {
+            "learning_rate": 10 ** rng.uniform(-6, -1),
+            "batch_size": rng.choice(["32", "64", "128"]),
+            "n_layers": rng.randint(1, 12),
+            "dropout": rng.uniform(0, 0.6),
+            "weight_decay": 10 ** rng.uniform(-6, -1),
+            "warmup": rng.uniform(0, 0.2),
+            "why": _WHY,
+        }
+        for _ in range(8)
+    ]
+    return json.dumps({"configs": configs, "note": _WHY})
+
+
+def studies(folder: Path, n: int) -> dict[str, Study]:
+    """Run the studies in memory and copy them to a SQLite file each."""
+    base = RandomSampler(seed=0)
+    ours = LLMSampler(FakeLLM(answer), search_space=SPACE, base_sampler=base, seed=0)
+    out = {}
+    for name, sampler in (("plain", RandomSampler(seed=0)), ("ours", ours)):
+        study = optuna.create_study(study_name=name, sampler=sampler)
+        study.optimize(objective, n_trials=n)
+        out[name] = _copied(study, folder / f"{name}.db")
+    write_note(out["ours"])
+    out["ours, with plots"] = _copied(out["ours"], folder / "plots.db")
+    write_note(out["ours, with plots"])
+    save_plots(out["ours, with plots"])
+    return out
+
+
+def _copied(study: Study, path: Path) -> Study:
+    url, name = f"sqlite:///{path}", study.study_name
+    optuna.copy_study(
+        from_study_name=name, from_storage=study._storage, to_storage=url, to_study_name=name
+    )
+    return optuna.load_study(study_name=name, storage=url)
+
+
+def get(app: Any, path: str, query: str = "") -> bytes:
+    """Ask a WSGI application, without a network."""
+    environment = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.url_scheme": "http",
+    }
+    status: list[str] = []
+    body = b"".join(app(environment, lambda line, headers, info=None: status.append(line)))
+    if not status[0].startswith("200"):
+        raise RuntimeError(f"{path}: {status[0]}")
+    return body
+
+
+def first_load(study: Study) -> tuple[Callable[[], bytes], Callable[[], None]]:
+    """The page of the study is opened for the first time since the server started."""
+    apps: list[Any] = []
+
+    def prepare() -> None:
+        apps.append(optuna_dashboard.wsgi(study._storage))
+
+    return lambda: get(apps[-1], "/api/studies/1"), prepare
+
+
+def refresh(study: Study) -> tuple[Callable[[], bytes], Callable[[], None]]:
+    """The open page asks for what is new, and the server's cache of trials is out of date."""
+    app: Any = optuna_dashboard.wsgi(study._storage)
+    get(app, "/api/studies/1")
+    after = f"after={len(study.get_trials(deepcopy=False))}"
+
+    def prepare() -> None:
+        app._inmemory_cache._trials_last_fetched_at.clear()
+
+    return lambda: get(app, "/api/studies/1", after), prepare
+
+
+def measure(found: dict[str, Study], repeats: int) -> dict[str, dict[str, float]]:
+    """Return CPU milliseconds and bytes per kind of request and study, medians of the repeats."""
+    out: dict[str, dict[str, float]] = {}
+    for kind in (first_load, refresh):
+        runs = {name: kind(study) for name, study in found.items()}
+        times: dict[str, list[float]] = {name: [] for name in found}
+        sizes = {}
+        for _ in range(repeats):
+            for name, (run, prepare) in runs.items():
+                prepare()
+                start = time.process_time()
+                sizes[name] = len(run())
+                times[name].append(time.process_time() - start)
+        for name in found:
+            out.setdefault(name, {})[f"{kind.__name__} ms"] = 1e3 * statistics.median(times[name])
+            out[name][f"{kind.__name__} bytes"] = sizes[name]
+    return out
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Cost of our trials in optuna-dashboard.")
+    parser.add_argument("--trials", type=int, default=3000)
+    parser.add_argument("--repeats", type=int, default=7)
+    args = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with tempfile.TemporaryDirectory() as folder:
+        found = studies(Path(folder), args.trials)
+        table = measure(found, args.repeats)
+        for study in found.values():  # Windows deletes no open file
+            study._storage.remove_session()
+    ratios = {
+        f"{name}, {kind}": round(row[kind] / table["plain"][kind], 3)
+        for name, row in table.items()
+        if name != "plain"
+        for kind in row
+    }
+    for name, row in table.items():
+        print(f"{name:18}" + "  ".join(f"{kind} {value:,.1f}" for kind, value in row.items()))
+    for what, ratio in ratios.items():
+        print(f"{what}: {ratio:.2f} times plain")
+    print("RESULT " + json.dumps({"trials": args.trials, **ratios}))
+
+
+if __name__ == "__main__":
+    main()

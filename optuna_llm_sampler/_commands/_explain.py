@@ -1,0 +1,56 @@
+"""``optuna-llm explain``: the model's account of what was learned, held to Optuna's numbers."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+
+from .._explain import explain
+from .._explain import fact_lines
+from .._facts import facts
+from ._common import add_model
+from ._common import add_parser
+from ._common import add_study
+from ._common import BAD_STUDY
+from ._common import print_json
+from ._common import Problem
+from ._common import Subparsers
+from ._storage import open_study
+from ._terminal import checked_llm
+from ._terminal import waiting
+
+
+def add_explain(commands: Subparsers) -> None:
+    parser = add_parser(
+        commands, "explain", _run, "let the model say what was learned, with Optuna's numbers"
+    )
+    add_study(parser)
+    add_model(parser, timeout=180)
+    parser.add_argument("--task", default="", help="what is tuned, in your words; sent")
+    parser.add_argument(
+        "--note", action="store_true", help="put the text into the study's dashboard note"
+    )
+    parser.add_argument(
+        "--facts", action="store_true", help="print Optuna's numbers only; nothing is sent"
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    study = open_study(args.storage, args.study)
+    known = facts(study)
+    if not known.params:
+        raise Problem("The study has no complete trial yet: nothing to explain.", "", BAD_STUDY)
+    if args.facts:
+        if args.json:
+            print_json(asdict(known))
+        else:
+            print("\n".join(fact_lines(known)))
+        return 0
+    llm = checked_llm(args.llm)
+    with waiting(f"{llm.name} to explain the study", args.timeout):
+        found = explain(study, llm, task=args.task, note=args.note, timeout=args.timeout)
+    if args.json:
+        print_json({**asdict(found), "text": found.text})
+    else:
+        print(found.text)
+    return 0

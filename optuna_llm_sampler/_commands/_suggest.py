@@ -1,0 +1,102 @@
+"""``optuna-llm suggest``: what the model would try next in a study."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+from typing import TYPE_CHECKING
+
+from .. import _keys
+from .._advice import Config
+from .._advice import values
+from .._ask import ask
+from .._plain import number
+from .._plain import plain
+from .._plain import plural
+from ._common import add_model
+from ._common import add_parser
+from ._common import add_study
+from ._common import bold
+from ._common import print_json
+from ._common import Subparsers
+from ._questions import add_sampler
+from ._questions import next_question
+from ._questions import sampler_of
+from ._storage import open_study
+from ._terminal import checked_llm
+from ._terminal import waiting
+
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+    from .._space import SearchSpace
+
+
+def add_suggest(commands: Subparsers) -> None:
+    parser = add_parser(
+        commands, "suggest", _run, "ask the model what to try next; adds nothing to the study"
+    )
+    add_study(parser)
+    add_model(parser, timeout=180)
+    add_sampler(parser)
+    parser.add_argument(
+        "-n", type=_n, default=5, help="number of configurations, 1 to 64 (default: 5)"
+    )
+    parser.add_argument(
+        "--enqueue", action="store_true", help="add them to the study as waiting trials"
+    )
+
+
+def _n(text: str) -> int:
+    if not 1 <= int(text) <= 64:
+        raise ValueError
+    return int(text)
+
+
+_n.__name__ = "number"
+
+
+def _run(args: argparse.Namespace) -> int:
+    study = open_study(args.storage, args.study)
+    sampler = sampler_of(args, args.llm)
+    llm = checked_llm(sampler._given)
+    question, view = next_question(study, sampler, args.n)
+    known = [trial.params for trial in view.trials if trial.params]
+    with waiting(f"{llm.name} to answer", args.timeout):
+        answer = ask(llm, question, known, timeout=args.timeout)
+    if answer.error is not None:
+        raise answer.error
+    configs = answer.advice.configs
+    if args.enqueue:
+        _enqueue(study, configs, question.space)
+    if args.json:
+        shown = [{"params": dict(c.params), "why": c.why, "repaired": c.repaired} for c in configs]
+        note, call = answer.advice.note, asdict(answer.call)
+        print_json({"configs": shown, "note": note, "call": call, "enqueued": args.enqueue})
+        return 0
+    for i, config in enumerate(configs, start=1):
+        print(f"{bold(f'{i}.')} {params_line(config.params)}")
+        if config.why:
+            print(f"   {config.why}")
+    if answer.advice.note:
+        print(f"\n{answer.advice.note}")
+    if args.enqueue:
+        print(f"\nAdded to the study as {plural(len(configs), 'waiting trial')}.")
+    return 0
+
+
+def params_line(params: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{plain(name, 60)} = {number(v) if isinstance(v, float) else plain(v, 60)}"
+        for name, v in params.items()
+    )
+
+
+def _enqueue(study: Study, configs: Sequence[Config], space: SearchSpace) -> None:
+    for config in configs:
+        attrs = {_keys.WHY: config.why} if config.why else {}
+        study.enqueue_trial(values(config, space), user_attrs=attrs)

@@ -1,0 +1,82 @@
+"""Text from outside (models, users, other workers) made safe for where it is shown."""
+
+from __future__ import annotations
+
+import html as _html
+import math
+import re
+
+
+# What Markdown reads as markup within a line, and what only at its beginning.
+_INLINE = re.compile(r"([\\`*_\[\]<>|~$&])")
+_OPENING = re.compile(r"^(#+|[+\-]|-+|=+|\d+[.)])(?=\s|$)")
+# GFM turns bare addresses into links, even where their punctuation is escaped.
+_LINK = re.compile(r"(\w:(?=//)|www(?=\.)|\w(?=@))", re.IGNORECASE)
+# A zero-width space, which shows nothing.
+_BREAK = "\u200b"
+# What a person reads as "nothing to show".
+NOTHING = "–"
+
+
+def plain(text: object, limit: int = 200) -> str:
+    """Return one printable line: no control characters, no terminal escapes, no line breaks.
+
+    Args:
+        text:
+            Anything; what is not a text is written as one.
+        limit:
+            Longest result.
+    """
+    cut = str(text)[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
+    line = " ".join("".join(c if c.isprintable() else " " for c in cut).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def markdown(text: object, limit: int = 200) -> str:
+    """Return one line in which Markdown finds no markup and no link."""
+    line = _INLINE.sub(r"\\\1", plain(text, limit))
+    line = _OPENING.sub(lambda m: _BREAK + m[0], line)
+    return _LINK.sub(lambda m: m[0] + _BREAK, line)
+
+
+def html(text: object, limit: int = 200) -> str:
+    """Return one line in which HTML finds no markup, in element content and in attributes."""
+    return _html.escape(plain(text, limit), quote=True)
+
+
+def hover(text: object, limit: int = 200, width: int = 60) -> str:
+    """Return text for plotly, which reads a few tags anywhere and knows few entities."""
+    words = plain(text, limit).split(" ")
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) >= width:
+            lines.append(word)
+        else:
+            lines[-1] = f"{lines[-1]} {word}".strip()
+    return "<br>".join(_html.escape(line, quote=False) for line in lines)
+
+
+def number(value: float | None, digits: int = 5) -> str:
+    """Write a value the way a person reads it."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return f"{value:.{digits}g}"
+
+
+def count(value: int | None) -> str:
+    """Write how many there are; what nobody knows is not zero."""
+    return "unknown" if value is None else f"{value:,}"
+
+
+def plural(n: int, word: str) -> str:
+    return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
+
+
+def seconds(value: float) -> str:
+    """Write a duration: ``"0.4 s"``, ``"38 s"``, ``"4 min 10 s"``."""
+    if value < 10:
+        return f"{value:.1f} s"
+    if value < 120:
+        return f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes:,} min {rest} s"

@@ -1,0 +1,182 @@
+"""What lies on the board, and its form as attributes of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import asdict
+from dataclasses import dataclass
+import json
+from typing import Any
+from typing import TYPE_CHECKING
+from typing import TypeVar
+
+from optuna.logging import get_logger
+
+from . import _keys
+from ._advice import Advice
+from ._advice import from_json
+from ._advice import to_json
+
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+_logger = get_logger(f"optuna.{__name__}")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call to the model took. :obj:`None` where the endpoint does not say."""
+
+    model: str = ""
+    seconds: float = 0.0
+    requests: int = 0
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Post:
+    """The result of one call: an advice, or the reason why there is none.
+
+    Attributes:
+        trial:
+            Number of the trial on which it lies.
+        anchor:
+            Number of the trial with which the schedule starts.
+        block:
+            For which part of the schedule it was asked.
+        start:
+            First trial that it serves.
+        ticket:
+            Number of the trial on which the call began.
+        outcome:
+            ``"ok"``, the reason of a failure, or ``"redundant"``: another call was faster.
+    """
+
+    trial: int
+    anchor: int
+    block: int
+    start: int = 0
+    ticket: int = -1
+    outcome: str = "ok"
+    retryable: bool = True
+    call: Call = Call()
+    advice: Advice = Advice()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker says on its own trial that it asks for a block.
+
+    Attributes:
+        ticket:
+            Number of the trial on which the call began.
+        asking:
+            Whether the call is under way, or about to begin if nobody else claims it.
+        at:
+            Seconds since the epoch.
+        lease:
+            Seconds after which it means nothing unless it is renewed.
+    """
+
+    trial: int
+    anchor: int
+    block: int
+    ticket: int
+    asking: bool
+    at: float
+    lease: float
+
+
+# --- to and from attributes -----------------------------------------------------------------
+
+
+def fit(post: Post) -> dict[str, Any]:
+    """Write a post as JSON, trimmed by value until it fits into one attribute."""
+    data: dict[str, Any] = asdict(post)
+    data["call"]["model"] = post.call.model[:200]
+    advice = data["advice"] = to_json(post.advice)
+    if not _fits(data):
+        advice["configs"] = [[params, "", n] for params, _, n in advice["configs"]]
+    if not _fits(data):
+        advice["prior"], advice["note"] = {}, ""
+    while not _fits(data) and advice["configs"]:
+        advice["configs"].pop()
+    return data
+
+
+def _fits(data: Mapping[str, Any]) -> bool:
+    return len(json.dumps(data)) <= _keys.MAX_BYTES - 20  # the version comes on top
+
+
+def read_posts(trial: FrozenTrial) -> list[Post]:
+    return _read(trial, _keys.POST, _read_post)
+
+
+def read_claims(trial: FrozenTrial) -> list[Claim]:
+    return _read(trial, _keys.CLAIM, _read_claim)
+
+
+def _read(trial: FrozenTrial, prefix: str, read: Callable[[Mapping[str, Any]], _T]) -> list[_T]:
+    """Read the marks of one kind on a trial, leaving out copies and what is not understood."""
+    found = []
+    for key, value in trial.system_attrs.items():
+        if not key.startswith(prefix) or not isinstance(value, Mapping):
+            continue
+        if value.get("v") != _keys.VERSION:
+            _warn_version(str(value.get("v"))[:20])
+        elif value.get("trial") == trial.number:
+            try:
+                found.append(read(value))
+            except (KeyError, TypeError, ValueError):
+                _logger.debug(f"Ignored an unreadable {prefix} on trial {trial.number}.")
+    return found
+
+
+_warned_versions: set[str] = set()
+
+
+def _warn_version(version: str) -> None:
+    if version not in _warned_versions and len(_warned_versions) < 10:
+        _warned_versions.add(version)
+        _logger.warning(
+            f"This study holds advice of format {version!r}, which this version of "
+            "optuna-llm-sampler does not know. It is ignored."
+        )
+
+
+def _read_post(value: Mapping[str, Any]) -> Post:
+    post = Post(
+        trial=int(value["trial"]),
+        anchor=int(value["anchor"]),
+        block=int(value["block"]),
+        start=int(value.get("start", value["anchor"])),
+        ticket=int(value.get("ticket", value["trial"])),
+        outcome=str(value["outcome"])[:40],
+        retryable=bool(value["retryable"]),
+        call=Call(**{k: v for k, v in value["call"].items() if k in _CALL_FIELDS}),
+        advice=from_json(value["advice"]),
+    )
+    if not 0 <= post.anchor <= post.start:
+        raise ValueError("an advice cannot serve trials before the schedule starts")
+    return post
+
+
+_CALL_FIELDS = frozenset(Call.__dataclass_fields__)
+
+
+def _read_claim(value: Mapping[str, Any]) -> Claim:
+    return Claim(
+        trial=int(value["trial"]),
+        anchor=int(value["anchor"]),
+        block=int(value["block"]),
+        ticket=int(value["ticket"]),
+        asking=bool(value["asking"]),
+        at=float(value["at"]),
+        lease=float(value["lease"]),
+    )

@@ -1,0 +1,62 @@
+"""A line that says what is being waited for, and how long at most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import sys
+import threading
+import time
+
+import optuna
+from optuna.logging import get_logger
+
+
+_logger = get_logger(f"optuna.{__name__}")
+
+# Shorter waits need no words.
+_PATIENCE = 2.0
+_TICK = 0.5
+
+
+@contextmanager
+def waiting(what: str, at_most: float | None = None) -> Iterator[None]:
+    """Show on a terminal, while the block runs, what is being waited for and since when.
+
+    Where stderr is no terminal, it is one line in the log. Silent when Optuna's logging is set to
+    warnings only.
+
+    Args:
+        what:
+            What is being waited for: ``"the first advice"``.
+        at_most:
+            Longest wait in seconds, if there is one.
+    """
+    if optuna.logging.get_verbosity() > optuna.logging.INFO:
+        yield
+        return
+    done = threading.Event()
+    ticker = threading.Thread(target=_tick, args=(what, at_most, done), daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        ticker.join()
+
+
+def _tick(what: str, at_most: float | None, done: threading.Event) -> None:
+    start = time.monotonic()
+    if done.wait(_PATIENCE):
+        return
+    limit = "" if at_most is None else f", {at_most:.0f} s at most"
+    if not sys.stderr.isatty():
+        _logger.info(f"Waiting for {what}{limit}.")
+        return
+    line = ""
+    while not done.wait(_TICK):
+        line = f"Waiting for {what}: {time.monotonic() - start:.0f} s{limit}"
+        sys.stderr.write(f"\r{line}")
+        sys.stderr.flush()
+    sys.stderr.write("\r" + " " * len(line) + "\r")
+    sys.stderr.flush()

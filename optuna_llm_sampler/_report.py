@@ -1,0 +1,347 @@
+"""Study → report: what the model did, what it cost, whether it helped. Plain data, read only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import field
+import math
+import statistics
+from typing import Any
+from typing import TYPE_CHECKING
+
+from . import _keys
+from ._board import Board
+from ._board import Call
+from ._board import Post
+from ._board import View
+from ._compare import best_trials
+from ._compare import Duel
+from ._compare import duel
+from ._compare import improvements
+from ._compare import kind_of
+from ._compare import KINDS
+from ._compare import losses_of
+from ._plain import plain
+from ._space import to_label
+
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.study import StudyDirection
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a model costs, in USD per million tokens.
+
+    Args:
+        input, output:
+            Of tokens sent and received.
+        cached:
+            Of tokens sent that the endpoint had in its cache. :obj:`None`: as ``input``.
+    """
+
+    input: float
+    output: float
+    cached: float | None = None
+
+    def of(self, call: Call) -> float | None:
+        """Return the price of a call, or :obj:`None` when its tokens are not known."""
+        if call.input_tokens is None or call.output_tokens is None:
+            return None
+        hits = min(call.cached_tokens or 0, call.input_tokens)
+        cached = self.input if self.cached is None else self.cached
+        usd = (call.input_tokens - hits) * self.input + hits * cached
+        return (usd + call.output_tokens * self.output) / 1e6
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """One trial. Categorical values are labels, values are as the objective returned them."""
+
+    number: int
+    state: str
+    values: tuple[float, ...]
+    source: str
+    why: str
+    advice: str
+    repaired: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All trials whose parameters came from the same kind of source.
+
+    Attributes:
+        kind:
+            ``"defaults"``, ``"llm"``, ``"base"``, ``"fallback"``, ``"enqueued"`` or ``"other"``
+            (no source recorded).
+        trials, complete, pruned, failed:
+            How many there are in all and in each state.
+        best, median:
+            Of the complete ones; :obj:`None` without any and with several objectives.
+        new_bests:
+            How many of them were the best so far (several objectives: entered the Pareto front).
+    """
+
+    kind: str
+    trials: int
+    complete: int
+    pruned: int
+    failed: int
+    best: float | None
+    median: float | None
+    new_bests: int
+
+
+@dataclass(frozen=True)
+class AdviceLine:
+    """One answer of the model, or its failure.
+
+    Attributes:
+        trial:
+            Number of the trial on which it lies.
+        block:
+            Which block of trials it serves.
+        outcome:
+            ``"ok"`` or the reason of the failure.
+        call:
+            What it took.
+        usd:
+            What it cost, if that is known.
+        configs, used:
+            How many configurations it has, and how many became trials.
+        repaired, rejected:
+            Counts by reason of values that were changed or dropped.
+        note:
+            What the model believed.
+    """
+
+    trial: int
+    block: int
+    outcome: str
+    call: Call
+    usd: float | None
+    configs: int
+    used: int
+    repaired: Mapping[str, int]
+    rejected: Mapping[str, int]
+    note: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a person wants to know of a study.
+
+    Attributes:
+        study:
+            Its name.
+        directions, metric_names:
+            Per objective.
+        states:
+            How many trials are in which state.
+        best:
+            The best trial, or the Pareto front.
+        standings:
+            Per kind of source.
+        duel:
+            The model's trials against the base sampler's of the same time.
+        fallbacks:
+            How many trials were the base sampler's for which reason.
+        advice:
+            Every answer of the model, oldest first.
+        belief:
+            What the model last said about the problem.
+        usd:
+            Cost of all calls whose tokens are known; :obj:`None` without a price or any such call.
+        trials:
+            All of them.
+    """
+
+    study: str
+    directions: tuple[str, ...]
+    metric_names: tuple[str, ...]
+    states: Mapping[str, int]
+    best: tuple[TrialLine, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    duel: Duel | None = None
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
+    advice: tuple[AdviceLine, ...] = ()
+    belief: str = ""
+    usd: float | None = None
+    trials: tuple[TrialLine, ...] = ()
+
+    @property
+    def uncounted(self) -> int:
+        """How many answers came without the number of their tokens, so that totals lack them."""
+        return sum(
+            line.call.input_tokens is None or line.call.output_tokens is None
+            for line in self.advice
+        )
+
+    @property
+    def call(self) -> Call:
+        """What all calls took together, as far as known. The model is the last one's."""
+        calls = [line.call for line in self.advice]
+        return Call(
+            model=calls[-1].model if calls else "",
+            seconds=round(sum(call.seconds for call in calls), 3),
+            requests=sum(call.requests for call in calls),
+            input_tokens=_total([call.input_tokens for call in calls]),
+            output_tokens=_total([call.output_tokens for call in calls]),
+            cached_tokens=_total([call.cached_tokens for call in calls]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return pure JSON types; infinite values are texts."""
+        out: dict[str, Any] = _jsonable(
+            {**asdict(self), "total": asdict(self.call), "uncounted": self.uncounted}
+        )
+        return out
+
+
+def report(study: Study, *, price: Price | None = None) -> Report:
+    """Say what the model did in a study, what it cost, and whether it helped.
+
+    Args:
+        study:
+            Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no advice.
+        price:
+            What the model costs. :obj:`None`: the cost is unknown.
+    """
+    board = Board(study._storage, study._study_id)
+    return _build(study.study_name, board.read(), board.directions(), board.metric_names(), price)
+
+
+def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
+    """Return the versions of what a newer release has written on these trials, if any."""
+    found = {
+        plain(value["v"], 20)
+        for trial in trials
+        for key, value in trial.system_attrs.items()
+        if key.startswith(_keys.POST) and isinstance(value, Mapping) and "v" in value
+        if value["v"] != _keys.VERSION
+    }
+    return sorted(found)
+
+
+def _build(
+    name: str,
+    view: View,
+    directions: list[StudyDirection],
+    metric_names: list[str] | None,
+    price: Price | None,
+) -> Report:
+    used = Counter(_advice_of(trial) for trial in view.trials)
+    advice = tuple(_advice_line(post, used, price) for post in view.posts)
+    sources = [str(trial.user_attrs.get(_keys.SOURCE, "")) for trial in view.trials]
+    return Report(
+        study=name,
+        directions=tuple(d.name.lower() for d in directions),
+        metric_names=tuple(metric_names or [""] * len(directions)),
+        states=dict(Counter(trial.state.name.lower() for trial in view.trials)),
+        best=tuple(trial_line(t) for t in best_trials(view.trials, directions)),
+        standings=_standings(view.trials, directions),
+        duel=duel(view.trials, directions),
+        fallbacks=dict(Counter(plain(s[9:], 40) for s in sources if s.startswith("fallback:"))),
+        advice=advice,
+        belief=next((line.note for line in reversed(advice) if line.note), ""),
+        usd=_total([line.usd for line in advice]),
+        trials=tuple(trial_line(trial) for trial in view.trials),
+    )
+
+
+def trial_line(trial: FrozenTrial) -> TrialLine:
+    attrs = trial.user_attrs
+    repaired = attrs.get(_keys.REPAIRED, 0)
+    return TrialLine(
+        number=trial.number,
+        state=trial.state.name.lower(),
+        values=tuple(trial.values or ()),
+        source=plain(attrs.get(_keys.SOURCE, ""), 60),
+        why=plain(attrs.get(_keys.WHY, "")),
+        advice=plain(attrs.get(_keys.ADVICE, ""), 60),
+        repaired=repaired if isinstance(repaired, int) else 0,
+        params={n: _shown(v, trial.distributions[n]) for n, v in trial.params.items()},
+    )
+
+
+def _shown(value: Any, distribution: Any) -> Any:
+    label = to_label(value, distribution)
+    return label if isinstance(label, (bool, int, float)) else plain(label, 100)
+
+
+def _advice_of(trial: FrozenTrial) -> str:
+    """Return "trial 3, block 0" of "trial 3, block 0, config 2"."""
+    return str(trial.user_attrs.get(_keys.ADVICE, "")).rpartition(", ")[0]
+
+
+def _advice_line(post: Post, used: Mapping[str, int], price: Price | None) -> AdviceLine:
+    return AdviceLine(
+        trial=post.trial,
+        block=post.block,
+        outcome=plain(post.outcome, 40),
+        call=post.call,
+        usd=None if price is None else price.of(post.call),
+        configs=len(post.advice.configs),
+        used=used.get(f"trial {post.trial}, block {post.block}", 0),
+        repaired=post.advice.repaired,
+        rejected=post.advice.rejected,
+        note=plain(post.advice.note, 2_000),
+    )
+
+
+def _standings(
+    trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
+) -> tuple[Standing, ...]:
+    firsts = {trial.number for trial in improvements(trials, directions)}
+    rows = []
+    for kind in KINDS:
+        own = [trial for trial in trials if kind_of(trial) == kind]
+        if own:
+            rows.append(_standing(kind, own, directions, firsts))
+    return tuple(rows)
+
+
+def _standing(
+    kind: str,
+    trials: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+    firsts: set[int],
+) -> Standing:
+    states = Counter(trial.state.name for trial in trials)
+    scored = [t for t in trials if losses_of(t, directions) is not None]
+    values = [t.values[0] for t in scored] if len(directions) == 1 else []
+    best = min(scored, key=lambda t: losses_of(t, directions) or (math.inf,), default=None)
+    return Standing(
+        kind=kind,
+        trials=len(trials),
+        complete=states["COMPLETE"],
+        pruned=states["PRUNED"],
+        failed=states["FAIL"],
+        best=best.values[0] if best is not None and values else None,
+        median=statistics.median(values) if values else None,
+        new_bests=sum(trial.number in firsts for trial in trials),
+    )
+
+
+def _total(numbers: Sequence[Any]) -> Any:
+    """Sum up what is known; nothing known is not zero."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -1,0 +1,226 @@
+"""A report as words: lines for a terminal, Markdown for the dashboard's study note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from ._plain import count
+from ._plain import markdown
+from ._plain import NOTHING
+from ._plain import number
+from ._plain import plain
+from ._plain import plural
+from ._plain import seconds
+from ._report import AdviceLine
+from ._report import Report
+from ._report import Standing
+from ._report import TrialLine
+
+
+Row: TypeAlias = Sequence[str]
+
+SOURCES = {
+    "defaults": "your defaults",
+    "llm": "language model",
+    "base": "base sampler",
+    "fallback": "base sampler, model had nothing",
+    "enqueued": "enqueued by you",
+    "other": "not recorded",
+}
+STATES = {"fail": "failed"}
+STANDING_HEAD = ("Source", "Trials", "Complete", "Pruned", "Failed", "Best", "Median", "New bests")
+ADVICE_HEAD = ("Trial", "Outcome", "Used", "Repaired", "Dropped", "Tokens in/out", "Time", "Cost")
+_MOST_ADVICE = 10
+_MOST_BEST = 5
+
+
+def verdict(report: Report) -> str:
+    """Say in one sentence how the model's trials fared."""
+    if report.duel is None:
+        if not report.advice:
+            return "The model has not been asked yet."
+        return "There are not yet trials of both the model and the base sampler to compare."
+    share, n = report.duel.share, report.duel.n_model
+    word = "better than" if share > 0.55 else "worse than" if share < 0.45 else "about as good as"
+    few = " (few trials: read with care)" if n < 5 else ""
+    return (
+        f"The model's {plural(n, 'trial')} did {word} the base sampler's: on average one beats "
+        f"{share:.0%} of its neighbours among the base sampler's {report.duel.n_base:,}{few}."
+    )
+
+
+def cost(report: Report) -> str:
+    """Say what the model took, with what is not known left visible."""
+    call = report.call
+    if not report.advice:
+        return "No calls."
+    parts = [plural(call.requests, "call"), f"{seconds(call.seconds)} in the model"]
+    if call.input_tokens is not None or call.output_tokens is not None:
+        parts.append(f"{count(call.input_tokens)} tokens in, {count(call.output_tokens)} out")
+    if call.cached_tokens:
+        parts.append(f"{call.cached_tokens:,} of them cached")
+    if report.uncounted:
+        parts.append(f"{plural(report.uncounted, 'answer')} without token counts")
+    parts.append("price unknown" if report.usd is None else f"{usd(report.usd)}")
+    return ", ".join(parts) + "."
+
+
+def usd(value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    return f"${value:.2f}" if value >= 1 else f"${value:.4f}"
+
+
+def goals(report: Report) -> str:
+    return ", ".join(
+        f"{direction} {plain(name) or 'the objective value'}"
+        for direction, name in zip(report.directions, report.metric_names, strict=True)
+    )
+
+
+def standing_row(standing: Standing) -> tuple[str, ...]:
+    return (
+        SOURCES[standing.kind],
+        f"{standing.trials:,}",
+        f"{standing.complete:,}",
+        f"{standing.pruned:,}",
+        f"{standing.failed:,}",
+        number(standing.best),
+        number(standing.median),
+        f"{standing.new_bests:,}",
+    )
+
+
+def advice_row(line: AdviceLine) -> tuple[str, ...]:
+    tokens = (line.call.input_tokens, line.call.output_tokens)
+    return (
+        str(line.trial),
+        line.outcome,
+        f"{line.used} of {line.configs}" if line.outcome == "ok" else NOTHING,
+        reasons(line.repaired),
+        reasons(line.rejected),
+        NOTHING if tokens == (None, None) else f"{count(tokens[0])} / {count(tokens[1])}",
+        seconds(line.call.seconds),
+        usd(line.usd),
+    )
+
+
+def reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{plain(k, 30)} ×{n}" for k, n in sorted(counts.items())) or NOTHING
+
+
+def best_line(line: TrialLine) -> str:
+    """Say what the best trial is: "0.91 (trial 7, llm)"."""
+    values = ", ".join(number(value) for value in line.values)
+    return f"{values} (trial {line.number}{', ' if line.source else ''}{line.source})"
+
+
+def params_line(line: TrialLine) -> str:
+    return ", ".join(
+        f"{plain(name, 60)} = {number(v, 4) if isinstance(v, float) else plain(v, 60)}"
+        for name, v in line.params.items()
+    )
+
+
+def states_line(report: Report) -> str:
+    parts = [f"{n:,} {STATES.get(state, state)}" for state, n in report.states.items()]
+    return f"{plural(len(report.trials), 'trial')}" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def fallbacks_line(report: Report) -> str:
+    return reasons(report.fallbacks) if report.fallbacks else ""
+
+
+def wide(rows: Sequence[Row]) -> Sequence[int]:
+    """Return which columns of a table say anything. The first row is the head."""
+    # The first two say what the row is about.
+    return [
+        i
+        for i in range(len(rows[0]))
+        if i < 2 or any(row[i] not in (NOTHING, "0") for row in rows[1:])
+    ]
+
+
+def table(rows: Sequence[Row], *, bold: Callable[[str], str] = str) -> list[str]:
+    """Align columns; the first row is the head. Columns that say nothing are left out."""
+    kept = wide(rows)
+    cells = [[row[i] for i in kept] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(kept))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
+    return [bold(lines[0].rstrip()), *(line.rstrip() for line in lines[1:])]
+
+
+def to_text(report: Report, *, bold: Callable[[str], str] = str) -> str:
+    """Write the report for a terminal.
+
+    Args:
+        report:
+            What to write.
+        bold:
+            What makes a heading of a line, on terminals that can.
+    """
+    lines = [bold(f"Study {plain(report.study)}: {states_line(report)}"), f"Goal: {goals(report)}"]
+    for line in report.best[:_MOST_BEST]:
+        lines += [f"Best: {best_line(line)}", f"      {params_line(line)}"]
+        if line.why:
+            lines.append(f"      The model's reason: {line.why}")
+    lines += _more(report)
+    if report.standings:
+        lines += ["", *table([STANDING_HEAD, *map(standing_row, report.standings)], bold=bold)]
+    lines += ["", verdict(report)]
+    if report.fallbacks:
+        lines.append(f"The base sampler stood in for the model: {fallbacks_line(report)}.")
+    if report.advice:
+        shown = report.advice[-_MOST_ADVICE:]
+        lines += ["", *table([ADVICE_HEAD, *map(advice_row, shown)], bold=bold)]
+    lines.append(f"Model: {plain(report.call.model) or 'none'}. {cost(report)}")
+    if report.belief:
+        lines += ["", bold("What the model believes"), report.belief]
+    return "\n".join(lines) + "\n"
+
+
+def _more(report: Report) -> list[str]:
+    more = len(report.best) - _MOST_BEST
+    return [f"      and {more} more on the Pareto front"] if more > 0 else []
+
+
+def to_markdown(report: Report) -> str:
+    """Write the report as Markdown (GFM), with everything from outside escaped."""
+    parts = [f"{states_line(report)}. Goal: {markdown(goals(report))}."]
+    for line in report.best[:_MOST_BEST]:
+        parts.append(f"**Best: {markdown(best_line(line))}**")
+        parts.append(markdown(params_line(line), 600))
+        if line.why:
+            parts.append(f"The model's reason: {markdown(line.why)}")
+    parts += _more(report)
+    if report.belief:
+        parts.append(f"**What the model believes:** {markdown(report.belief, 2_000)}")
+    if report.standings:
+        parts.append(_grid([STANDING_HEAD, *map(standing_row, report.standings)]))
+    parts.append(markdown(verdict(report)))
+    if report.fallbacks:
+        stood_in = markdown(fallbacks_line(report))
+        parts.append(f"The base sampler stood in for the model: {stood_in}.")
+    if report.advice:
+        shown = report.advice[-_MOST_ADVICE:]
+        parts.append(f"**Advice** (by {markdown(report.call.model) or 'an unknown model'})")
+        parts.append(_grid([ADVICE_HEAD, *map(advice_row, shown)]))
+    parts.append(f"**Cost:** {markdown(cost(report))}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _grid(rows: Sequence[Row]) -> str:
+    kept = wide(rows)
+    cells = [[markdown(row[i]) for i in kept] for row in rows]
+    columns = zip(*cells[1:], strict=True)
+    rule = ["---:" if all(map(_is_number, column)) else "---" for column in columns]
+    # The dashboard leaves no room between columns.
+    lines = [[f"{cell}&emsp;" for cell in row] for row in cells]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [lines[0], rule, *lines[1:]])
+
+
+def _is_number(cell: str) -> bool:
+    return cell == NOTHING or cell.lstrip("\\$-").replace(",", "").replace(".", "").isdigit()

@@ -1,0 +1,197 @@
+"""Per parameter: where the model saw good values, how that moved, and where good trials are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import math
+from typing import Any
+from typing import TYPE_CHECKING
+
+from .._extras import need
+from .._plain import hover
+from .._plain import number
+from ._info import COLORS
+from ._info import studies_of
+from ._params import Belief
+from ._params import param_panels
+from ._params import ParamPanel
+
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    import plotly.graph_objects as go
+
+
+_TITLE = "The Model's Advice and the Trials"
+BAND = "rgba(239, 85, 59, 0.18)"
+GOOD = "#00CC96"
+
+
+def plot_advice(study: Study | Sequence[Study], params: Sequence[str] | None = None) -> go.Figure:
+    """Plot, for each parameter, what the model advised over time and where the trials went.
+
+    The band is where the model saw good values (for a choice: the larger the mark, the more the
+    model liked it), from the trial on which it said so until its next advice. Where the model
+    stated no such range, it is that of the configurations it proposed. The better quarter of the
+    trials is green.
+
+    Args:
+        study:
+            A study, or several to be compared.
+        params:
+            Names of the parameters. :obj:`None`: all of them.
+
+    Returns:
+        A :class:`plotly.graph_objects.Figure`.
+
+    Raises:
+        MissingExtraError: plotly is not installed.
+        ValueError: A parameter is in none of the studies.
+    """
+    go = need("plotly.graph_objects", "plot_advice", "plot")
+    subplots = need("plotly.subplots", "plot_advice", "plot")
+    studies = studies_of(study)
+    found = param_panels(studies, params)
+    if not found:
+        return go.Figure(layout=go.Layout(title=_TITLE))
+    rows, cols = grid(len(found), len(studies))
+    figure = subplots.make_subplots(
+        rows=rows,
+        cols=cols,
+        subplot_titles=[title_of(panel, several=len(studies) > 1) for panel in found],
+        vertical_spacing=min(0.2, 0.5 / rows),
+        horizontal_spacing=min(0.09, 0.4 / cols),
+    )
+    shown: set[str] = set()
+    for i, panel in enumerate(found):
+        row, col = i // cols + 1, i % cols + 1
+        for trace in _traces(go, panel):
+            trace.legendgroup = trace.name
+            trace.showlegend = trace.name not in shown
+            shown.add(trace.name)
+            figure.add_trace(trace, row=row, col=col)
+        figure.update_yaxes(**_axis(panel), row=row, col=col)
+        if row == rows or i + cols >= len(found):
+            figure.update_xaxes(title="Trial", row=row, col=col)
+    figure.update_layout(title=_TITLE, height=max(450, 120 + 260 * rows), showlegend=True)
+    return figure
+
+
+def grid(n: int, n_studies: int) -> tuple[int, int]:
+    """Return rows and columns for so many panels; several studies stand side by side."""
+    cols = n_studies if n_studies > 1 else max(min(3, math.ceil(n**0.5)), 1)
+    return max(math.ceil(n / cols), 1), cols
+
+
+def title_of(panel: ParamPanel, *, several: bool) -> str:
+    text = f"{panel.param} of {panel.study}" if several else panel.param
+    return hover(text, width=200)
+
+
+def _axis(panel: ParamPanel) -> dict[str, Any]:
+    if not panel.labels:
+        return {"type": "log", "exponentformat": "power"} if panel.log else {}
+    ticks = list(range(len(panel.labels)))
+    return {
+        "tickvals": ticks,
+        "ticktext": [hover(label, width=100) for label in panel.labels],
+        "range": [-0.5, len(ticks) - 0.5],
+    }
+
+
+def _traces(go: Any, panel: ParamPanel) -> list[Any]:
+    traces = []
+    if panel.beliefs:
+        traces += _band(go, panel)
+    if panel.weights:
+        traces.append(_bubbles(go, panel))
+    for name, color, size, wanted in (
+        ("Trial", "#8C9AB5", 5, False),
+        ("Trial in the better quarter", GOOD, 8, True),
+    ):
+        mine = [(n, v) for n, v, good in panel.trials if good == wanted]
+        if mine:
+            marker = {"color": color, "size": size}
+            traces.append(_marks(go, mine, name, marker, [_trial_text(panel, *m) for m in mine]))
+    return traces
+
+
+def _trial_text(panel: ParamPanel, n: int, value: float) -> str:
+    return f"Trial {n}: {hover(value_text(panel, value))}"
+
+
+def value_text(panel: ParamPanel, value: float) -> str:
+    return panel.labels[int(value)] if panel.labels else number(value, 4)
+
+
+def _marks(go: Any, marks: Sequence[Any], name: str, marker: Any, texts: Sequence[str]) -> Any:
+    return go.Scatter(
+        x=[mark[0] for mark in marks],
+        y=[mark[1] for mark in marks],
+        mode="markers",
+        name=name,
+        marker=marker,
+        text=texts,
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def steps(panel: ParamPanel) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Return x, low, centre and high of the beliefs, each lasting until the next."""
+    x: list[float] = []
+    low: list[float] = []
+    center: list[float] = []
+    high: list[float] = []
+    ends = [belief.trial for belief in panel.beliefs[1:]] + [max(panel.last, 1)]
+    for belief, end in zip(panel.beliefs, ends, strict=True):
+        x += [belief.trial, max(end, belief.trial)]
+        low += [belief.low] * 2
+        center += [belief.center] * 2
+        high += [belief.high] * 2
+    return x, low, center, high
+
+
+def _band(go: Any, panel: ParamPanel) -> list[Any]:
+    x, low, center, high = steps(panel)
+    edge = go.Scatter(
+        x=x + x[::-1],
+        y=high + low[::-1],
+        mode="lines",
+        fill="toself",
+        fillcolor=BAND,
+        line={"width": 0},
+        name="The model's range",
+        hoverinfo="skip",
+    )
+    color = COLORS["llm"]
+    line = go.Scatter(
+        x=x,
+        y=center,
+        mode="lines",
+        line={"color": color, "width": 1.5, "dash": "dot"},
+        name="The model's center",
+        hoverinfo="skip",
+    )
+    marks = [(b.trial, b.center) for b in panel.beliefs]
+    marker = {"color": color, "symbol": "diamond", "size": 8}
+    texts = [_belief_text(b) for b in panel.beliefs]
+    return [edge, line, _marks(go, marks, "The model's advice", marker, texts)]
+
+
+def _belief_text(belief: Belief) -> str:
+    said = "The model said" if belief.stated else "The model's configurations"
+    low, center, high = (number(v, 4) for v in (belief.low, belief.center, belief.high))
+    return f"{said} (trial {belief.trial}):<br>{low} to {high}, center {center}"
+
+
+def _bubbles(go: Any, panel: ParamPanel) -> Any:
+    marks = [(t, i, w) for t, weights in panel.weights for i, w in weights.items()]
+    marker = {
+        "color": BAND,
+        "size": [8 + 30 * math.sqrt(w) for _, _, w in marks],
+        "line": {"color": COLORS["llm"], "width": 1.5},
+    }
+    texts = [
+        f"The model (trial {t}):<br>{hover(panel.labels[i])}, weight {w:.2f}" for t, i, w in marks
+    ]
+    return _marks(go, marks, "The model's advice", marker, texts)

@@ -1,0 +1,410 @@
+"""The report: what is counted, how it is said, and that nothing from outside is markup."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import math
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.study import Study
+from optuna.trial import create_trial
+from optuna.trial import TrialState
+import pytest
+
+from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler._board import Call
+from optuna_llm_sampler._compare import best_trials
+from optuna_llm_sampler._compare import duel
+from optuna_llm_sampler._compare import good_trials
+from optuna_llm_sampler._compare import improvements
+from optuna_llm_sampler._explain import checked
+from optuna_llm_sampler._explain import explain
+from optuna_llm_sampler._facts import facts
+from optuna_llm_sampler._plain import hover
+from optuna_llm_sampler._plain import markdown
+from optuna_llm_sampler._plain import plain
+from optuna_llm_sampler._report import newer_versions
+from optuna_llm_sampler._report import Price
+from optuna_llm_sampler._report import report
+from optuna_llm_sampler._report_html import to_html
+from optuna_llm_sampler._report_text import to_markdown
+from optuna_llm_sampler._report_text import to_text
+from optuna_llm_sampler._report_text import verdict
+from optuna_llm_sampler.errors import RateLimitError
+from optuna_llm_sampler.errors import UnusableAnswerError
+from optuna_llm_sampler.testing import FakeLLM
+
+from .studies import HOSTILE
+from .studies import hostile
+from .studies import knowing
+from .studies import objective
+from .studies import SPACE
+from .studies import tuned
+from .studies import two
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return tuned(30)
+
+
+def made(*rows: tuple[str, Any], direction: Any = "minimize") -> Study:
+    """A study whose trials have the given sources and values (or states)."""
+    study = optuna.create_study(direction=direction)
+    for source, value in rows:
+        state = value if isinstance(value, TrialState) else TrialState.COMPLETE
+        study.add_trial(
+            create_trial(
+                value=value if state == TrialState.COMPLETE else None,
+                state=state,
+                params={"x": 0.5},
+                distributions={"x": FloatDistribution(0, 1)},
+                user_attrs={"llm:source": source} if source else {},
+            )
+        )
+    return study
+
+
+# --- what is counted ------------------------------------------------------------------------
+
+
+def test_every_trial_is_in_one_standing(study: Study) -> None:
+    data = report(study)
+    assert sum(s.trials for s in data.standings) == len(data.trials) == 30
+    assert sum(data.states.values()) == 30
+    for standing in data.standings:
+        assert standing.complete + standing.pruned + standing.failed == standing.trials
+    best = data.best[0]
+    assert best.values == (study.best_value,)
+    assert best.number == study.best_trial.number
+    assert sum(s.new_bests for s in data.standings) == len(
+        improvements(study.trials, study.directions)
+    )
+
+
+def test_advice_says_how_much_of_it_was_used(study: Study) -> None:
+    data = report(study)
+    assert [line.outcome for line in data.advice] == ["ok"] * len(data.advice)
+    used = sum(line.used for line in data.advice)
+    assert used == sum(t.user_attrs["llm:source"] == "llm" for t in study.trials)
+    assert data.belief.startswith("Short texts")
+    assert data.call.requests == len(data.advice)
+
+
+def test_failures_of_the_model_are_counted_by_reason() -> None:
+    def broken(request: Any) -> str:
+        raise RateLimitError("Too many requests.")
+
+    data = report(tuned(8, of=objective, llm=FakeLLM(broken)))
+    assert data.fallbacks["rate_limit"] >= 1
+    assert {line.outcome for line in data.advice} == {"rate_limit"}
+    assert data.call.input_tokens is None
+    assert data.uncounted == len(data.advice)
+    assert "rate_limit" in to_text(data)
+
+
+def test_price() -> None:
+    price = Price(1, 10, cached=0.1)
+    call = Call(input_tokens=1_000_000, output_tokens=100_000, cached_tokens=500_000)
+    assert price.of(call) == pytest.approx(0.5 + 0.05 + 1)
+    assert price.of(Call(input_tokens=5)) is None
+    assert Price(1, 1).of(Call(input_tokens=10, output_tokens=0, cached_tokens=50)) == 1e-5
+
+
+def test_cost_is_unknown_without_a_price_and_never_zero(study: Study) -> None:
+    assert report(study).usd is None
+    assert "price unknown" in to_text(report(study))
+    data = report(study, price=Price(0.25, 2))
+    assert data.usd == pytest.approx(sum(line.usd or 0 for line in data.advice))
+    assert "$0.00" in to_text(data)
+
+
+def test_json_is_json(study: Study) -> None:
+    data = json.loads(json.dumps(report(study).to_json(), allow_nan=False))
+    assert data["total"]["requests"] == 3
+    assert len(data["trials"]) == 30
+    infinite = made(("base", math.inf))
+    assert report(infinite).to_json()["trials"][0]["values"] == ["inf"]
+    json.dumps(report(infinite).to_json(), allow_nan=False)
+
+
+def test_a_study_that_never_saw_the_sampler() -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=3)
+    data = report(study)
+    assert [s.kind for s in data.standings] == ["other"]
+    assert data.advice == ()
+    assert verdict(data) == "The model has not been asked yet."
+    assert "No calls" in to_text(data)
+
+
+@pytest.mark.parametrize("write", [to_text, to_markdown, to_html])
+def test_an_empty_study_can_be_written(write: Any) -> None:
+    assert "0 trials" in write(report(optuna.create_study(study_name="empty")))
+
+
+def test_newer_versions() -> None:
+    study = made(("base", 1.0))
+    trial = study.ask()
+    study._storage.set_trial_system_attr(trial._trial_id, "llm:post:0", {"v": 99, "trial": 1})
+    assert newer_versions(study.trials) == ["99"]
+    assert report(study).advice == ()
+    assert newer_versions(tuned(1).trials) == []
+
+
+# --- who did better -------------------------------------------------------------------------
+
+
+def test_the_model_is_compared_with_its_neighbours_in_time() -> None:
+    # The model comes first and is better than what follows at once, but not than the end.
+    rows = [("llm", 5.0)] * 2 + [("base", 9.0)] * 8 + [("base", 1.0)] * 40
+    found = duel(made(*rows).trials, made().directions)
+    assert found is not None
+    assert (found.share, found.n_model, found.n_base) == (1.0, 2, 48)
+    assert "better" in verdict(report(made(*rows)))
+    assert "few trials" in verdict(report(made(*rows)))
+
+
+@pytest.mark.parametrize(
+    ("model", "base", "share"),
+    [
+        (1.0, 2.0, 1.0),
+        (2.0, 1.0, 0.0),
+        (1.0, 1.0, 0.5),
+        (9.0, TrialState.FAIL, 1.0),
+        (TrialState.FAIL, 9.0, 0.0),
+        (TrialState.PRUNED, TrialState.FAIL, 1.0),
+        (TrialState.PRUNED, TrialState.PRUNED, 0.5),
+        (TrialState.FAIL, TrialState.FAIL, 0.5),
+    ],
+)
+def test_duel_of_two(model: Any, base: Any, share: float) -> None:
+    study = made(("llm", model), ("fallback:timeout", base))
+    found = duel(study.trials, study.directions)
+    assert found is not None
+    assert found.share == share
+
+
+def test_no_duel_without_both() -> None:
+    for rows in ([("llm", 1.0)], [("base", 1.0)], []):
+        assert duel(made(*rows).trials, made().directions) is None
+
+
+def test_maximize_and_constraints() -> None:
+    study = made(("llm", 1.0), ("base", 3.0), ("base", 2.0), direction="maximize")
+    assert [t.number for t in improvements(study.trials, study.directions)] == [0, 1]
+    trial = study.ask()
+    trial.set_constraint("c", 1.0)
+    study.tell(trial, 99.0)
+    assert [t.number for t in best_trials(study.trials, study.directions)] == [1]
+
+
+def test_several_objectives() -> None:
+    study = tuned(16, of=two)
+    data = report(study)
+    assert {line.number for line in data.best} == {t.number for t in study.best_trials}
+    assert all(s.best is None for s in data.standings)
+    good = good_trials(study.trials, study.directions)
+    assert len(good) == 4
+    for write in (to_text, to_markdown, to_html):
+        assert write(data)
+
+
+def test_good_trials_are_the_better_quarter() -> None:
+    study = made(*(("base", float(v)) for v in (5, 1, 4, 2, 3)))
+    assert [t.values[0] for t in good_trials(study.trials, study.directions)] == [1, 2]
+    assert good_trials([], study.directions) == []
+
+
+# --- how it is said -------------------------------------------------------------------------
+
+
+def test_text_tells_what_matters(study: Study) -> None:
+    text = to_text(report(study))
+    assert f"(trial {study.best_trial.number}, " in text
+    assert "language model" in text
+    assert "base sampler" in text
+    assert "clipped ×" in text
+    assert "Short texts with many similar intents" in text
+    assert "\x1b" not in text
+    assert all(len(line) < 200 for line in text.splitlines())
+
+
+def test_markdown_has_tables_that_hold(study: Study) -> None:
+    lines = to_markdown(report(study)).splitlines()
+    tables = [line for line in lines if line.startswith("|")]
+    assert len(tables) > 6
+    assert len({line.count("|") for line in tables}) == 2  # two tables
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<img src=x>", r"\<img src=x\>"),
+        ("a | b", r"a \| b"),
+        ("[x](y)", r"\[x\](y)"),
+        ("**b** `c` ~d~", r"\*\*b\*\* \`c\` \~d\~"),
+        ("$x$", r"\$x\$"),
+        ("# head", "\u200b# head"),
+        ("1. item", "\u200b1. item"),
+        ("- item", "\u200b- item"),
+        ("-0.5 and 1.5", "-0.5 and 1.5"),
+        ("http://evil.example", "http:\u200b//evil.example"),
+        ("www.evil.example", "www\u200b.evil.example"),
+        ("me@evil.example", "me\u200b@evil.example"),
+        ("a\nb\x1b[31m\u202ec", r"a b \[31m c"),
+    ],
+)
+def test_markdown_escapes(text: str, said: str) -> None:
+    assert markdown(text) == said
+
+
+def test_plain_is_one_bounded_printable_line() -> None:
+    assert plain("a\x00b\nc\ud800d", 20) == "a b c?d"
+    assert len(plain("x" * 10**6, 50)) == 50
+    assert plain(3.5) == "3.5"
+    assert hover("<b>a & b</b>") == "&lt;b&gt;a &amp; b&lt;/b&gt;"
+    assert hover("word " * 30, width=20).count("<br>") > 3
+
+
+class _Page(html.parser.HTMLParser):
+    """Collects tags and attributes that could do something."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attrs: set[str] = set()
+        self.words = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attrs |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_html_page_holds_no_markup_from_outside() -> None:
+    study = tuned(4, of=objective, llm=FakeLLM(hostile), study_name=HOSTILE)
+    page = _Page(to_html(report(study)))
+    assert not page.tags & {"img", "a", "script", "link", "iframe"}
+    assert not {name for name in page.attrs if name.startswith("on")} | page.attrs & {
+        "src",
+        "href",
+    }
+    assert "<img src=x onerror=alert(1)>" in page.words
+    assert "[click](http://evil.example/x)" in page.words
+
+
+def test_html_page_needs_nothing_from_elsewhere(study: Study) -> None:
+    page = to_html(report(study, price=Price(1, 1)))
+    assert "http" not in page.replace("http-equiv", "")
+    assert "default-src 'none'" in page
+    assert page.count("<svg") == 1
+    assert len(page) < 60_000
+    assert page.count("class='llm") >= 8
+
+
+# --- explain --------------------------------------------------------------------------------
+
+
+def test_facts_are_optunas_numbers(study: Study) -> None:
+    known = facts(study)
+    assert known.params[0].param == "learning_rate"
+    expected = optuna.importance.get_param_importances(study)
+    for param in known.params:
+        assert float(param.importance) == pytest.approx(expected[param.param], abs=0.005)
+    good = good_trials(study.trials, study.directions)
+    rates = [t.params["learning_rate"] for t in good]
+    low, high = (float(n) for n in known.params[0].numbers[1:])
+    assert low == pytest.approx(min(rates), rel=0.01)
+    assert high == pytest.approx(max(rates), rel=0.01)
+    batch = next(p for p in known.params if p.param == "batch_size")
+    assert "of 6)" in batch.region
+
+
+def quoting(request: Any) -> str:
+    """A model that repeats the facts it was given."""
+    content = request.messages[-1]["content"]
+    return str(content.partition("<facts>")[2].partition("</facts>")[0])
+
+
+def test_a_text_that_quotes_the_numbers_stands_as_it_is(study: Study) -> None:
+    found = explain(study, FakeLLM(quoting))
+    assert found.missing == ()
+    assert found.unsupported == ()
+    assert "Computed by Optuna" not in found.text
+
+
+def test_numbers_left_out_are_added_and_invented_ones_named(study: Study) -> None:
+    llm = FakeLLM(lambda r: "What matters: learning_rate, by 42 %.\n\n\n**Narrow:** 1e-3 to 2e-3.")
+    found = explain(study, llm, task="A <task>")
+    assert "‹task›" in llm.requests[0].messages[-1]["content"]
+    rate = facts(study).params[0]
+    assert set(rate.numbers) <= set(found.missing)
+    assert found.unsupported == ("42", "1e-3", "2e-3")
+    assert all(number in found.text for number in rate.numbers)
+    assert "did not compute: 42, 1e-3, 2e-3" in found.text
+    assert found.paragraphs[1].startswith("Narrow:")
+
+
+def test_numbers_must_stand_with_their_parameter(study: Study) -> None:
+    known = facts(study)
+    numbers = " ".join(n for param in known.params for n in param.numbers)
+    assert checked([f"Numbers: {numbers}"], known, "m").missing
+    told = [f"{p.param}: {' '.join(p.numbers)}" for p in known.params]
+    assert not checked(told, known, "m").missing
+
+
+def test_a_share_may_be_told_in_per_cent(study: Study) -> None:
+    known = facts(study)
+    told = [
+        f"{p.param}: {float(p.importance):.0%} {' '.join(p.numbers[1:])}" for p in known.params
+    ]
+    assert checked(told, known, "m").missing == ()
+
+
+def test_explanations_are_escaped_and_need_something_to_explain(study: Study) -> None:
+    found = explain(study, FakeLLM(lambda r: f"# {HOSTILE}\n- x"))
+    assert r"\<img src=x onerror=alert(1)\>" in found.to_markdown()
+    with pytest.raises(UnusableAnswerError):
+        explain(study, FakeLLM(lambda r: " \n#\n"))
+    with pytest.raises(ValueError, match="no complete trial"):
+        explain(optuna.create_study(), FakeLLM(quoting))
+
+
+def test_explain_without_importances() -> None:
+    study = made(("base", 1.0))
+    known = facts(study)
+    assert known.n_complete == 1
+    assert known.params[0].region == "0.5 to 0.5"
+    assert explain(study, FakeLLM(quoting)).missing == ()
+
+
+def test_odd_choices_do_not_break_the_report() -> None:
+    space = {"c": CategoricalDistribution([None, True, 1, "a|b", "$x$", 2.5])}
+    study = optuna.create_study(sampler=LLMSampler(FakeLLM(hostile), search_space={**space}))
+    study.optimize(lambda t: float(t.suggest_categorical("c", space["c"].choices) is None), 6)
+    data = report(study)
+    for write in (to_text, to_markdown, to_html):
+        assert write(data)
+    json.dumps(data.to_json(), allow_nan=False)
+    assert facts(study).params
+
+
+def test_defaults_and_enqueued_trials_have_their_own_row() -> None:
+    defaults = {"learning_rate": 1e-3, "batch_size": 64, "n_layers": 6, "dropout": 0.1}
+    sampler = LLMSampler(
+        FakeLLM(knowing), search_space=SPACE, defaults=defaults, llm_share=0.2, seed=0
+    )
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.optimize(objective, n_trials=2)
+    study.enqueue_trial({**defaults, "batch_size": 32})
+    study.optimize(objective, n_trials=1)
+    kinds = [standing.kind for standing in report(study).standings]
+    assert kinds == ["defaults", "llm", "enqueued"]
