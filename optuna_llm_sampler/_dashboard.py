@@ -125,7 +125,8 @@ def _has_advice(trial: FrozenTrial) -> bool:
 def save_plots(study: Study, params: Sequence[str] | None = None) -> list[str]:
     """Save the plots of this package into optuna-dashboard, on the page of the study.
 
-    They are pictures of the study as it is now; calling it again replaces them.
+    They are pictures of the study as it is now; calling it again replaces them. Of very many
+    trials they show an even sample.
 
     Args:
         study:
@@ -154,11 +155,29 @@ def save_plots(study: Study, params: Sequence[str] | None = None) -> list[str]:
     }
     for name, figure in figures.items():
         figure.update_layout(_DASHBOARD_LAYOUT, overwrite=True)
+        for trace in figure.data:
+            _thin(trace)
         dashboard.save_plotly_graph_object(study, figure, graph_object_id=name)
     return list(figures)
 
 
+# Each refresh of the dashboard sends the plots again, and samplers read them with the study.
+_MAX_PLOT_POINTS = 100
 _MAX_PLOT_PARAMS = 6
+
+
+def _thin(trace: Any) -> None:
+    """Keep an even sample of the points of a trace that has too many, with its first and last."""
+    n = len(trace.x)
+    if trace.mode != "markers" or n <= _MAX_PLOT_POINTS:
+        return
+    kept = [round(i * (n - 1) / (_MAX_PLOT_POINTS - 1)) for i in range(_MAX_PLOT_POINTS)]
+    trace.x, trace.y, trace.text = ([a[i] for i in kept] for a in (trace.x, trace.y, trace.text))
+    for name in ("symbol", "size", "color"):
+        if isinstance(trace.marker[name], tuple):
+            trace.marker[name] = [trace.marker[name][i] for i in kept]
+
+
 _AXIS = {"gridcolor": "rgba(128, 128, 128, 0.25)", "zeroline": False, "linecolor": "#808080"}
 # The dashboard gives a plot 450 pixels of height and, by day or night, no theme. A few colours
 # that suit both take the place of plotly's theme, which would be 7 kB in the study's attributes.

@@ -48,7 +48,8 @@ class Flight:
         ask:
             Calls the model, given the board.
         place:
-            Completes a post, given the board.
+            Completes a post, given the board, and whether the trial on which it is going to lie
+            is one that has only begun.
 
     Attributes:
         done:
@@ -69,7 +70,7 @@ class Flight:
         *,
         alone: bool,
         ask: Callable[[View], Post],
-        place: Callable[[View, Post], Post],
+        place: Callable[[View, Post, bool], Post],
     ) -> None:
         self.done = threading.Event()
         self.post: Post | None = None
@@ -170,7 +171,8 @@ class Flight:
         while True:
             home = self._home
             view = self._board.read()
-            post = self._place(view, replace(self._answer, trial=home.number))
+            post = replace(self._answer, trial=home.number)
+            post = self._place(view, post, self._homeless)
             try:
                 self._board.post(home.trial_id, post)
             except UpdateFinishedTrialError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 import random
@@ -149,8 +150,9 @@ class Session:
         """Read the board, unless given, and see how the schedule applies to the study now."""
         view = view or self._board.read()
         anchor = view.anchor
-        if anchor is None and self._space(view):
-            anchor = number
+        if not view.advices and self._space(view):
+            # The first advice will begin the schedule; until then, every trial is in its block.
+            anchor = min(number, _first(anchor, number))
         if anchor is None:
             return None
         self._last = Plan(self._settings.schedule, view, anchor)
@@ -267,7 +269,9 @@ class Session:
             home,
             alone=all(running.number == home.number for running in plan.view.running),
             ask=lambda view: self._ask(view, claim),
-            place=lambda view, post: self._place(view, post, claim, waits=waits),
+            place=lambda view, post, begun: self._place(
+                view, post, claim, [post.trial] if begun else self._waiting(view, claim, waits)
+            ),
         )
         with self._lock:
             if self._flight is not None and self._flight.open:
@@ -280,19 +284,20 @@ class Session:
             raise
         return flight
 
-    def _place(self, view: View, post: Post, claim: Claim, *, waits: bool) -> Post:
-        plan = Plan(self._settings.schedule, view, _first(view.anchor, claim.anchor))
-        return plan.place_post(post, claim, self._waiting(view, claim, waits=waits))
+    def _place(self, view: View, post: Post, claim: Claim, waiting: Sequence[int]) -> Post:
+        begin = view.anchor if view.advices else min([claim.anchor, *waiting])
+        plan = Plan(self._settings.schedule, view, _first(begin, claim.anchor))
+        return plan.place_post(post, claim, waiting)
 
-    def _waiting(self, view: View, claim: Claim, *, waits: bool) -> list[int]:
+    def _waiting(self, view: View, claim: Claim, asker_waits: bool) -> list[int]:
         """Guess which trials wait for this call: those of dead workers may look as if they did."""
-        if view.advices and self._settings.prefetch:
+        if self._settings.timeout <= 0 or (view.advices and self._settings.prefetch):
             return []
         return [
             running.number
             for running in view.running
             if running.source is None
-            and (waits or running.number != claim.ticket)
+            and (asker_waits or running.number != claim.ticket)
             and running.number not in view.lapsed
             and abs(running.age) < self._settings.timeout + CLOCK_SKEW
         ]

@@ -91,7 +91,14 @@ def two(trial: Trial) -> tuple[float, float]:
     return value, 10.0 + 5 * trial.params["n_layers"]
 
 
-def tuned(n: int = 24, *, of: Any = rough, llm: FakeLLM | None = None, **options: Any) -> Study:
+def tuned(
+    n: int = 24,
+    *,
+    of: Any = rough,
+    llm: FakeLLM | None = None,
+    callbacks: Any = None,
+    **options: Any,
+) -> Study:
     """A study that the sampler ran, with failed and pruned trials and several advices."""
     directions = ["maximize", "minimize"] if of is two else ["maximize"]
     sampler = LLMSampler(
@@ -106,7 +113,7 @@ def tuned(n: int = 24, *, of: Any = rough, llm: FakeLLM | None = None, **options
         **{"study_name": "customer-service", "directions": directions, **options},
         sampler=sampler,
     )
-    study.optimize(of, n_trials=n, catch=MemoryError)
+    study.optimize(of, n_trials=n, catch=MemoryError, callbacks=callbacks)
     return study
 
 

@@ -53,9 +53,8 @@ def test_a_failing_endpoint_costs_nothing_but_the_model(name: str) -> None:
 
 
 def test_a_well_behaved_endpoint() -> None:
-    with answering_server(
-        lambda body: '{"configs": [%s]}' % str(POINT).replace("'", '"')
-    ) as server:
+    answer = json.dumps({"configs": [POINT]})
+    with answering_server(lambda body: answer) as server:
         llm = OpenAI(base_url=server.url, model="m")
         study = run(LLMSampler(llm, search_space=SPACE, seed=0), 1)
     assert sources(study) == ["llm"]

@@ -19,14 +19,14 @@ from optuna.samplers import CmaEsSampler
 from optuna.samplers import GPSampler
 from optuna.samplers import RandomSampler
 from optuna.samplers import TPESampler
-from optuna_llm_sampler.llms._record import Recorder
-from optuna_llm_sampler.llms._record import Replay
 
 from benchmarks.tasks import Task
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler.llms import LLM
+from optuna_llm_sampler.llms._record import Recorder
+from optuna_llm_sampler.llms._record import Replay
 from optuna_llm_sampler.testing import FakeLLM
 
 

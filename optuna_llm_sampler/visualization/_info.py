@@ -88,7 +88,8 @@ class History:
         points:
             Complete and pruned trials with a finite value.
         best:
-            Best value so far by trial number; empty where nobody knows which is better.
+            Trial number and value wherever the best value so far changed, and at the end; empty
+            where nobody knows which is better.
         failed:
             Numbers and kinds of failed trials.
     """
@@ -163,7 +164,8 @@ def _history(
             lowest = min(lowest, sign * value)
         if direction is not None and lowest < math.inf:
             best.append((trial.number, sign * lowest))
-    return History(plain(study.study_name, 60), tuple(points), tuple(best), tuple(failed))
+    steps = [b for i, b in enumerate(best) if not i or b[1] != best[i - 1][1]] + best[-1:]
+    return History(plain(study.study_name, 60), tuple(points), tuple(steps), tuple(failed))
 
 
 def _finite(target: Callable[[FrozenTrial], float], trial: FrozenTrial) -> float | None:

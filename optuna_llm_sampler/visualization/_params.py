@@ -14,12 +14,12 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
-from .._prior import NumericPrior
 from .._advice import values
 from .._board import Post
 from .._board import View
 from .._compare import good_trials
 from .._plain import plain
+from .._prior import NumericPrior
 from .._space import labels
 from .._space import to_label
 from ._info import read
