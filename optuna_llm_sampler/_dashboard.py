@@ -191,6 +191,7 @@ _DASHBOARD_LAYOUT: dict[str, Any] = {
             "plot_bgcolor": "rgba(0, 0, 0, 0)",
         }
     },
+    "modebar": {"bgcolor": "rgba(0, 0, 0, 0)"},
     "height": None,
     "margin": {"l": 60, "r": 20, "t": 70, "b": 110},
     "legend": {"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0.5, "xanchor": "center"},

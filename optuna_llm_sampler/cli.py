@@ -7,6 +7,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import sys
 
+from ._commands import add_commands
 from .errors import OptunaLLMError
 
 
@@ -41,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="optuna-llm", description="Tools around optuna-llm-sampler."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_pull,):
+    for add in (_add_pull, add_commands):
         add(commands)
     return parser
 

@@ -342,6 +342,25 @@ def test_a_killed_worker_is_reported_and_the_others_go_on(tmp_path: Path) -> Non
     assert by_state[TrialState.COMPLETE] >= 4
 
 
+def test_ctrl_c_in_one_process_fails_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small_config(tmp_path)
+    objective = Objective(config)
+    epochs = objective._training.epochs
+
+    def interrupted(params: dict[str, Any]) -> Iterator[Any]:
+        for epoch in epochs(params):
+            yield epoch
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(objective._training, "epochs", interrupted)
+    with study_of(config) as study:
+        outcome = workers.run_here(config, 3, objective, study, lambda: None)
+        assert [trial.state for trial in study.trials] == [TrialState.FAIL]
+    assert outcome.interrupted
+
+
 @pytest.mark.slow
 def test_an_interrupted_run_leaves_no_running_trial(tmp_path: Path) -> None:
     config = small_config(tmp_path)

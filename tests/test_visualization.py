@@ -262,7 +262,7 @@ def test_usage_adds_up() -> None:
     )
     assert "Cost" not in {t.name for t in visualization.plot_llm_usage(study).data}
     failed = visualization.plot_llm_usage(silent_model()).data
-    assert {trace.name for trace in failed} == {"No usable answer"}
+    assert {trace.name for trace in failed} == {"Call without advice"}
 
 
 def test_matplotlib_settings_stay_as_they_were() -> None:

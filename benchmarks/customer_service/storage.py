@@ -64,7 +64,9 @@ def _open(storage: str) -> BaseStorage:
         return JournalStorage(JournalFileBackend(storage, lock_obj=lock))
     if storage.startswith("sqlite"):
         return RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
-    return RDBStorage(storage, heartbeat_interval=_HEARTBEAT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return RDBStorage(storage, heartbeat_interval=_HEARTBEAT)
 
 
 def open_study(config: Config, storage: BaseStorage) -> optuna.Study:

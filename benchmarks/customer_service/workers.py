@@ -103,6 +103,8 @@ def run_here(
     """Run all trials in this process; ``tick`` is called after each."""
     start = len(study.get_trials(deepcopy=False))
     left = iter(range(n_trials))
+    verbosity = optuna.logging.get_verbosity()
+    handler = signal.signal(signal.SIGINT, _interrupt)
     try:
         run_worker(
             config,
@@ -114,6 +116,9 @@ def run_here(
         )
     except KeyboardInterrupt:
         return Outcome(interrupted=True)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        optuna.logging.set_verbosity(verbosity)
     return Outcome()
 
 
@@ -183,8 +188,14 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
+def _interrupt(*_: object) -> None:
+    """End the trial without the page of traceback that Optuna logs for it."""
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    raise KeyboardInterrupt
+
+
 def _child(config: Config, index: int, start: int, tickets: Semaphore) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     parent = multiprocessing.parent_process()
 

@@ -72,8 +72,7 @@ def next_question(
     """
     session = sampler._session(study)
     view = session._board.read()
-    block = max((post.block for post in view.posts), default=-1) + 1
-    question = session._question(view, block)
+    question = session._question(view, view.settled + 1)
     if not question.space:
         raise Problem(
             "The parameters are not known yet: no trial of this study has finished.",

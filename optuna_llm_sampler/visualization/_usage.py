@@ -129,7 +129,7 @@ def _lines(go: Any, panel: UsagePanel) -> list[Any]:
 def _dots(go: Any, panel: UsagePanel) -> list[Any]:
     dots = []
     for suffix, calls in panel.calls.items():
-        for failed, name in ((False, "Answer"), (True, "No usable answer")):
+        for failed, name in ((False, "Advice"), (True, "Call without advice")):
             mine = [call for call in calls if call[2] == failed]
             if mine:
                 symbol = {"symbol": "x", "color": FAILED} if failed else {"symbol": "circle"}

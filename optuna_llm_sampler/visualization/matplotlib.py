@@ -227,7 +227,7 @@ def _draw_usage(ax: Any, panel: UsagePanel) -> None:
         if line:
             ax.step(*zip(*line, strict=True), "o-", where="post", label=_text(name), ms=4)
     for suffix, calls in panel.calls.items():
-        for failed, name in ((False, "Answer"), (True, "No usable answer")):
+        for failed, name in ((False, "Advice"), (True, "Call without advice")):
             mine = [(trial, value) for trial, value, bad, _ in calls if bad == failed]
             if mine:
                 look = {"color": FAILED, "marker": "x"} if failed else {}
