@@ -32,7 +32,7 @@ from optuna.distributions import IntDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import Trial
-import optuna_dashboard  # type: ignore[import-untyped]
+import optuna_dashboard
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler.llms import Request

@@ -37,11 +37,13 @@ class DefaultBaseSampler(BaseSampler):
 
     Args:
         seed:
-            Seed of both samplers.
+            Seed from which those of both samplers are derived.
     """
 
     def __init__(self, *, seed: int | None = None) -> None:
-        self._tpe = TPESampler(seed=seed)
+        # Not the same seed: when a study goes over to TPE, its random trials would be those of the
+        # GP's start-up once more.
+        self._tpe = TPESampler(seed=None if seed is None else (seed + 1_000_003) % 2**32)
         self._gp = (
             GPSampler(seed=seed, n_startup_trials=N_FIRST, warn_independent_sampling=False)
             if _has_torch()

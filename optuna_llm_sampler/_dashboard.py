@@ -104,7 +104,7 @@ class LLMNoteCallback:
         self._price = price
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
-        if not _has_advice(trial):
+        if not has_advice(trial):
             return
         try:
             write_note(study, price=self._price)
@@ -112,7 +112,8 @@ class LLMNoteCallback:
             _logger.warning(f"The study note could not be written: {error!r}")
 
 
-def _has_advice(trial: FrozenTrial) -> bool:
+def has_advice(trial: FrozenTrial) -> bool:
+    """Tell whether the result of a call to the model lies on a trial."""
     # A retried trial carries a copy of its predecessor's, which names the other trial.
     return any(
         key.startswith(_keys.POST)

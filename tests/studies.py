@@ -17,6 +17,7 @@ from optuna.study import Study
 from optuna.trial import Trial
 
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -95,7 +96,7 @@ def tuned(
     n: int = 24,
     *,
     of: Any = rough,
-    llm: FakeLLM | None = None,
+    llm: LLM | None = None,
     callbacks: Any = None,
     **options: Any,
 ) -> Study:

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 from pathlib import Path
+import pickle
 import shutil
 import struct
 import subprocess
@@ -27,12 +28,15 @@ from optuna_llm_sampler._report import report
 from optuna_llm_sampler._report_html import to_html
 from optuna_llm_sampler.cli import main
 from optuna_llm_sampler.errors import MissingExtraError
+from optuna_llm_sampler.errors import RateLimitError
 from optuna_llm_sampler.testing import FakeLLM
 from optuna_llm_sampler.visualization import LLMNoteCallback
+from optuna_llm_sampler.visualization import LLMTranscripts
 from optuna_llm_sampler.visualization import save_plots
 from optuna_llm_sampler.visualization import write_note
 
 from .studies import hostile
+from .studies import knowing
 from .studies import objective
 from .studies import tuned
 from .studies import two
@@ -44,7 +48,7 @@ if importlib.util.find_spec("optuna_dashboard") is None:
 
 
 def note_of(study: Study) -> str:
-    from optuna_dashboard import get_note  # type: ignore[import-untyped]
+    from optuna_dashboard import get_note
 
     return str(get_note(study))
 
@@ -215,6 +219,45 @@ def test_the_command_writes_into_the_dashboard(tmp_path: Path) -> None:
     detail = detail_of(study)
     assert "## Language model report" in detail["note"]["body"]
     assert len(detail["plotly_graph_objects"]) == 3
+
+
+# --- full prompts and answers ---------------------------------------------------------------
+
+
+def transcripts_of(study: Study, folder: Path) -> list[tuple[str, Any]]:
+    found = []
+    for meta in optuna.artifacts.get_all_artifact_meta(study):
+        text = (folder / meta.artifact_id).read_text(encoding="utf-8")
+        found.append((meta.filename, json.loads(text)))
+    return sorted(found)
+
+
+def test_transcripts_are_artifacts_of_the_study(tmp_path: Path) -> None:
+    store = optuna.artifacts.FileSystemArtifactStore(tmp_path)
+    llm = LLMTranscripts(FakeLLM(knowing), store)
+    study = tuned(12, of=objective, llm=llm, callbacks=[llm])
+    (first, calls), (second, _) = transcripts_of(study, tmp_path)
+    assert (first, second) == ("llm-trial-0.json", "llm-trial-9.json")
+    assert "Fine-tune a small transformer" in calls[0]["messages"][-1]["content"]
+    assert json.loads(calls[0]["texts"][0])["note"].startswith("Short texts")
+    attrs = study._storage.get_study_system_attrs(study._study_id)
+    assert all(len(str(value)) < 300 for value in attrs.values())
+
+
+def test_transcripts_of_failures_and_broken_stores(tmp_path: Path) -> None:
+    def broken(request: Any) -> str:
+        raise RateLimitError("Too many requests.")
+
+    store = optuna.artifacts.FileSystemArtifactStore(tmp_path)
+    llm = LLMTranscripts(FakeLLM(broken), store)
+    study = tuned(3, of=objective, llm=llm, callbacks=[llm])
+    assert transcripts_of(study, tmp_path)[0][1][0]["error"] == "rate_limit: Too many requests."
+
+    nowhere = LLMTranscripts(FakeLLM(knowing), None)  # type: ignore[arg-type]
+    assert len(tuned(3, of=objective, llm=nowhere, callbacks=[nowhere]).trials) == 3
+    copy = pickle.loads(pickle.dumps(LLMTranscripts(FakeLLM(knowing, style="code"), store)))
+    assert copy.style == "code"
+    assert copy.name == "fake"
 
 
 # --- what it costs --------------------------------------------------------------------------

@@ -263,6 +263,19 @@ def test_the_base_sampler_is_told_everything() -> None:
     assert told[3:] == ["reseed_rng"]
 
 
+def test_the_default_base_sampler_repeats_nothing_when_it_goes_over_to_tpe() -> None:
+    def pruned(trial: Trial) -> float:
+        value = objective(trial)
+        if trial.number == 3:
+            trial.report(value, 0)
+            raise optuna.TrialPruned
+        return value
+
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=7))
+    study.optimize(pruned, n_trials=8)
+    assert len({trial.params["x"] for trial in study.trials}) == 8
+
+
 # --- failures of the model ------------------------------------------------------------------
 
 LECTURE = "Hyperparameter tuning is an art. First, consider your data."

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from .._dashboard import LLMNoteCallback
 from .._dashboard import save_plots
 from .._dashboard import write_note
+from .._transcripts import LLMTranscripts
 from . import matplotlib
 from ._advice import plot_advice
 from ._sources import plot_sources
@@ -19,6 +20,7 @@ from ._usage import plot_llm_usage
 
 __all__ = [
     "LLMNoteCallback",
+    "LLMTranscripts",
     "is_available",
     "matplotlib",
     "plot_advice",
