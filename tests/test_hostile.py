@@ -27,7 +27,7 @@ from .pipeline import Pipeline
 from .strategies import json_values
 
 
-N_ANSWERS = 400  # python -m tests.fuzz takes as many as you like
+N_ANSWERS = 200  # python -m tests.fuzz takes as many as you like
 _DATA = Path(__file__).parent / "data" / "nasty_answers.jsonl"
 NASTY = [json.loads(line) for line in _DATA.read_text("utf-8").splitlines()]
 CHARACTERS = "{}[]():=,\"'\\ \nadict1.e-NTF"
@@ -65,7 +65,7 @@ def test_many_answers() -> None:
 def test_a_database_takes_what_memory_takes(tmp_path: Path) -> None:
     storage = RDBStorage(f"sqlite:///{tmp_path / 'study.db'}")
     pipeline = Pipeline(storage)
-    for number in range(5):
+    for number in range(3):
         pipeline.run(make_case(number))
     storage.engine.dispose()
 

@@ -72,12 +72,11 @@ USUAL: dict[str, Situation] = {
     if name not in ("slow", "dripping")
 }
 ECHOES: dict[str, Situation] = {
-    f"echo {status}": partial(serving, _echo(status)) for status in (400, 401, 403, 404, 429, 500)
+    f"echo {status}": partial(serving, _echo(status)) for status in (400, 401, 500)
 }
 FEW = [
-    *("unauthorized", "rate_limited", "internal_error", "connection_refused", "connection_cut"),
-    *("refusal", "truncated", "not_json", "html", "error_in_body", "lecture", "nan"),
-    *("no_json_at_all", "no_seed", "no_usage"),
+    *("unauthorized", "rate_limited", "connection_refused", "connection_cut", "refusal"),
+    *("truncated", "not_json", "error_in_body", "nan", "no_json_at_all", "no_usage"),
 ]
 
 
