@@ -133,7 +133,7 @@ def _read(trial: FrozenTrial, prefix: str, read: Callable[[Mapping[str, Any]], _
         elif value.get("trial") == trial.number:
             try:
                 found.append(read(value))
-            except (KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
                 _logger.debug(f"Ignored an unreadable {prefix} on trial {trial.number}.")
     return found
 
@@ -152,31 +152,64 @@ def _warn_version(version: str) -> None:
 
 def _read_post(value: Mapping[str, Any]) -> Post:
     post = Post(
-        trial=int(value["trial"]),
-        anchor=int(value["anchor"]),
-        block=int(value["block"]),
-        start=int(value.get("start", value["anchor"])),
-        ticket=int(value.get("ticket", value["trial"])),
-        outcome=str(value["outcome"])[:40],
+        trial=_count(value["trial"]),
+        anchor=_count(value["anchor"]),
+        block=_count(value["block"]),
+        start=_count(value.get("start", value["anchor"])),
+        ticket=-1 if value.get("ticket") == -1 else _count(value.get("ticket", value["trial"])),
+        outcome=_text(value["outcome"])[:40],
         retryable=bool(value["retryable"]),
-        call=Call(**{k: v for k, v in value["call"].items() if k in _CALL_FIELDS}),
+        call=_read_call(value["call"]),
         advice=from_json(value["advice"]),
     )
-    if not 0 <= post.anchor <= post.start:
+    if post.anchor > post.start:
         raise ValueError("an advice cannot serve trials before the schedule starts")
     return post
 
 
-_CALL_FIELDS = frozenset(Call.__dataclass_fields__)
+def _read_call(value: Any) -> Call:
+    if not isinstance(value, Mapping):
+        raise ValueError("no call")
+    tokens = {
+        key: None if value.get(key) is None else _count(value[key])
+        for key in ("input_tokens", "output_tokens", "cached_tokens")
+    }
+    return Call(
+        model=_text(value.get("model", "")),
+        seconds=_seconds(value.get("seconds", 0.0)),
+        requests=_count(value.get("requests", 0)),
+        **tokens,
+    )
+
+
+# What lies in a shared storage may be another worker's of another version, or made to do harm.
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**40:
+        raise ValueError("not a count")
+    return value
+
+
+def _seconds(value: Any) -> float:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 2**40:
+        raise ValueError("not a time")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value[:200]
 
 
 def _read_claim(value: Mapping[str, Any]) -> Claim:
     return Claim(
-        trial=int(value["trial"]),
-        anchor=int(value["anchor"]),
-        block=int(value["block"]),
-        ticket=int(value["ticket"]),
+        trial=_count(value["trial"]),
+        anchor=_count(value["anchor"]),
+        block=_count(value["block"]),
+        ticket=_count(value["ticket"]),
         asking=bool(value["asking"]),
-        at=float(value["at"]),
-        lease=float(value["lease"]),
+        at=_seconds(value["at"]),
+        lease=_seconds(value["lease"]),
     )

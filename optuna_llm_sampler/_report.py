@@ -60,6 +60,13 @@ class Price:
         return (usd + call.output_tokens * self.output) / 1e6
 
 
+def cost_of(call: Call, price: Price | None) -> float | None:
+    """Return what a call cost; nobody sends a bill for weights on one's own machine."""
+    if call.model.startswith(("local/", "hf/")):
+        return 0.0
+    return None if price is None else price.of(call)
+
+
 @dataclass(frozen=True)
 class TrialLine:
     """One trial. Categorical values are labels, values are as the objective returned them."""
@@ -288,7 +295,7 @@ def _advice_line(post: Post, used: Mapping[str, int], price: Price | None) -> Ad
         block=post.block,
         outcome=plain(post.outcome, 40),
         call=post.call,
-        usd=None if price is None else price.of(post.call),
+        usd=cost_of(post.call, price),
         configs=len(post.advice.configs),
         used=used.get(f"trial {post.trial}, block {post.block}", 0),
         repaired=post.advice.repaired,

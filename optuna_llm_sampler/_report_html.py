@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 
 from ._plain import html
@@ -191,27 +190,30 @@ def _table(rows: Sequence[Sequence[str]], dots: Sequence[str] = ()) -> str:
 def _trials(report: Report) -> str:
     best = {line.number for line in report.best}
     shown = report.trials[-_MOST_TRIALS:]
-    rows = "".join(_trial_row(line, is_best=line.number in best) for line in shown)
+    if not shown:
+        return ""
+    rows = [_trial_row(line) for line in shown]
     heads = ("Trial", "Value", "Source", "The model's reason", "Parameters")
-    head = "".join(f"<th>{name}</th>" for name in heads)
+    kept = [i for i in range(len(heads)) if any(row[i] for row in rows)]
+    head = "".join(f"<th>{heads[i]}</th>" for i in kept)
+    body = []
+    for line, row in zip(shown, rows, strict=True):
+        looks = ("text" if i > 2 else "nowrap" for i in kept)
+        cells = "".join(f"<td class='{c}'>{row[i]}</td>" for i, c in zip(kept, looks, strict=True))
+        body.append(f"<tr{' class=is-best' if line.number in best else ''}>{cells}</tr>")
     left_out = len(report.trials) - len(shown)
     more = f"<p class='soft'>The first {left_out:,} are left out.</p>" if left_out else ""
-    return (
-        f"<h2>Trials</h2>{more}<div class='scroll'><table><tr>{head}</tr>{rows}</table></div>"
-        if shown
-        else ""
-    )
+    table = f"<table><tr>{head}</tr>{''.join(body)}</table>"
+    return f"<h2>Trials</h2>{more}<div class='scroll'>{table}</div>"
 
 
-def _trial_row(line: TrialLine, *, is_best: bool) -> str:
+def _trial_row(line: TrialLine) -> tuple[str, ...]:
     values = ", ".join(number(value) for value in line.values)
     state = "" if line.state == "complete" else f" {STATES.get(line.state, line.state)}"
-    cells: Iterable[tuple[str, str]] = (
-        ("nowrap", str(line.number)),
-        ("nowrap", html(f"{values}{state}".strip())),
-        ("nowrap", f"{_dot(kind_of_line(line))}{html(line.source or SOURCES['other'])}"),
-        ("text", html(line.why)),
-        ("text", html(params_line(line), 600)),
+    return (
+        str(line.number),
+        html(f"{values}{state}".strip()),
+        f"{_dot(kind_of_line(line))}{html(line.source or SOURCES['other'])}",
+        html(line.why),
+        html(params_line(line), 600),
     )
-    row = "".join(f"<td class='{look}'>{cell}</td>" for look, cell in cells)
-    return f"<tr{' class=is-best' if is_best else ''}>{row}</tr>"

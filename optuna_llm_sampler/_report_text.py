@@ -44,7 +44,7 @@ def verdict(report: Report) -> str:
             return "The model has not been asked yet."
         return "There are not yet trials of both the model and the base sampler to compare."
     share, n = report.duel.share, report.duel.n_model
-    word = "better than" if share > 0.55 else "worse than" if share < 0.45 else "about as good as"
+    word = "better than" if share > 0.55 else "worse than" if share < 0.45 else "about as well as"
     few = " (few trials: read with care)" if n < 5 else ""
     return (
         f"The model's {plural(n, 'trial')} did {word} the base sampler's: on average one beats "
@@ -71,6 +71,8 @@ def cost(report: Report) -> str:
 def usd(value: float | None) -> str:
     if value is None:
         return NOTHING
+    if value == 0:
+        return "$0"
     return f"${value:.2f}" if value >= 1 else f"${value:.4f}"
 
 

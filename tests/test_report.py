@@ -27,12 +27,14 @@ from optuna_llm_sampler._facts import facts
 from optuna_llm_sampler._plain import hover
 from optuna_llm_sampler._plain import markdown
 from optuna_llm_sampler._plain import plain
+from optuna_llm_sampler._report import cost_of
 from optuna_llm_sampler._report import newer_versions
 from optuna_llm_sampler._report import Price
 from optuna_llm_sampler._report import report
 from optuna_llm_sampler._report_html import to_html
 from optuna_llm_sampler._report_text import to_markdown
 from optuna_llm_sampler._report_text import to_text
+from optuna_llm_sampler._report_text import usd
 from optuna_llm_sampler._report_text import verdict
 from optuna_llm_sampler.errors import RateLimitError
 from optuna_llm_sampler.errors import UnusableAnswerError
@@ -113,6 +115,13 @@ def test_price() -> None:
     assert price.of(call) == pytest.approx(0.5 + 0.05 + 1)
     assert price.of(Call(input_tokens=5)) is None
     assert Price(1, 1).of(Call(input_tokens=10, output_tokens=0, cached_tokens=50)) == 1e-5
+
+
+def test_local_weights_send_no_bill() -> None:
+    assert cost_of(Call(model="local/m", input_tokens=1, output_tokens=1), Price(1, 1)) == 0
+    assert cost_of(Call(model="openai/m", input_tokens=1, output_tokens=1), None) is None
+    assert usd(0.0) == "$0"
+    assert usd(None) == "–"
 
 
 def test_cost_is_unknown_without_a_price_and_never_zero(study: Study) -> None:

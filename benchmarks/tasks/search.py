@@ -28,7 +28,7 @@ def find_scale(name: str) -> tuple[float, float]:
     study.optimize(task.run, n_trials=N_RANDOM)
     typical = median(trial.values[0] for trial in study.trials)
     study.enqueue_trial(dict(task.defaults))
-    study.sampler = optuna.samplers.TPESampler(seed=0)
+    study.sampler = optuna.samplers.TPESampler(seed=0, group=True, multivariate=True)
     study.optimize(task.run, n_trials=N_SEARCH)
     return study.best_value, typical
 

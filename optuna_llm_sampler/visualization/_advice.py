@@ -90,7 +90,13 @@ def title_of(panel: ParamPanel, *, several: bool) -> str:
 
 def _axis(panel: ParamPanel) -> dict[str, Any]:
     if not panel.labels:
-        return {"type": "log", "exponentformat": "power"} if panel.log else {}
+        if not panel.log:
+            return {}
+        marks = [value for _, value, _ in panel.trials if value > 0]
+        marks += [mark for b in panel.beliefs for mark in (b.low, b.high) if mark > 0]
+        # Between the powers of ten there is no room for more, unless there are hardly any.
+        is_wide = len(marks) > 1 and max(marks) / min(marks) > 30
+        return {"type": "log", "exponentformat": "power", **({"dtick": 1} if is_wide else {})}
     ticks = list(range(len(panel.labels)))
     return {
         "tickvals": ticks,
