@@ -131,7 +131,8 @@ _DATA = {
 _SCALE = {
     "sklearn/digits-decision-tree": (0.168614, 0.916528),
     "sklearn/digits-random-forest": (0.0734558, 0.916528),
-    "sklearn/digits-mlp": (0.0, 1.0),
+    # TODO: not searched yet. No error is below 0; the median is that of 12 random configurations.
+    "sklearn/digits-mlp": (0.0, 0.134),
     "sklearn/diabetes-decision-tree": (0.613273, 0.881663),
     "sklearn/diabetes-random-forest": (0.516484, 0.881551),
     "sklearn/diabetes-mlp": (0.482458, 0.61724),

@@ -148,7 +148,7 @@ class Endpoint:
             outcome = self._send(client, request, abilities, deadline)
             if not isinstance(outcome, Failure):
                 body = body_of(outcome)
-                failure = failure_in_body(body, asked=self.name)
+                failure = failure_in_body(body, asked=self.name, headers=_headers(client))
                 if failure is None:
                     break
                 outcome = failure
@@ -212,9 +212,13 @@ class Endpoint:
             text: str = raw.http_response.text
             return text
         except Exception as exc:
-            secrets = {**client.default_headers, **client.auth_headers}
             asked = f"{self.name} at {_public(str(client.base_url))}"
-            return failure_from(exc, asked=asked, headers=secrets)
+            return failure_from(exc, asked=asked, headers=_headers(client))
+
+
+def _headers(client: openai.OpenAI) -> dict[str, Any]:
+    """Everything a request carries that a careless server may send back, keys among it."""
+    return {**client.default_headers, **client.auth_headers}
 
 
 def _public(url: str) -> str:

@@ -115,14 +115,25 @@ def failure_from(
     )
 
 
-def failure_in_body(body: Mapping[str, Any], *, asked: str) -> Failure | None:
-    """The error that some servers, and the Responses API, put into an answer with status 200."""
+def failure_in_body(
+    body: Mapping[str, Any], *, asked: str, headers: Mapping[str, Any] | None = None
+) -> Failure | None:
+    """The error that some servers, and the Responses API, put into an answer with status 200.
+
+    Args:
+        body:
+            The answer.
+        asked:
+            Who was asked, for the message.
+        headers:
+            Headers whose values may be keys and must not appear in the message.
+    """
     error = body.get("error")
     if not error or body.get("choices") or body.get("output"):
         return None
     code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else None
-    text = redacted(_words(error), ())
+    text = redacted(_words(error), _secrets(headers or {}))
     kind = _BY_CODE.get(str(code)) or (ServerError if status is None else class_for_status(status))
     return Failure(
         error=kind(f"{asked} answered with an error: {text[:300]}"),

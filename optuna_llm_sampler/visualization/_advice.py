@@ -95,8 +95,9 @@ def _axis(panel: ParamPanel) -> dict[str, Any]:
         marks = [value for _, value, _ in panel.trials if value > 0]
         marks += [mark for b in panel.beliefs for mark in (b.low, b.high) if mark > 0]
         # Between the powers of ten there is no room for more, unless there are hardly any.
-        is_wide = len(marks) > 1 and max(marks) / min(marks) > 30
-        return {"type": "log", "exponentformat": "power", **({"dtick": 1} if is_wide else {})}
+        is_wide = len(marks) > 1 and max(marks) / min(marks) > 12
+        room = {"dtick": 1} if is_wide else {"nticks": 4}
+        return {"type": "log", "exponentformat": "power", **room}
     ticks = list(range(len(panel.labels)))
     return {
         "tickvals": ticks,

@@ -61,7 +61,11 @@ def usage_panels(studies: Sequence[Study], price: Price | None) -> list[UsagePan
         seconds.calls[suffix] = [
             (a.trial, a.call.seconds, a.outcome != "ok", _words(a)) for a in data.advice
         ]
-    return [tokens, seconds] + ([usd] if any(usd.lines.values()) else [])
+    return [tokens, seconds] + ([usd] if _is_paid(usd) else [])
+
+
+def _is_paid(panel: UsagePanel) -> bool:
+    return any(value > 0 for line in panel.lines.values() for _, value in line)
 
 
 def _running(steps: Sequence[tuple[int, float | None]]) -> list[tuple[int, float]]:
