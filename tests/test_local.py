@@ -271,7 +271,9 @@ def test_prompt_that_is_too_long(llm: LocalLLM) -> None:
 
 @pytest.mark.slow
 def test_threads_take_turns(llm: LocalLLM) -> None:
-    request = Request(messages=(QUESTION, PREFILL), grammar=GRAMMAR, n=8, max_tokens=40)
+    request = Request(
+        messages=(QUESTION, PREFILL), grammar=GRAMMAR, n=8, max_tokens=40, timeout=300.0
+    )
     with ThreadPoolExecutor(3) as pool:
         completions = list(pool.map(llm.complete, [request] * 3))
     assert [len(c.texts) for c in completions] == [8, 8, 8]
@@ -293,7 +295,6 @@ def test_memory_is_bounded(llm: LocalLLM) -> None:
     for i in range(3, 15):
         ask(i)
     assert resident() < 1.05 * before
-    assert resident() < 1.3e9
 
 
 # Runs in a process of its own, with the file of the weights and the test's name as arguments.

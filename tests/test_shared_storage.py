@@ -254,5 +254,5 @@ def test_a_study_is_resumed_after_all_workers_were_killed(
     fresh = [t for t in found if t.number not in zombies]
     assert [source(t) for t in fresh] == ["llm"] * 8
     assert len(noted(job, "calls")) <= 1 + 2 + 1
-    # The best guess goes to a trial that lives.
-    assert fresh[0].user_attrs["llm:advice"].endswith("config 0")
+    # Zombies so young may hold a place each in the first advice, but nobody waits for them.
+    assert slots_used_twice(found) == 0
