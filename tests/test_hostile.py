@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import contextlib
 import json
 from pathlib import Path
+import tracemalloc
 from typing import Any
 
 from hypothesis import given
@@ -49,6 +50,17 @@ def test_answers_that_once_did_harm(entry: Mapping[str, Any]) -> None:
     assert len(advice.configs) == entry["configs"]
     if "params" in entry:
         assert [config.params for config in advice.configs] == entry["params"]
+
+
+@pytest.mark.parametrize("unit", ["{x:1}", "{},", "[{", '{"a":[],"b":1},', "a=1,"])
+def test_memory_is_bounded(unit: str) -> None:
+    texts = [start + unit * (200_000 // len(unit)) for start in ("", "[", "dict(")]
+    tracemalloc.start()
+    try:
+        parse(texts, SPACES["usual"])
+        assert tracemalloc.get_traced_memory()[1] < 50 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_many_answers() -> None:

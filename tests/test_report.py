@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
+from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import create_trial
 from optuna.trial import TrialState
@@ -397,7 +398,8 @@ def test_explain_without_importances() -> None:
 
 def test_odd_choices_do_not_break_the_report() -> None:
     space = {"c": CategoricalDistribution([None, True, 1, "a|b", "$x$", 2.5])}
-    study = optuna.create_study(sampler=LLMSampler(FakeLLM(hostile), search_space={**space}))
+    sampler = LLMSampler(FakeLLM(hostile), search_space={**space}, base_sampler=RandomSampler())
+    study = optuna.create_study(sampler=sampler)
     study.optimize(lambda t: float(t.suggest_categorical("c", space["c"].choices) is None), 6)
     data = report(study)
     for write in (to_text, to_markdown, to_html):
@@ -409,7 +411,7 @@ def test_odd_choices_do_not_break_the_report() -> None:
 def test_defaults_and_enqueued_trials_have_their_own_row() -> None:
     defaults = {"learning_rate": 1e-3, "batch_size": 64, "n_layers": 6, "dropout": 0.1}
     sampler = LLMSampler(
-        FakeLLM(knowing), search_space=SPACE, defaults=defaults, llm_share=0.2, seed=0
+        FakeLLM(knowing), search_space=SPACE, defaults=defaults, base_sampler=RandomSampler()
     )
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.optimize(objective, n_trials=2)

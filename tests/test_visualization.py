@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
+from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import create_trial
 from optuna.trial import TrialState
@@ -96,7 +97,8 @@ def moving_space() -> Study:
             x += trial.suggest_int("only_odd", 1, 5)
         return x
 
-    study = optuna.create_study(sampler=LLMSampler(FakeLLM(hostile), seed=0))
+    sampler = LLMSampler(FakeLLM(hostile), base_sampler=RandomSampler(seed=0), seed=0)
+    study = optuna.create_study(sampler=sampler)
     study.optimize(moving, n_trials=6)
     return study
 
