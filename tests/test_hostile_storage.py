@@ -107,7 +107,6 @@ def test_what_is_right_is_read() -> None:
     assert usage(study).input_tokens == 1
 
 
-@pytest.mark.xfail(reason="_posts.py takes more than it should", strict=True)
 def test_nothing_in_the_storage_breaks_the_board() -> None:
     marks = [(f"{_keys.POST}0", change) for change in changed(POST)]
     marks += [(_keys.CLAIM, change) for change in changed(CLAIM)]
