@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
-import math
 import os
 import threading
 from typing import Any
@@ -19,6 +18,13 @@ from optuna.samplers import BaseSampler
 
 from . import _keys
 from ._advice import Config
+from ._arguments import check_base_sampler
+from ._arguments import check_defaults
+from ._arguments import check_notes
+from ._arguments import check_numbers
+from ._arguments import check_prefetch
+from ._arguments import check_space
+from ._arguments import check_text
 from ._base_sampler import DefaultBaseSampler
 from ._board import Board
 from ._policy import default_share
@@ -132,15 +138,13 @@ class LLMSampler(BaseSampler):
         prefetch: bool | None = None,
         seed: int | None = None,
     ) -> None:
-        _check_text(task)
-        _check_notes(param_notes)
-        _check_space(search_space)
-        _check_defaults(defaults, search_space)
-        _check_numbers(llm_share, n_configs, timeout, seed)
-        if base_sampler is not None and not isinstance(base_sampler, BaseSampler):
-            raise ValueError(f"base_sampler must be an Optuna sampler; got {base_sampler!r}.")
-        if prefetch not in (None, True, False):
-            raise ValueError(f"prefetch must be True, False or None; got {prefetch!r}.")
+        check_text(task)
+        check_notes(param_notes)
+        check_space(search_space)
+        check_defaults(defaults, search_space)
+        check_numbers(llm_share, n_configs, timeout, seed)
+        check_base_sampler(base_sampler)
+        check_prefetch(prefetch)
         self._given = llm
         self._why, _ = resolve(llm)
         self._defaults = dict(defaults or {})
@@ -329,71 +333,3 @@ def _value(config: Config, name: str, distribution: BaseDistribution) -> Coerced
     if name not in config.params:
         return Rejected("missing")
     return coerce(config.params[name], distribution)
-
-
-# --- validation -----------------------------------------------------------------------------
-
-
-def _check_text(task: str) -> None:
-    if not isinstance(task, str):
-        raise ValueError(f"task must be a text; got {type(task).__name__}.")
-
-
-def _check_notes(param_notes: Mapping[str, str] | None) -> None:
-    if param_notes is None:
-        return
-    if not isinstance(param_notes, Mapping) or not all(
-        isinstance(k, str) and isinstance(v, str) for k, v in param_notes.items()
-    ):
-        raise ValueError("param_notes must map parameter names to texts.")
-
-
-def _check_space(search_space: Mapping[str, BaseDistribution] | None) -> None:
-    if search_space is None:
-        return
-    if not isinstance(search_space, Mapping) or not all(
-        isinstance(k, str) and isinstance(v, BaseDistribution) for k, v in search_space.items()
-    ):
-        raise ValueError("search_space must map parameter names to Optuna distributions.")
-
-
-def _check_defaults(
-    defaults: Mapping[str, Any] | None, search_space: Mapping[str, BaseDistribution] | None
-) -> None:
-    if defaults is None:
-        return
-    if not isinstance(defaults, Mapping) or not all(isinstance(k, str) for k in defaults):
-        raise ValueError("defaults must map parameter names to values.")
-    for name, value in defaults.items():
-        if search_space is None:
-            continue
-        if name not in search_space:
-            raise ValueError(f"defaults names {name!r}, which is not in search_space.")
-        coerced = coerce(value, search_space[name])
-        if isinstance(coerced, Rejected) or coerced.repair in ("clipped", "rounded", "snapped"):
-            raise ValueError(
-                f"defaults has {value!r} for {name!r}, which {search_space[name]} does not allow."
-            )
-
-
-def _check_numbers(
-    llm_share: float | None, n_configs: int, timeout: float, seed: int | None
-) -> None:
-    if llm_share is not None and not (_is_number(llm_share) and 0 <= llm_share <= 1):
-        raise ValueError(f"llm_share must be a number from 0 to 1; got {llm_share!r}.")
-    if not _is_int(n_configs) or not 1 <= n_configs <= 64:
-        raise ValueError(f"n_configs must be an integer from 1 to 64; got {n_configs!r}.")
-    if not _is_number(timeout) or not 0 <= timeout < math.inf:
-        raise ValueError(
-            f"timeout must be a finite number of seconds, 0 or more; got {timeout!r}."
-        )
-    if seed is not None and not (_is_int(seed) and 0 <= seed < 2**32):
-        raise ValueError(f"seed must be an integer from 0 to 2**32 - 1; got {seed!r}.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
