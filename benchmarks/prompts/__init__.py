@@ -1,0 +1,1 @@
+"""How small models are asked best: ``python -m benchmarks.prompts``."""
