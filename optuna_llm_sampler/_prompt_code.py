@@ -1,0 +1,115 @@
+"""A question as code, for small models."""
+
+from __future__ import annotations
+
+import json
+import keyword
+
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import IntDistribution
+
+from ._grammar import choice_literals
+from ._grammar import code_grammar
+from ._grammar import few_values
+from ._history import Shown
+from ._question import MAX_CHOICES_SHOWN
+from ._question import Question
+from ._space import SearchSpace
+from ._space import to_label
+from .llms._types import Request
+
+
+_MAX_VALUES_SHOWN = 5
+_MAX_SHARING = 3
+
+
+def build_code(question: Question) -> Request:
+    """Return the request for a question."""
+    braces = not all(n.isidentifier() and not keyword.iskeyword(n) for n in question.space)
+    lines = [_comment(question.task) or "A machine learning model is trained."]
+    for name in question.space:
+        if note := question.param_notes.get(name):
+            lines.append(f"{_comment(name)}: {_comment(note)}")
+    lines += _code_history(question, braces=braces)
+    form, said = _code_form(question.space, braces=braces)
+    lines += said
+    lines.append(
+        "Give the best hyperparameters, as recommended in the documentation and literature, "
+        f"as Python: `params = {form}`."
+    )
+    start = "```python\nparams = " + ("{" if braces else "dict(")
+    return Request(
+        messages=(
+            {"role": "system", "content": "You tune hyperparameters."},
+            {"role": "user", "content": "\n".join(lines)},
+            {"role": "assistant", "content": start},
+        ),
+        grammar=code_grammar(question.space, braces=braces),
+        n=question.n_configs,
+        max_tokens=24 + 30 * len(question.space),
+        temperature=0.8,
+        seed=question.seed,
+    )
+
+
+def _code_form(space: SearchSpace, *, braces: bool) -> tuple[str, list[str]]:
+    """Write the call that is to be filled in, and what is said above it.
+
+    Choices and short ranges of integers are shown, which helps; other bounds are not, because
+    small models copy them. Choices that many parameters share are said once: shown in each of
+    them they make a long prompt and an answer that is the same everywhere.
+    """
+    shown = {name: _code_values(d, braces=braces) for name, d in space.items()}
+    shared: dict[str, list[str]] = {}
+    for name, text in shown.items():
+        if "|" in text:
+            shared.setdefault(text, []).append(name)
+    shared = {text: names for text, names in shared.items() if len(names) > _MAX_SHARING}
+    said = [f"{', '.join(names)}: one of {text} each." for text, names in shared.items()]
+    items = [
+        f"{json.dumps(name) + ': ' if braces else name + '='}{'...' if text in shared else text}"
+        for name, text in shown.items()
+    ]
+    return ("{%s}" if braces else "dict(%s)") % ", ".join(items), said
+
+
+def _code_values(distribution: BaseDistribution, *, braces: bool) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        literals = choice_literals(distribution, braces=braces)[:MAX_CHOICES_SHOWN]
+        return _comment(" | ".join(literals))
+    if isinstance(distribution, IntDistribution):
+        values = few_values(distribution, _MAX_VALUES_SHOWN)
+        return "..." if values is None else " | ".join(map(str, values))
+    return "..."
+
+
+def _code_history(question: Question, *, braces: bool) -> list[str]:
+    """Scores first, worst to best, two digits: the form in which small models read them."""
+    if not question.digest.finished:
+        return []
+    better = ", ".join(
+        f"{name or 'score'}: {'lower' if direction == 'minimize' else 'higher'} is better"
+        for name, direction in zip(
+            question.digest.metric_names, question.digest.directions, strict=True
+        )
+    )
+    lines = [f"Results so far, from worst to best ({_comment(better)}):"]
+    for shown in question.digest.finished:
+        scores = " ".join(f"{value:.2g}" for value in shown.values)
+        lines.append(f"{scores}: {_code_row(shown, question, braces=braces)}")
+    return [*lines, "The next ones should be better than all of these."]
+
+
+def _code_row(shown: Shown, question: Question, *, braces: bool) -> str:
+    rows = []
+    for name, value in shown.params.items():
+        if name in question.space:
+            text = _comment(str(json.dumps(to_label(value, question.space[name]))))
+            rows.append(f"{json.dumps(name)}: {text}" if braces else f"{name}={text}")
+    return ("{%s}" if braces else "dict(%s)") % ", ".join(rows)
+
+
+def _comment(text: str) -> str:
+    """One line, without the marks of a chat template such as ``<|im_end|>``."""
+    return " ".join(text.split()).replace("<|", "<").replace("|>", ">")

@@ -1,0 +1,44 @@
+"""All that a prompt is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+
+from ._history import Digest
+from ._space import SearchSpace
+
+
+# Of a parameter with more choices, the model is shown the first ones.
+MAX_CHOICES_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Question:
+    """All that a prompt is made of.
+
+    Attributes:
+        space:
+            The parameters to propose values for.
+        digest:
+            The history.
+        task:
+            What is tuned, in the user's words.
+        param_notes:
+            The user's words on single parameters.
+        n_configs:
+            How many configurations are wanted.
+        optional:
+            Parameters that some trials do not have.
+        seed:
+            Passed on to the endpoint.
+    """
+
+    space: SearchSpace
+    digest: Digest
+    task: str = ""
+    param_notes: Mapping[str, str] = field(default_factory=dict)
+    n_configs: int = 8
+    optional: frozenset[str] = frozenset()
+    seed: int | None = None
