@@ -11,11 +11,14 @@ from typing import Any
 
 from ._advice import Advice
 from ._advice import parse
+from ._advice import values
 from ._board import Call
 from ._order import typical_first
+from ._prior import fit_priors
 from ._prompt import build
 from ._prompt import prefill
 from ._prompt import Question
+from ._space import SearchSpace
 from .errors import LLMError
 from .errors import OptunaLLMError
 from .errors import TruncatedError
@@ -23,6 +26,10 @@ from .errors import UnusableAnswerError
 from .llms._types import Completion
 from .llms._types import LLM
 from .llms._types import Request
+
+
+# Temperature of a second request, made when the samples of the first are too much alike.
+_WILD = 1.5
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Answer:
 def ask(
     llm: LLM, question: Question, known: Sequence[Mapping[str, Any]], *, timeout: float
 ) -> Answer:
-    """Ask once, and once more if nothing in the first answer can be used.
+    """Ask once, and once more if nothing in the first answer can be used, or too little differs.
 
     Args:
         llm:
@@ -59,20 +66,23 @@ def ask(
     """
     start = time.monotonic()
     call, advice = Call(model=llm.name), Advice()
+    texts: list[str] = []
     try:
         request = replace(build(question, getattr(llm, "style", "json")), timeout=timeout)
-        for attempt in range(2):
+        begin = prefill(request)
+        while True:
             call = replace(call, requests=call.requests + 1)
-            completion = llm.complete(request)
+            try:
+                completion = llm.complete(request)
+            except OptunaLLMError:
+                if not advice.configs:
+                    raise
+                break  # there is an advice; more ideas would have been a luxury
             call = _add(call, completion, time.monotonic() - start)
-            begin = prefill(request)
-            texts = [begin + text for text in completion.texts]
+            texts = [*(texts if begin else ()), *(begin + text for text in completion.texts)]
             advice = parse(texts, question.space, known=known, limit=question.n_configs)
-            if begin:  # samples of a small model, in no order
-                ordered = typical_first(advice.configs, question.space)
-                advice = replace(advice, configs=ordered)
             left = timeout - (time.monotonic() - start)
-            if advice.configs or advice.n_ideas or attempt or left < timeout / 4:
+            if call.requests > 1 or left < timeout / 4 or _suffices(advice, request):
                 break
             request = replace(_again(request, texts, advice), timeout=left)
         if not advice.configs:
@@ -80,7 +90,21 @@ def ask(
     except OptunaLLMError as error:
         seconds = round(time.monotonic() - start, 3)
         return Answer(replace(call, seconds=seconds), Advice(rejected=advice.rejected), error)
-    return Answer(call, advice)
+    return Answer(call, _of_samples(advice, question.space) if begin else advice)
+
+
+def _suffices(advice: Advice, request: Request) -> bool:
+    """Tell whether there are ideas: of samples, at least half must differ from each other."""
+    if prefill(request):
+        return 2 * advice.n_ideas >= request.n
+    return bool(advice.configs or advice.n_ideas)
+
+
+def _of_samples(advice: Advice, space: SearchSpace) -> Advice:
+    """Add what a small model does not say: an order of its samples, and a prior."""
+    configs = typical_first(advice.configs, space)
+    prior = fit_priors([values(config, space) for config in configs], space)
+    return replace(advice, configs=configs, prior=advice.prior or prior)
 
 
 def _add(call: Call, completion: Completion, seconds: float) -> Call:
@@ -100,9 +124,10 @@ def _sum(a: int | None, b: int | None) -> int | None:
 
 
 def _again(request: Request, texts: Sequence[str], advice: Advice) -> Request:
-    """Show a large model its own useless answer; a small one just samples anew."""
+    """Show a large model its own useless answer; let a small one sample more wildly."""
     if prefill(request):
-        return replace(request, seed=None if request.seed is None else request.seed + 1)
+        seed = None if request.seed is None else request.seed + 1
+        return replace(request, seed=seed, temperature=_WILD)
     problem = ", ".join(advice.rejected) or "no JSON object"
     complaint = f"That could not be used ({problem}). Answer with the JSON object only."
     return replace(

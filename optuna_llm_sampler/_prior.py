@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+from statistics import fmean
+from statistics import median
 from typing import Any
 from typing import TypeAlias
 
@@ -16,6 +18,18 @@ from optuna.distributions import IntDistribution
 
 from ._space import labels
 from ._space import SearchSpace
+from ._space import to_label
+from ._space import unit
+
+
+# Samples agree more than their writer knows: a part of every fitted prior stays uniform, as much
+# as if these many samples had been drawn from the whole range.
+_UNIFORM_SAMPLES = 2
+_MIN_SAMPLES = 3
+# Of the range; and how far from the center good values are said to lie, in standard deviations.
+_MIN_SPREAD = 0.05
+_REACH = 1.3
+_UNIFORM_SPREAD = 12**-0.5
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,65 @@ def _numeric_prior(
             for number in (center, low, high)
         )
     return NumericPrior(center, low, high, min(max(confidence or 0.0, 0.0), 1.0))
+
+
+def fit_priors(configs: Sequence[Mapping[str, Any]], space: SearchSpace) -> dict[str, Prior]:
+    """Fit a prior per parameter to a model's samples, for models that cannot state one.
+
+    Numbers are fitted in the distribution's own scale: the center is the median, and the
+    confidence is how much narrower than a uniform draw the samples lie. A part stays uniform.
+
+    Args:
+        configs:
+            Distinct samples, in Optuna's own values.
+        space:
+            The parameters.
+
+    Returns:
+        Nothing for a parameter that fewer than three samples have.
+    """
+    out: dict[str, Prior] = {}
+    for name, distribution in space.items():
+        values = [config[name] for config in configs if name in config]
+        if len(values) < _MIN_SAMPLES:
+            continue
+        trust = len(values) / (len(values) + _UNIFORM_SAMPLES)
+        if isinstance(distribution, CategoricalDistribution):
+            out[name] = _fitted_weights(values, distribution, trust)
+        elif isinstance(distribution, (FloatDistribution, IntDistribution)):
+            prior = _fitted_number(values, distribution, trust)
+            if prior is not None:
+                out[name] = prior
+    return out
+
+
+def _fitted_weights(
+    values: Sequence[Any], distribution: CategoricalDistribution, trust: float
+) -> Mapping[str, float]:
+    names = labels(distribution)
+    chosen = [to_label(value, distribution) for value in values]
+    floor = (1 - trust) / len(names)
+    return {name: floor + trust * chosen.count(name) / len(chosen) for name in names}
+
+
+def _fitted_number(
+    values: Sequence[Any], distribution: FloatDistribution | IntDistribution, trust: float
+) -> NumericPrior | None:
+    places = [unit(value, distribution) for value in values]
+    center = median(places)
+    spread = fmean((place - center) ** 2 for place in places) ** 0.5
+    reach = _REACH * max(spread, _MIN_SPREAD)
+    numbers = [at_unit(place, distribution) for place in (center, center - reach, center + reach)]
+    return _numeric_prior([*numbers, trust * max(0.0, 1 - spread / _UNIFORM_SPREAD)], distribution)
+
+
+def at_unit(place: float, distribution: FloatDistribution | IntDistribution) -> float:
+    """Return the number at a place of [0, 1]; the inverse of :func:`~._space.unit`."""
+    low, high = float(distribution.low), float(distribution.high)
+    place = min(max(place, 0.0), 1.0)
+    if distribution.log:
+        return min(max(math.pow(low, 1 - place) * math.pow(high, place), low), high)
+    return min(max(low * (1 - place) + high * place, low), high)
 
 
 def _number(value: Any) -> float | None:

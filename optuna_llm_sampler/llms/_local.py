@@ -138,6 +138,9 @@ class LocalLLM:
             # Without it there is no moment to cancel at before the first token.
             "return_progress": True,
         }
+        if payload["temperature"] > 1:
+            # By llama.cpp's own order, the tail would be cut before the temperature can raise it.
+            payload["samplers"] = ["temperature", "min_p"]
         if request.seed is not None:
             # llama.cpp counts on from here for the other answers of the same group.
             payload["seed"] = (request.seed + start) % (2**32 - 1)

@@ -1,0 +1,157 @@
+"""One question → one advice: what is made of the samples of a small model."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+import pytest
+
+from optuna_llm_sampler._ask import ask
+from optuna_llm_sampler._history import Digest
+from optuna_llm_sampler._prior import at_unit
+from optuna_llm_sampler._prior import fit_priors
+from optuna_llm_sampler._prior import NumericPrior
+from optuna_llm_sampler._prior import prior_from_json
+from optuna_llm_sampler._prior import prior_to_json
+from optuna_llm_sampler._prompt import Question
+from optuna_llm_sampler._space import SearchSpace
+from optuna_llm_sampler._space import unit
+from optuna_llm_sampler.errors import ConnectionFailedError
+from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.testing import FakeLLM
+
+from .strategies import floats
+from .strategies import ints
+
+
+SPACE: dict[str, BaseDistribution] = {
+    "lr": FloatDistribution(1e-5, 1.0, log=True),
+    "kind": CategoricalDistribution(["a", "b", None]),
+}
+QUESTION = Question(SPACE, Digest(("minimize",), ("",)), n_configs=8, seed=3)
+
+
+class Samples:
+    """Answers in turn; each request begins with the next of the given lists."""
+
+    def __init__(self, *answers: list[str] | Exception) -> None:
+        self.answers = list(answers)
+        self.left: list[str] = []
+        self.llm = FakeLLM(self._next, style="code")
+
+    def _next(self, request: Request) -> str:
+        if not self.left:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            self.left = list(answer)
+        return self.left.pop(0)
+
+
+SAME = ["lr=1e-3, kind='a')"] * 8
+FEW = ["lr=1e-3, kind='a')"] * 6 + ["lr=1e-2, kind='a')", "lr=1e-2, kind='b')"]
+MANY = [f"lr={k}e-5, kind='b')" for k in range(1, 9)]
+
+
+def test_samples_that_differ_are_asked_for_once() -> None:
+    model = Samples(MANY)
+    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    assert answer.call.requests == len(model.llm.requests) == 1
+    assert answer.advice.n_ideas == len(answer.advice.configs) == 8
+
+
+def test_too_few_ideas_are_added_to_by_wilder_samples() -> None:
+    model = Samples(FEW, MANY)
+    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    first, second = model.llm.requests
+    assert first.temperature is not None
+    assert second.temperature is not None
+    assert second.temperature > 1 > first.temperature
+    assert (first.seed, second.seed) == (3, 4)
+    assert second.messages == first.messages
+    assert answer.call.requests == 2
+    assert answer.advice.n_ideas == 11
+    assert len(answer.advice.configs) == 8
+
+
+def test_a_model_of_one_idea_says_so() -> None:
+    model = Samples(SAME, SAME)
+    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    assert answer.outcome == "ok"
+    assert answer.advice.n_ideas == len(answer.advice.configs) == 1
+    assert answer.advice.rejected == {"repeated": 15}
+    assert not answer.advice.prior
+
+
+def test_what_is_there_survives_a_second_request_that_fails() -> None:
+    model = Samples(FEW, ConnectionFailedError("gone"))
+    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    assert answer.outcome == "ok"
+    assert len(answer.advice.configs) == 3
+
+
+def test_nothing_usable_and_then_an_error() -> None:
+    model = Samples(["nonsense"] * 8, ConnectionFailedError("gone"))
+    assert isinstance(ask(model.llm, QUESTION, [], timeout=60.0).error, ConnectionFailedError)
+
+
+def test_a_prior_is_fitted_to_the_samples() -> None:
+    prior = ask(Samples(MANY).llm, QUESTION, [], timeout=60.0).advice.prior
+    rate, kinds = prior["lr"], prior["kind"]
+    assert isinstance(rate, NumericPrior)
+    assert 1e-5 <= rate.low < rate.center < rate.high < 1e-3
+    # Half way between the fourth and the fifth sample on the logarithmic scale.
+    assert rate.center == pytest.approx(math.sqrt(4e-5 * 5e-5))
+    assert 0.5 < rate.confidence < 0.8
+    assert kinds == pytest.approx({"a": 1 / 15, "b": 13 / 15, "None": 1 / 15})
+
+
+def test_what_a_model_states_is_not_overruled() -> None:
+    def stated(request: Request) -> str:
+        rate = {"center": 0.1, "low": 0.05, "high": 0.2, "confidence": 0.9}
+        return f'{{"configs": [{{"lr": 0.001}}], "prior": {{"lr": {rate}}}}}'.replace("'", '"')
+
+    advice = ask(FakeLLM(stated), QUESTION, [], timeout=60.0).advice
+    assert advice.prior == {"lr": NumericPrior(0.1, 0.05, 0.2, 0.9)}
+
+
+def test_samples_all_over_the_range_are_no_belief() -> None:
+    configs = [{"lr": 10.0**-k} for k in range(6)]
+    prior = fit_priors(configs, SPACE)["lr"]
+    assert isinstance(prior, NumericPrior)
+    assert prior.confidence == 0.0
+
+
+def test_two_samples_are_too_few() -> None:
+    assert not fit_priors([{"lr": 1e-3}, {"lr": 1e-2, "kind": "a"}], SPACE)
+
+
+@given(st.data())
+def test_fitted_priors_stay_in_the_range_and_survive_the_storage(data: st.DataObject) -> None:
+    space: SearchSpace = {"x": data.draw(st.one_of(floats(), ints()))}
+    distribution = space["x"]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    places = data.draw(st.lists(st.floats(0, 1), min_size=3, max_size=9))
+    configs = [{"x": at_unit(place, distribution)} for place in places]
+    prior = fit_priors(configs, space).get("x")
+    assert isinstance(prior, NumericPrior)
+    assert distribution.low <= prior.low <= prior.center <= prior.high <= distribution.high
+    assert 0 <= prior.confidence <= 1
+    assert prior_from_json(prior_to_json(prior)) == prior
+
+
+@given(st.one_of(floats(), ints()), st.floats(0, 1))
+def test_at_unit_is_the_inverse_of_unit(
+    distribution: FloatDistribution | IntDistribution, place: float
+) -> None:
+    if distribution.single() or distribution.high - distribution.low < 1e-6 * abs(
+        distribution.high
+    ):
+        return
+    assert unit(at_unit(place, distribution), distribution) == pytest.approx(place, abs=1e-6)
