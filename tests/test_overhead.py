@@ -53,7 +53,8 @@ def objective(trial: optuna.Trial) -> float:
     trial.suggest_float("y", 1e-5, 1e-1, log=True)
     trial.suggest_int("n", 1, 9)
     trial.suggest_categorical("kind", ["a", "b", None])
-    return float(x**2)
+    # Worse than all that was: Optuna reads a new best trial once more, to log it.
+    return float(1_000 + x**2)
 
 
 def past(n: int, directions: int = 1) -> list[FrozenTrial]:
@@ -138,10 +139,10 @@ def answer(request: Request) -> str:
 
 
 BASES: dict[str, tuple[Callable[[], BaseSampler], int]] = {
-    # A follower's trial reads the board (7 statements) and says source, advice and why (2 each).
+    # A follower's trial reads the board (7 statements) and says source and why (2 each).
     # TPE would have read it once more, and published its own parameters.
-    "tpe": (lambda: TPESampler(seed=0), 12),
-    "random": (lambda: RandomSampler(seed=0), 13),
+    "tpe": (lambda: TPESampler(seed=0), 2),
+    "random": (lambda: RandomSampler(seed=0), 12),
 }
 
 
@@ -178,8 +179,11 @@ def test_statements_of_a_trial(base: str, new_study: Callable[[int], Study]) -> 
 
 
 @pytest.mark.slow
-def test_statements_do_not_grow_with_the_study(new_study: Callable[[int], Study]) -> None:
-    assert costs(new_study(10_000), "tpe") == costs(new_study(100), "tpe")
+@pytest.mark.parametrize("base", list(BASES))
+def test_statements_do_not_grow_with_the_study(
+    base: str, new_study: Callable[[int], Study]
+) -> None:
+    assert costs(new_study(10_000), base) == costs(new_study(100), base)
 
 
 def test_a_prefetching_trial_does_its_work_elsewhere(new_study: Callable[[int], Study]) -> None:
