@@ -126,7 +126,8 @@ def _sum(a: int | None, b: int | None) -> int | None:
 def _again(request: Request, texts: Sequence[str], advice: Advice) -> Request:
     """Show a large model its own useless answer; let a small one sample more wildly."""
     if prefill(request):
-        seed = None if request.seed is None else request.seed + 1
+        # llama.cpp counts on from the seed for the other samples.
+        seed = None if request.seed is None else request.seed + request.n
         return replace(request, seed=seed, temperature=_WILD)
     problem = ", ".join(advice.rejected) or "no JSON object"
     complaint = f"That could not be used ({problem}). Answer with the JSON object only."

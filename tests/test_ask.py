@@ -73,7 +73,7 @@ def test_too_few_ideas_are_added_to_by_wilder_samples() -> None:
     assert first.temperature is not None
     assert second.temperature is not None
     assert second.temperature > 1 > first.temperature
-    assert (first.seed, second.seed) == (3, 4)
+    assert (first.seed, second.seed) == (3, 11)
     assert second.messages == first.messages
     assert answer.call.requests == 2
     assert answer.advice.n_ideas == 11
