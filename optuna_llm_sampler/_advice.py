@@ -17,6 +17,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 
+from ._branches import Conditions
+from ._branches import of_branch
 from ._prior import Prior
 from ._prior import prior_from_json
 from ._prior import prior_to_json
@@ -98,6 +100,7 @@ def parse(
     *,
     known: Sequence[Mapping[str, Any]] = (),
     limit: int = MAX_CONFIGS,
+    conditions: Conditions | None = None,
 ) -> Advice:
     """Read answers of any form: JSON, JSON in prose or fences, or ``dict(...)`` calls.
 
@@ -110,6 +113,9 @@ def parse(
             Parameters of trials that need not be run again, in Optuna's own values.
         limit:
             Longest list of configurations to return.
+        conditions:
+            With which values of which parameters others are used; what a configuration has of
+            other branches is dropped, and counted nowhere, since it does no harm.
 
     Returns:
         The advice. ``configs`` is empty when nothing survived; ``rejected`` says why.
@@ -130,7 +136,7 @@ def parse(
                 rejected["too_many"] += 1
                 break
             looked_at += 1
-            config = _config(item, space, repaired, rejected)
+            config = _config(item, space, conditions or {}, repaired, rejected)
             if config is not None:
                 configs.append(config)
         prior = prior or read_priors(answer.get("prior"), space)
@@ -165,13 +171,18 @@ def values(config: Config, space: SearchSpace) -> dict[str, Any]:
 
 
 def _config(
-    item: Any, space: SearchSpace, repaired: Counter[str], rejected: Counter[str]
+    item: Any,
+    space: SearchSpace,
+    conditions: Conditions,
+    repaired: Counter[str],
+    rejected: Counter[str],
 ) -> Config | None:
     if not isinstance(item, Mapping):
         rejected["not_an_object"] += 1
         return None
     params: dict[str, Any] = {}
-    changes = 0
+    repairs: dict[str, str] = {}
+    refused: dict[str, str] = {}
     given = item.get("params") if isinstance(item.get("params"), Mapping) else item
     assert isinstance(given, Mapping)
     for name, distribution in space.items():
@@ -179,17 +190,21 @@ def _config(
             continue  # a branch that this configuration does not take
         coerced = coerce(given[name], distribution)
         if isinstance(coerced, Rejected):
-            rejected[coerced.reason] += 1
+            refused[name] = coerced.reason
             continue
         if coerced.repair:
-            repaired[coerced.repair] += 1
-            changes += 1
+            repairs[name] = coerced.repair
         params[name] = to_label(coerced.value, distribution)
+    expected = of_branch({**params, **dict.fromkeys(refused)}, conditions)
+    params = of_branch(params, conditions)
+    repairs = {name: repair for name, repair in repairs.items() if name in params}
+    repaired.update(repairs.values())
+    rejected.update(reason for name, reason in refused.items() if name in expected)
     if not params:
         rejected["no_parameter"] += 1
         return None
     why = "" if "why" in space else _line(item.get("why"), MAX_WHY_CHARS)
-    return Config(params, why, changes)
+    return Config(params, why, len(repairs))
 
 
 def _has_none(distribution: BaseDistribution) -> bool:

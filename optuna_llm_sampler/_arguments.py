@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import math
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 
+from ._branches import MAX_PARENT_VALUES
+from ._branches import parent_values
+from ._branches import parents_first
 from ._space import coerce
 from ._space import Rejected
+from ._space import to_label
 
 
 def check_text(task: str) -> None:
@@ -53,6 +58,65 @@ def check_defaults(
             raise ValueError(
                 f"defaults has {value!r} for {name!r}, which {search_space[name]} does not allow."
             )
+
+
+def read_conditions(
+    conditions: Any, search_space: Mapping[str, BaseDistribution] | None
+) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """Check the conditions, and write choices as labels.
+
+    Raises:
+        ValueError: They are not as the sampler's docstring says.
+    """
+    if conditions is None:
+        return {}
+    if search_space is None:
+        raise ValueError("conditions need search_space=, in which all parameters are.")
+    if not isinstance(conditions, Mapping):
+        raise ValueError(f"conditions must be a mapping; got {type(conditions).__name__}.")
+    read: dict[str, dict[str, tuple[Any, ...]]] = {}
+    for name, parents in conditions.items():
+        if name not in search_space:
+            raise ValueError(f"conditions name {name!r}, which is not in search_space.")
+        if not isinstance(parents, Mapping) or not parents:
+            raise ValueError(
+                f"conditions of {name!r} must map parameters to lists of values, as in "
+                f'{{"svm_c": {{"model": ["svm"]}}}}; got {parents!r}.'
+            )
+        read[name] = {
+            parent: _allowed(name, parent, values, search_space)
+            for parent, values in parents.items()
+        }
+    try:
+        parents_first(search_space, read)
+    except ValueError as error:
+        raise ValueError(f"conditions go in a circle: {error}") from None
+    return read
+
+
+def _allowed(
+    name: str, parent: Any, values: Any, search_space: Mapping[str, BaseDistribution]
+) -> tuple[Any, ...]:
+    if parent not in search_space:
+        raise ValueError(f"conditions of {name!r} name {parent!r}, which is not in search_space.")
+    distribution = search_space[parent]
+    if parent_values(distribution) is None:
+        raise ValueError(
+            f"conditions of {name!r} name {parent!r}: only a choice or an integer with at most "
+            f"{MAX_PARENT_VALUES} values can decide; got {distribution}."
+        )
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise ValueError(f"conditions of {name!r} need a list of values of {parent!r}.")
+    found = []
+    for value in values:
+        coerced = coerce(value, distribution)
+        if isinstance(coerced, Rejected) or coerced.repair in ("clipped", "rounded", "snapped"):
+            raise ValueError(
+                f"conditions of {name!r} have {value!r} for {parent!r}, which {distribution} does "
+                "not allow."
+            )
+        found.append(to_label(coerced.value, distribution))
+    return tuple(found)
 
 
 def check_numbers(

@@ -80,7 +80,13 @@ def ask(
                 break  # there is an advice; more ideas would have been a luxury
             call = _add(call, completion, time.monotonic() - start)
             texts = [*(texts if begin else ()), *(begin + text for text in completion.texts)]
-            advice = parse(texts, question.space, known=known, limit=question.n_configs)
+            advice = parse(
+                texts,
+                question.space,
+                known=known,
+                limit=question.n_configs,
+                conditions=question.conditions,
+            )
             left = timeout - (time.monotonic() - start)
             if call.requests > 1 or left < timeout / 4 or _suffices(advice, request):
                 break

@@ -7,8 +7,10 @@ hyperparameters and bound the digits, so that no number runs away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import json
 import math
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -17,6 +19,7 @@ from optuna.distributions import IntDistribution
 
 from ._space import labels
 from ._space import SearchSpace
+from ._variants import Variant
 
 
 # An integer with no more values than this is decoded as a choice.
@@ -40,6 +43,54 @@ def code_grammar(space: SearchSpace, *, braces: bool) -> str:
     body = ' ", " '.join(items)
     close = json.dumps("}" if braces else ")")
     return "\n".join(["%llguidance {}", f"start: {body} {close}", *rules]) + "\n"
+
+
+def list_grammar(space: SearchSpace, variants: Sequence[Variant], *, braces: bool) -> str:
+    """Return the grammar of what follows ``params = [``: a configuration per variant.
+
+    Each is complete for its branch by construction, and says its aim in a comment above.
+    """
+    places = {name: k for k, name in enumerate(space)}
+    rules = [f"P{k}: {_terminal(space[n], braces=braces)}" for n, k in places.items()]
+    entries = []
+    for i, variant in enumerate(variants):
+        items = []
+        for name in variant.names:
+            terminal = f"P{places[name]}"
+            if name in variant.where:
+                terminal = f"W{i}_{places[name]}"
+                literals = value_literals(space[name], variant.where[name], braces=braces)
+                rules.append(f"{terminal}: {' | '.join(map(json.dumps, literals))}")
+            key = f"{json.dumps(name)}: " if braces else f"{name}="
+            items.append(f"{json.dumps(key)} {terminal}")
+        begin, end = ("{", "}") if braces else ("dict(", ")")
+        begin = json.dumps(aim_line(variant) + "    " + begin)
+        body = ' ", " '.join(items)
+        rules.append(f"v{i}: {begin} {body} {json.dumps(end)}")
+        entries.append(f"v{i}")
+    body = ' ",\\n" '.join(entries)
+    return "\n".join(["%llguidance {}", f'start: {body} "\\n]"', *rules]) + "\n"
+
+
+def aim_line(variant: Variant) -> str:
+    """Write what stands above a configuration in a list."""
+    return f"    # {comment(variant.aim)}\n" if variant.aim else ""
+
+
+def comment(text: str) -> str:
+    """One line, without the marks of a chat template such as ``<|im_end|>``."""
+    return " ".join(text.split()).replace("<|", "<").replace("|>", ">")
+
+
+def value_literals(
+    distribution: BaseDistribution, values: Sequence[Any], *, braces: bool
+) -> list[str]:
+    """Write some values of a choice (by label) or of an integer as they stand in code."""
+    if isinstance(distribution, CategoricalDistribution):
+        literals = choice_literals(distribution, braces=braces)
+        names = labels(distribution)
+        return [literals[names.index(value)] for value in values]
+    return [str(value) for value in values]
 
 
 def _terminal(distribution: BaseDistribution, *, braces: bool) -> str:

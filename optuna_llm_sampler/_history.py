@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 import bisect
-from collections import Counter
 from collections import deque
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -29,8 +28,11 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
 from ._advice import NEAR
+from ._branches import Conditions
+from ._branches import parent_values
 from ._space import SearchSpace
 from ._space import unit
+from ._structure import Structure
 
 
 N_BEST = 6
@@ -104,8 +106,7 @@ class History:
         self._directions = tuple(directions)
         self._lock = threading.Lock()
         self._latest: dict[str, tuple[int, BaseDistribution]] = {}
-        self._n_having: Counter[str] = Counter()
-        self._n_with_params = 0
+        self._structure = Structure()
         self._known = _Points()
         self._scored = _Ranking() if len(self._directions) == 1 else _Front()
         self._failed: deque[FrozenTrial] = deque(maxlen=N_FAILED)
@@ -125,26 +126,45 @@ class History:
                 self._n_failed += 1
 
     def _add_params(self, trial: FrozenTrial) -> None:
-        self._n_with_params += 1
-        self._known.add(trial)
-        for name, distribution in trial.distributions.items():
-            self._n_having[name] += 1
+        distributions = trial.distributions
+        internal = {n: distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
+        self._known.add(internal, distributions)
+        full = trial.state == TrialState.COMPLETE
+        self._structure.add(trial.number, internal, distributions, full=full)
+        for name, distribution in distributions.items():
             if trial.number >= self._latest.get(name, (-1, None))[0]:
                 self._latest[name] = (trial.number, distribution)
 
     def space(self) -> dict[str, BaseDistribution]:
-        """Return what :func:`seen_space` does."""
+        """Return what :func:`seen_space` does, less the parameters that are not used any more."""
         with self._lock:
-            return {
+            space = {
                 name: distribution
                 for name, (_, distribution) in sorted(self._latest.items())
                 if not distribution.single()
             }
+            gone = self._structure.forgotten(self._structure.conditions(space))
+        return {name: distribution for name, distribution in space.items() if name not in gone}
 
-    def optional(self, names: Sequence[str]) -> frozenset[str]:
-        """Tell which of these parameters some trials do not have."""
+    def conditions(self, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
+        """Tell with which values of which parameters others are used, as far as it shows."""
         with self._lock:
-            return frozenset(n for n in names if self._n_having[n] < self._n_with_params)
+            return self._structure.conditions(space)
+
+    def optional(self, names: Sequence[str], conditions: Conditions) -> frozenset[str]:
+        """Tell which of these parameters some trials do not have for no known reason."""
+        with self._lock:
+            return self._structure.unexplained(names, conditions)
+
+    def untried(self, space: SearchSpace) -> dict[str, tuple[Any, ...]]:
+        """Return the values that no trial has had, by parameter with few values."""
+        with self._lock:
+            seen = {name: self._structure.seen(name, d) for name, d in space.items()}
+        found = {
+            name: tuple(v for v in parent_values(d) or () if v not in seen[name])
+            for name, d in space.items()
+        }
+        return {name: values for name, values in found.items() if values}
 
     def knows(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
         """Tell whether a finished trial, failed ones included, had nearly these parameters."""
@@ -275,12 +295,11 @@ class _Points:
         self._n = 0
         self._columns: dict[str, array[float]] = {}
 
-    def add(self, trial: FrozenTrial) -> None:
-        for name, value in trial.params.items():
-            distribution = trial.distributions[name]
-            column = self._columns.setdefault(_column(name, distribution), array("d"))
+    def add(self, internal: Mapping[str, float], distributions: SearchSpace) -> None:
+        for name, value in internal.items():
+            column = self._columns.setdefault(_column(name, distributions[name]), array("d"))
             column.extend([math.nan] * (self._n - len(column)))
-            column.append(distribution.to_internal_repr(value))
+            column.append(value)
         self._n += 1
 
     def has_near(self, params: Mapping[str, Any], space: SearchSpace) -> bool:

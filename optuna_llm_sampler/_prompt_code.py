@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 import json
 import keyword
 
@@ -9,17 +11,25 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import IntDistribution
 
+from ._grammar import aim_line
 from ._grammar import choice_literals
 from ._grammar import code_grammar
+from ._grammar import comment
 from ._grammar import few_values
+from ._grammar import list_grammar
+from ._grammar import value_literals
 from ._history import Shown
 from ._question import MAX_CHOICES_SHOWN
 from ._question import Question
 from ._space import SearchSpace
 from ._space import to_label
+from ._variants import Variant
+from ._variants import variants
 from .llms._types import Request
 
 
+_SYSTEM = "You tune hyperparameters."
+_WISH = "Give the best hyperparameters, as recommended in the documentation and literature"
 _MAX_VALUES_SHOWN = 5
 _MAX_SHARING = 3
 
@@ -27,21 +37,20 @@ _MAX_SHARING = 3
 def build_code(question: Question) -> Request:
     """Return the request for a question."""
     braces = not all(n.isidentifier() and not keyword.iskeyword(n) for n in question.space)
-    lines = [_comment(question.task) or "A machine learning model is trained."]
+    lines = [comment(question.task) or "A machine learning model is trained."]
     for name in question.space:
         if note := question.param_notes.get(name):
-            lines.append(f"{_comment(name)}: {_comment(note)}")
+            lines.append(f"{comment(name)}: {comment(note)}")
     lines += _code_history(question, braces=braces)
+    if several := variants(question):
+        return _build_list(question, lines, several, braces=braces)
     form, said = _code_form(question.space, braces=braces)
     lines += said
-    lines.append(
-        "Give the best hyperparameters, as recommended in the documentation and literature, "
-        f"as Python: `params = {form}`."
-    )
+    lines.append(f"{_WISH}, as Python: `params = {form}`.")
     start = "```python\nparams = " + ("{" if braces else "dict(")
     return Request(
         messages=(
-            {"role": "system", "content": "You tune hyperparameters."},
+            {"role": "system", "content": _SYSTEM},
             {"role": "user", "content": "\n".join(lines)},
             {"role": "assistant", "content": start},
         ),
@@ -53,14 +62,46 @@ def build_code(question: Question) -> Request:
     )
 
 
-def _code_form(space: SearchSpace, *, braces: bool) -> tuple[str, list[str]]:
+def _build_list(
+    question: Question, lines: list[str], several: Sequence[Variant], *, braces: bool
+) -> Request:
+    """Ask for one configuration per branch or aim in one answer."""
+    space, said, entries = question.space, [], []
+    for variant in several:
+        fixed = {
+            name: " | ".join(value_literals(space[name], values, braces=braces))
+            for name, values in variant.where.items()
+        }
+        part = {name: space[name] for name in variant.names}
+        form, more = _code_form(part, braces=braces, fixed=fixed)
+        said += [line for line in more if line not in said]
+        entries.append(f"{aim_line(variant)}    {form},\n")
+    per = "for each aim" if several[0].aim else "for each case"
+    asked = f"{_WISH}, {per}, as Python:\n```python\nparams = [\n{''.join(entries)}]\n```"
+    return Request(
+        messages=(
+            {"role": "system", "content": _SYSTEM},
+            {"role": "user", "content": "\n".join([*lines, *said, asked])},
+            {"role": "assistant", "content": "```python\nparams = [\n"},
+        ),
+        grammar=list_grammar(space, several, braces=braces),
+        n=-(-question.n_configs // len(several)),
+        max_tokens=sum(40 + 30 * len(variant.names) for variant in several),
+        temperature=0.8,
+        seed=question.seed,
+    )
+
+
+def _code_form(
+    space: SearchSpace, *, braces: bool, fixed: Mapping[str, str] | None = None
+) -> tuple[str, list[str]]:
     """Write the call that is to be filled in, and what is said above it.
 
     Choices and short ranges of integers are shown, which helps; other bounds are not, because
     small models copy them. Choices that many parameters share are said once: shown in each of
     them they make a long prompt and an answer that is the same everywhere.
     """
-    shown = {name: _code_values(d, braces=braces) for name, d in space.items()}
+    shown = {name: _code_values(d, braces=braces) for name, d in space.items()} | dict(fixed or {})
     shared: dict[str, list[str]] = {}
     for name, text in shown.items():
         if "|" in text:
@@ -77,7 +118,7 @@ def _code_form(space: SearchSpace, *, braces: bool) -> tuple[str, list[str]]:
 def _code_values(distribution: BaseDistribution, *, braces: bool) -> str:
     if isinstance(distribution, CategoricalDistribution):
         literals = choice_literals(distribution, braces=braces)[:MAX_CHOICES_SHOWN]
-        return _comment(" | ".join(literals))
+        return comment(" | ".join(literals))
     if isinstance(distribution, IntDistribution):
         values = few_values(distribution, _MAX_VALUES_SHOWN)
         return "..." if values is None else " | ".join(map(str, values))
@@ -94,7 +135,7 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
             question.digest.metric_names, question.digest.directions, strict=True
         )
     )
-    lines = [f"Results so far, from worst to best ({_comment(better)}):"]
+    lines = [f"Results so far, from worst to best ({comment(better)}):"]
     for shown in question.digest.finished:
         scores = " ".join(f"{value:.2g}" for value in shown.values)
         lines.append(f"{scores}: {_code_row(shown, question, braces=braces)}")
@@ -105,11 +146,6 @@ def _code_row(shown: Shown, question: Question, *, braces: bool) -> str:
     rows = []
     for name, value in shown.params.items():
         if name in question.space:
-            text = _comment(str(json.dumps(to_label(value, question.space[name]))))
+            text = comment(str(json.dumps(to_label(value, question.space[name]))))
             rows.append(f"{json.dumps(name)}: {text}" if braces else f"{name}={text}")
     return ("{%s}" if braces else "dict(%s)") % ", ".join(rows)
-
-
-def _comment(text: str) -> str:
-    """One line, without the marks of a chat template such as ``<|im_end|>``."""
-    return " ".join(text.split()).replace("<|", "<").replace("|>", ">")

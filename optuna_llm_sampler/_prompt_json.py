@@ -11,6 +11,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from ._branches import Branch
+from ._branches import branches
+from ._branches import tree
+from ._branches import words
 from ._history import Shown
 from ._question import MAX_CHOICES_SHOWN
 from ._question import Question
@@ -22,6 +26,10 @@ from .llms._types import Request
 
 # A prior for each of many parameters would cost more tokens than the configurations.
 _MAX_PRIOR_PARAMS = 20
+# With more branches, a configuration is described by one schema, with null for what it lacks.
+_MAX_BRANCHES = 16
+# Of a parameter that decides about nothing as far as is known, no more values are named.
+_MAX_UNTRIED = 8
 
 _SYSTEM = (
     "You are an expert in machine learning who advises a hyperparameter search. A classical "
@@ -58,7 +66,18 @@ def _json_task(question: Question) -> str:
         lines.append(
             f"- {_quote(name)}: {describe(distribution)}.{optional} {_fence(note)}".rstrip()
         )
-    return "\n".join([*lines, "</parameters>"])
+    return "\n".join([*lines, *_structure(question), "</parameters>"])
+
+
+def _structure(question: Question) -> list[str]:
+    """Tell which parameters are used together, as a tree."""
+    if not question.conditions:
+        return []
+    lines = ["Which are used together:"]
+    for depth, where, names in tree(question.space, question.conditions):
+        said = f"with {_fence(where)}" if where else "always"
+        lines.append(f"{'  ' * depth}- {said}: {', '.join(map(_quote, names))}")
+    return lines
 
 
 def describe(distribution: BaseDistribution) -> str:
@@ -84,6 +103,11 @@ def _json_wish(question: Question) -> str:
         "short sentence. The first is your best guess; the others are good guesses of their own "
         "that differ clearly from each other and from every trial below.",
     ]
+    if question.conditions:
+        lines.append(
+            "Each configuration has a value for every parameter of its own branch and none of "
+            "another branch. Between them they cover the branches, those nobody tried first."
+        )
     if question.optional:
         lines.append("Use null for a parameter that a configuration does not use.")
     if _with_prior(question):
@@ -109,7 +133,22 @@ def _json_history(question: Question) -> str:
     if digest.running:
         lines.append("Running now; do not repeat:")
         lines.extend(_row(shown, question) for shown in digest.running)
+    lines.extend(_untried(question))
     return "\n".join([*lines, "</history>"])
+
+
+def _untried(question: Question) -> list[str]:
+    """Name the values that decide about others, or may, and that nobody has tried."""
+    parents = {parent for where in question.conditions.values() for parent in where}
+    return [
+        f"Nobody has tried {_fence(words({name: values}))}."
+        for name, values in question.untried.items()
+        if name in parents or (_is_choice(question.space[name]) and len(values) <= _MAX_UNTRIED)
+    ]
+
+
+def _is_choice(distribution: BaseDistribution) -> bool:
+    return isinstance(distribution, CategoricalDistribution)
 
 
 def _row(shown: Shown, question: Question) -> str:
@@ -124,17 +163,28 @@ def json_schema(question: Question) -> dict[str, Any]:
     Bounds are told in words and enforced by us: several endpoints refuse numeric bounds, and
     llama.cpp's grammars with them forbid exponents (small-models.md §2.3).
     """
-    config = {
-        name: _value_schema(distribution, optional=name in question.optional)
-        for name, distribution in question.space.items()
-    }
-    top: dict[str, Any] = {
-        "configs": {"type": "array", "items": _object({**config, "why": {"type": "string"}})}
-    }
+    found = branches(question.space, question.conditions, _MAX_BRANCHES + 1)
+    if 1 < len(found) <= _MAX_BRANCHES:
+        items: dict[str, Any] = {"anyOf": [_config_schema(question, branch) for branch in found]}
+    else:
+        items = _config_schema(question)
+    top: dict[str, Any] = {"configs": {"type": "array", "items": items}}
     if _with_prior(question):
         top["prior"] = _object({n: _prior_schema(d) for n, d in question.space.items()})
     top["note"] = {"type": "string"}
     return _object(top)
+
+
+def _config_schema(question: Question, branch: Branch | None = None) -> dict[str, Any]:
+    """Describe a configuration: complete for a branch, or with null for what it does not use."""
+    properties = {}
+    for name in branch.names if branch else question.space:
+        optional = name in question.optional or (branch is None and name in question.conditions)
+        schema = _value_schema(question.space[name], optional=optional)
+        if branch is not None and name in branch.where:
+            schema["enum"] = list(branch.where[name])
+        properties[name] = schema
+    return _object({**properties, "why": {"type": "string"}})
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from typing import Any
 
+from ._branches import Conditions
 from ._history import Digest
 from ._space import SearchSpace
 
@@ -30,7 +32,11 @@ class Question:
         n_configs:
             How many configurations are wanted.
         optional:
-            Parameters that some trials do not have.
+            Parameters that some trials do not have, for no known reason.
+        conditions:
+            With which values of which parameters others are used.
+        untried:
+            Values that no trial has had, of parameters that decide about others.
         seed:
             Passed on to the endpoint.
     """
@@ -41,4 +47,6 @@ class Question:
     param_notes: Mapping[str, str] = field(default_factory=dict)
     n_configs: int = 8
     optional: frozenset[str] = frozenset()
+    conditions: Conditions = field(default_factory=dict)
+    untried: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     seed: int | None = None

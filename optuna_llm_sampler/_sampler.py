@@ -25,6 +25,7 @@ from ._arguments import check_numbers
 from ._arguments import check_prefetch
 from ._arguments import check_space
 from ._arguments import check_text
+from ._arguments import read_conditions
 from ._base_sampler import DefaultBaseSampler
 from ._board import Board
 from ._policy import default_share
@@ -86,6 +87,10 @@ class LLMSampler(BaseSampler):
         search_space:
             The parameters and their distributions. With it, the very first trial can be the
             model's; without it, the model is asked as soon as one trial has shown them.
+        conditions:
+            With which values of which parameters others are used, for a ``search_space`` with
+            branches: ``{"svm_c": {"model": ["svm"]}}``. With several parents, all must hold.
+            Without it, the structure is inferred from which parameters trials had together.
         base_sampler:
             The classical sampler. :obj:`None` (default): a Gaussian process that models from
             trial 6 on while the space is static, the study has one objective and fewer than 100
@@ -132,6 +137,7 @@ class LLMSampler(BaseSampler):
         param_notes: Mapping[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
         search_space: Mapping[str, BaseDistribution] | None = None,
+        conditions: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
         base_sampler: BaseSampler | None = None,
         llm_share: float | None = None,
         n_configs: int = 8,
@@ -155,6 +161,7 @@ class LLMSampler(BaseSampler):
             "task": task,
             "param_notes": dict(param_notes or {}),
             "search_space": None if search_space is None else dict(search_space),
+            "conditions": read_conditions(conditions, search_space),
             "n_configs": n_configs,
             "timeout": float(timeout),
             "prefetch": seed is None if prefetch is None else prefetch,

@@ -29,6 +29,9 @@ from ._board import Claim
 from ._board import CLOCK_SKEW
 from ._board import Post
 from ._board import View
+from ._branches import combined
+from ._branches import Conditions
+from ._branches import parents_first
 from ._flight import Flight
 from ._flight import Home
 from ._history import plain
@@ -79,6 +82,7 @@ class Settings:
     task: str
     param_notes: Mapping[str, str]
     search_space: Mapping[str, BaseDistribution] | None
+    conditions: Conditions
     n_configs: int
     timeout: float
     prefetch: bool
@@ -330,13 +334,16 @@ class Session:
         settings, space = self._settings, self._space(view)
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
         running = [Shown(n, plain(params, space)) for n, params in self._pending(view).items()]
+        conditions = combined(settings.conditions, view.history.conditions(space), space)
         return Question(
-            space=space,
+            space=parents_first(space, conditions),
             digest=view.history.digest(running, self._board.metric_names()),
             task=settings.task,
             param_notes=settings.param_notes,
             n_configs=settings.n_configs,
-            optional=view.history.optional(list(space)),
+            optional=view.history.optional(list(space), conditions),
+            conditions=conditions,
+            untried=view.history.untried(space),
             seed=seed,
         )
 

@@ -15,8 +15,11 @@ from optuna_llm_sampler.testing import FakeLLM
 def properties(request: Request) -> dict[str, Any]:
     """Return the JSON schema of each parameter that a request asks for."""
     assert request.schema is not None
-    items = request.schema["properties"]["configs"]["items"]["properties"]
-    return {name: schema for name, schema in items.items() if name != "why"}
+    items = request.schema["properties"]["configs"]["items"]
+    found: dict[str, Any] = {}
+    for branch in items.get("anyOf", [items]):
+        found = {**branch["properties"], **found}
+    return {name: schema for name, schema in found.items() if name != "why"}
 
 
 def random_value(schema: dict[str, Any], rng: random.Random) -> Any:

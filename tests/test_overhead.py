@@ -270,7 +270,7 @@ def test_the_history_agrees_with_a_walk_over_all_trials() -> None:
     for trial in trials:
         history.add(trial)
     assert history.space() == seen_space(trials)
-    assert history.optional(list(SPACE)) == {"y"}
+    assert history.optional(list(SPACE), {}) == {"y"}
     rng = random.Random(1)
     known = [trial.params for trial in trials]
     found = 0
