@@ -1,6 +1,6 @@
 """Run the comparison, or what of it is missing, and print the table.
 
-``python -m benchmarks.regret --tasks hpobench hpolib --samplers tpe ours-tpe --seeds 10``
+``python -m benchmarks.regret --tasks hpobench hpolib --samplers tpe "ours-tpe(0.5b)" --seeds 10``
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .report import markdown
 from .report import plot
 from .samplers import is_numeric
 from .samplers import SAMPLERS
+from .study import NotRecorded
 from .study import read
 from .study import run_study
 from .study import write
@@ -31,13 +32,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.regret", description=__doc__)
     parser.add_argument("--tasks", nargs="+", default=["hpobench", "hpolib", "nasbench201"])
     parser.add_argument(
-        "--samplers", nargs="+", default=["random", "tpe", "tpe+default", "ours-tpe"]
+        "--samplers", nargs="+", default=["random", "tpe", "tpe+default", "ours(0.5b)"]
     )
     parser.add_argument("--seeds", type=int, default=10, help="repetitions of each pair")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=1, help="studies at the same time")
-    parser.add_argument("--record", action="store_true", help="ask the local model for answers")
     parser.add_argument("--out", type=Path, default=Path("runs/regret.csv"))
     parser.add_argument("--report-only", action="store_true")
     return parser.parse_args(arguments)
@@ -64,15 +64,20 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     done = {(r.task, r.sampler, r.seed) for r in read(args.out) if r.n >= args.trials}
     todo = [] if args.report_only else [pair for pair in pairs(args) if pair not in done]
+    missing: list[str] = []
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.jobs, mp_context=context) as pool:
-        futures = [pool.submit(run_study, *pair, args.trials, record=args.record) for pair in todo]
+        futures = [pool.submit(run_study, *pair, args.trials) for pair in todo]
         for future in tqdm(as_completed(futures), total=len(futures), unit="study"):
-            write(args.out, future.result())
+            try:
+                write(args.out, future.result())
+            except NotRecorded as error:
+                missing.append(str(error))
     rows = [row for row in read(args.out) if row.sampler in args.samplers]
     print(markdown(rows))
     plot(rows, args.out.with_suffix(".png"))
-    return 0
+    print("\n".join(missing))
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":

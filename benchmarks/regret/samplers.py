@@ -23,14 +23,14 @@ from optuna.samplers import TPESampler
 from benchmarks.tasks import Task
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms._record import Recorder
 from optuna_llm_sampler.llms._record import Replay
 from optuna_llm_sampler.testing import FakeLLM
 
 
-ANSWERS = Path(__file__).parent / "answers.jsonl"
+_ANSWERS = Path(__file__).parent / "answers"
+# The models whose answers are recorded, by the name that a table can hold.
+LOCAL = {"0.5b": "qwen2.5-coder-0.5b", "1.5b": "qwen2.5-coder-1.5b"}
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,10 @@ class Run:
             What is tuned.
         seed:
             Number of the repetition, from 0.
-        record:
-            Whether the local model is really asked and its answers are kept.
     """
 
     task: Task
     seed: int
-    record: bool = False
 
     def number(self, *salt: str) -> int:
         """A seed of this run's own, so that no two samplers share a stream by accident."""
@@ -59,8 +56,25 @@ class Run:
 Maker = Callable[[Run], BaseSampler]
 
 
-def local_model(run: Run) -> LLM:
-    return Recorder(LocalLLM(), ANSWERS) if run.record else Replay(ANSWERS)
+def answers(model: str) -> Path:
+    """File of a model's recorded answers."""
+    return _ANSWERS / f"{model}.jsonl"
+
+
+def recorded(model: str) -> Callable[[Run], LLM]:
+    """The recorded answers of a model; it has the style of the model itself."""
+    return lambda run: Replay(answers(LOCAL[model]))
+
+
+def ask_of(run: Run) -> dict[str, Any]:
+    """What decides the requests of a study, as arguments of the sampler."""
+    return {
+        "task": run.task.description,
+        "search_space": run.task.search_space,
+        "timeout": 600.0,
+        "prefetch": False,
+        "seed": run.number("requests"),
+    }
 
 
 def nothing(run: Run) -> LLM:
@@ -105,7 +119,8 @@ BASES: Mapping[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=5, warn_independent_sampling=False),
 }
 MODELS: Mapping[str, Callable[[Run], LLM]] = {
-    "local": local_model,
+    **{model: recorded(model) for model in LOCAL},
+    "nothing": nothing,
     "noise": noise,
     "adversary": adversary,
     "parrot": parrot,
@@ -114,15 +129,13 @@ MODELS: Mapping[str, Callable[[Run], LLM]] = {
 
 def ours(model: str, base: str, *, defaults: bool = False) -> Maker:
     def make(run: Run) -> BaseSampler:
+        arguments = ask_of(run)
+        if defaults:
+            # Asked while trial 0 runs: the same request as without defaults, whose answer is
+            # recorded.
+            arguments |= {"defaults": run.task.defaults, "prefetch": True}
         return LLMSampler(
-            MODELS[model](run),
-            task=run.task.description,
-            search_space=run.task.search_space,
-            defaults=run.task.defaults if defaults else None,
-            base_sampler=BASES[base](run.number(base)),
-            timeout=600.0,
-            prefetch=False,
-            seed=run.number("requests"),
+            MODELS[model](run), base_sampler=BASES[base](run.number(base)), **arguments
         )
 
     return make
@@ -137,26 +150,31 @@ def auto_sampler(run: Run) -> BaseSampler:
 
 
 # "+default": the expert's configuration comes first, enqueued as a user would do it.
+# "base" and "tpe" have the streams of "ours(…)" and "ours-tpe(…)": paired, and the same bit by
+# bit when the model says nothing.
 SAMPLERS: dict[str, Maker] = {
     "random": lambda run: RandomSampler(seed=run.number("random")),
-    "tpe": lambda run: TPESampler(seed=run.number("tpe")),
+    "tpe": lambda run: BASES["tpe"](run.number("tpe")),
     "gp": lambda run: GPSampler(seed=run.number("gp"), warn_independent_sampling=False),
     "cmaes": lambda run: CmaEsSampler(seed=run.number("cmaes"), warn_independent_sampling=False),
     "autosampler": auto_sampler,
-    "base": lambda run: DefaultBaseSampler(seed=run.number("auto")),
+    "base": lambda run: BASES["auto"](run.number("auto")),
     "tpe+default": lambda run: TPESampler(seed=run.number("tpe")),
     "gp+default": lambda run: GPSampler(seed=run.number("gp"), warn_independent_sampling=False),
-    "ours": ours("local", "auto"),
-    "ours-tpe": ours("local", "tpe"),
-    "ours+default": ours("local", "auto", defaults=True),
-    "ours-tpe+default": ours("local", "tpe", defaults=True),
-    "ours(noise)": ours("noise", "auto"),
-    "ours(adversary)": ours("adversary", "auto"),
-    "ours(parrot)": ours("parrot", "auto"),
-    "ours-tpe(noise)": ours("noise", "tpe"),
-    "ours-tpe(adversary)": ours("adversary", "tpe"),
-    "ours-tpe(parrot)": ours("parrot", "tpe"),
+    **{
+        f"ours{'' if base == 'auto' else '-' + base}({model}){'+default' * defaults}": ours(
+            model, base, defaults=defaults
+        )
+        for base in BASES
+        for model in MODELS
+        for defaults in (False, True)
+    },
 }
+
+
+def asks_beside_the_default(sampler: str) -> bool:
+    """Whether the model is asked in the background of the first trial."""
+    return sampler.startswith("ours") and sampler.endswith("+default")
 
 
 def is_numeric(task: Task) -> bool:

@@ -17,7 +17,9 @@ from optuna.trial import TrialState
 
 from benchmarks.tasks import load
 from optuna_llm_sampler import usage
+from optuna_llm_sampler.errors import ReplayMissError
 
+from .samplers import asks_beside_the_default
 from .samplers import Run
 from .samplers import SAMPLERS
 
@@ -55,17 +57,26 @@ class Row:
     tokens: int
 
 
+_UNANSWERED = f"fallback:{ReplayMissError.reason}"
+
+
+class NotRecorded(Exception):
+    """A model is asked what it has not been asked before; the prompt may have changed."""
+
+
 COLUMNS = [field.name for field in fields(Row)]
 
 
-def run_study(
-    task_name: str, sampler: str, seed: int, n_trials: int, *, record: bool
-) -> list[Row]:
-    """Run one study and return its trials."""
+def run_study(task_name: str, sampler: str, seed: int, n_trials: int) -> list[Row]:
+    """Run one study and return its trials.
+
+    Raises:
+        NotRecorded: A request has no recorded answer.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     task = load(task_name)
-    study = optuna.create_study(sampler=SAMPLERS[sampler](Run(task, seed, record)))
+    study = optuna.create_study(sampler=SAMPLERS[sampler](Run(task, seed)))
     if sampler.endswith("+default") and not sampler.startswith("ours"):
         study.enqueue_trial(dict(task.defaults))
     seconds = []
@@ -74,8 +85,22 @@ def run_study(
         trial = study.ask()
         params = task.suggest_params(trial)
         seconds.append(time.perf_counter() - start)
+        if trial.number == 0 and asks_beside_the_default(sampler):
+            _wait_for_advice(study)
         study.tell(trial, task.objective(params))
+    if any(trial.user_attrs.get("llm:source") == _UNANSWERED for trial in study.trials):
+        raise NotRecorded(f"{sampler} has no recorded answer for {task_name}, seed {seed}.")
     return list(_rows(study, task_name, sampler, seed, seconds))
+
+
+def _wait_for_advice(study: optuna.Study) -> None:
+    """Let the first trial last as long as the model's answer takes, which is asked meanwhile.
+
+    A table answers at once; then whether the question shows the first trial's value is chance.
+    """
+    deadline = time.monotonic() + 30.0
+    while not usage(study).calls and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _rows(

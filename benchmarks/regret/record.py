@@ -1,0 +1,89 @@
+"""Record the answers of a local model: ``python -m benchmarks.regret.record MODEL [TASK…]``.
+
+Small models are asked once per study, before its first trial, so one trial per (task, seed) is
+run. Seeds go round inside a task, whose prompt the engine then has read already. What has an
+answer is left out, so a run can be broken off and continued.
+
+A line of ``answers/`` keeps the hash of the request, not the request: a changed prompt finds no
+answer, and the study fails rather than use one that was given to another question.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+import sys
+import warnings
+
+import optuna
+from tqdm import tqdm
+
+from benchmarks.tasks import load
+from benchmarks.tasks import names
+from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import LocalLLM
+from optuna_llm_sampler.errors import ReplayMissError
+from optuna_llm_sampler.llms import Completion
+from optuna_llm_sampler.llms import LLM
+from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.llms._record import Recorder
+from optuna_llm_sampler.llms._record import Replay
+
+from .samplers import answers
+from .samplers import ask_of
+from .samplers import Run
+
+
+class Missing:
+    """Answers from the file what is in it, and asks the model for the rest."""
+
+    def __init__(self, model: str) -> None:
+        path = answers(model)
+        self._llm = Recorder(LocalLLM(model), path)
+        self._path = path
+        self.style = self._llm.style
+        self.name = self._llm.name
+
+    def complete(self, request: Request) -> Completion:
+        try:
+            return Replay(self._path).complete(request)
+        except ReplayMissError:
+            completion = self._llm.complete(request)
+            shorten(self._path)
+            return completion
+
+
+def shorten(path: Path) -> None:
+    """Leave the requests out of a recording; their hashes say which they were."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    texts = [json.dumps({**line, "request": {}}, ensure_ascii=False) for line in lines]
+    part = path.with_suffix(".part")
+    part.write_text("\n".join(texts) + "\n")
+    part.replace(path)
+
+
+def record(llm: LLM, task: str, seed: int) -> None:
+    """Ask what the first trial of a study asks."""
+    sampler = LLMSampler(llm, **ask_of(Run(load(task), seed)))
+    study = optuna.create_study(sampler=sampler)
+    load(task).suggest_params(study.ask())
+
+
+def main(arguments: list[str]) -> None:
+    """Record what is missing."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.regret.record")
+    parser.add_argument("model")
+    parser.add_argument("tasks", nargs="*", default=[""], help="names or their beginnings")
+    parser.add_argument("--seeds", type=int, default=10)
+    args = parser.parse_args(arguments)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    llm = Missing(args.model)
+    tasks = [task for task in names() if task.startswith(tuple(args.tasks))]
+    for task, seed in tqdm([(task, seed) for task in tasks for seed in range(args.seeds)]):
+        record(llm, task, seed)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
