@@ -23,6 +23,8 @@ from .errors import LLMError
 from .errors import OptunaLLMError
 from .errors import TruncatedError
 from .errors import UnusableAnswerError
+from .llms._style import Style
+from .llms._style import style_of
 from .llms._types import Completion
 from .llms._types import LLM
 from .llms._types import Request
@@ -68,7 +70,8 @@ def ask(
     call, advice = Call(model=llm.name), Advice()
     texts: list[str] = []
     try:
-        request = replace(build(question, getattr(llm, "style", "json")), timeout=timeout)
+        style = style_of(llm)
+        request = replace(build(question, style), timeout=timeout)
         begin = prefill(request)
         while True:
             call = replace(call, requests=call.requests + 1)
@@ -79,7 +82,8 @@ def ask(
                     raise
                 break  # there is an advice; more ideas would have been a luxury
             call = _add(call, completion, time.monotonic() - start)
-            texts = [*(texts if begin else ()), *(begin + text for text in completion.texts)]
+            earlier = texts if style.samples else []
+            texts = earlier + [begin + text for text in completion.texts]
             advice = parse(
                 texts,
                 question.space,
@@ -88,21 +92,21 @@ def ask(
                 conditions=question.conditions,
             )
             left = timeout - (time.monotonic() - start)
-            if call.requests > 1 or left < timeout / 4 or _suffices(advice, request):
+            if call.requests > 1 or left < timeout / 4 or _suffices(advice, question, style):
                 break
-            request = replace(_again(request, texts, advice), timeout=left)
+            request = replace(_again(request, texts, advice, style), timeout=left)
         if not advice.configs:
             raise _nothing(advice, completion)
     except OptunaLLMError as error:
         seconds = round(time.monotonic() - start, 3)
         return Answer(replace(call, seconds=seconds), Advice(rejected=advice.rejected), error)
-    return Answer(call, _of_samples(advice, question.space) if begin else advice)
+    return Answer(call, _of_samples(advice, question.space) if style.samples else advice)
 
 
-def _suffices(advice: Advice, request: Request) -> bool:
+def _suffices(advice: Advice, question: Question, style: Style) -> bool:
     """Tell whether there are ideas: of samples, at least half must differ from each other."""
-    if prefill(request):
-        return 2 * advice.n_ideas >= request.n
+    if style.samples:
+        return 2 * advice.n_ideas >= question.n_configs
     return bool(advice.configs or advice.n_ideas)
 
 
@@ -129,9 +133,9 @@ def _sum(a: int | None, b: int | None) -> int | None:
     return None if a is None and b is None else (a or 0) + (b or 0)
 
 
-def _again(request: Request, texts: Sequence[str], advice: Advice) -> Request:
+def _again(request: Request, texts: Sequence[str], advice: Advice, style: Style) -> Request:
     """Show a large model its own useless answer; let a small one sample more wildly."""
-    if prefill(request):
+    if style.samples:
         # llama.cpp counts on from the seed for the other samples.
         seed = None if request.seed is None else request.seed + request.n
         return replace(request, seed=seed, temperature=_WILD)

@@ -26,7 +26,9 @@ from ._variants import Variant
 _MAX_ENUMERATED = 10
 
 
-def code_grammar(space: SearchSpace, *, braces: bool) -> str:
+def code_grammar(
+    space: SearchSpace, *, braces: bool, exponents: bool = True, begun: bool = True
+) -> str:
     """Return the grammar of what follows ``params = dict(`` (or ``params = {``).
 
     Args:
@@ -34,24 +36,36 @@ def code_grammar(space: SearchSpace, *, braces: bool) -> str:
             The parameters, in the order in which they are written.
         braces:
             Whether the answer is a JSON object, for names that are no Python identifiers.
+        exponents:
+            Whether numbers may be written as ``3e-5``.
+        begun:
+            Whether the answer goes on from the bracket; else it has some words up to it first.
     """
     rules, items = [], []
     for k, (name, distribution) in enumerate(space.items()):
         key = f"{json.dumps(name)}: " if braces else f"{name}="
         items.append(f"{json.dumps(key)} P{k}")
-        rules.append(f"P{k}: {_terminal(distribution, braces=braces)}")
+        rules.append(f"P{k}: {_terminal(distribution, braces=braces, exponents=exponents)}")
     body = ' ", " '.join(items)
     close = json.dumps("}" if braces else ")")
+    if not begun:
+        opening = "{" if braces else "("
+        body = f'/[^{opening}]{{0,80}}/ "{opening}" {body}'
     return "\n".join(["%llguidance {}", f"start: {body} {close}", *rules]) + "\n"
 
 
-def list_grammar(space: SearchSpace, variants: Sequence[Variant], *, braces: bool) -> str:
+def list_grammar(
+    space: SearchSpace, variants: Sequence[Variant], *, braces: bool, exponents: bool = True
+) -> str:
     """Return the grammar of what follows ``params = [``: a configuration per variant.
 
     Each is complete for its branch by construction, and says its aim in a comment above.
     """
     places = {name: k for k, name in enumerate(space)}
-    rules = [f"P{k}: {_terminal(space[n], braces=braces)}" for n, k in places.items()]
+    rules = [
+        f"P{k}: {_terminal(space[n], braces=braces, exponents=exponents)}"
+        for n, k in places.items()
+    ]
     entries = []
     for i, variant in enumerate(variants):
         items = []
@@ -93,13 +107,13 @@ def value_literals(
     return [str(value) for value in values]
 
 
-def _terminal(distribution: BaseDistribution, *, braces: bool) -> str:
+def _terminal(distribution: BaseDistribution, *, braces: bool, exponents: bool) -> str:
     if isinstance(distribution, CategoricalDistribution):
         return " | ".join(json.dumps(c) for c in choice_literals(distribution, braces=braces))
     if isinstance(distribution, IntDistribution):
         return _int_terminal(distribution)
     assert isinstance(distribution, FloatDistribution)
-    return _float_terminal(distribution)
+    return _float_terminal(distribution, exponents=exponents)
 
 
 def choice_literals(distribution: CategoricalDistribution, *, braces: bool) -> list[str]:
@@ -128,14 +142,14 @@ def _int_terminal(distribution: IntDistribution) -> str:
     return f"/{sign}({zero}[1-9][0-9]{{0,{digits - 1}}})/"
 
 
-def _float_terminal(distribution: FloatDistribution) -> str:
+def _float_terminal(distribution: FloatDistribution, *, exponents: bool) -> str:
     largest = max(abs(distribution.low), abs(distribution.high), 1.0)
     digits = len(str(int(largest)))
     whole = f"(0|[1-9][0-9]{{0,{digits - 1}}})"
     forms = [f"{whole}\\.[0-9]{{1,{_decimals(distribution)}}}", whole]
-    if distribution.log and distribution.low < 1e-2:
+    if exponents and distribution.log and distribution.low < 1e-2:
         forms.append("[1-9](\\.[0-9]{1,2})?e-[1-9][0-9]?")
-    if largest >= 1e4:
+    if exponents and largest >= 1e4:
         forms.append("[1-9](\\.[0-9]{1,2})?e[1-9][0-9]?")
     sign = "-?" if distribution.low < 0 else ""
     return f"/{sign}({'|'.join(forms)})/"

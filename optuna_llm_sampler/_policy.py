@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from dataclasses import replace
 import threading
 
+from .llms._style import Style
+
 
 # The model's first guesses carry most of what it knows; after about five a classical sampler has
 # something to work with (design.md §6; competition.md B: in 2410.20302 the lead lasts 5 trials).
@@ -43,14 +45,14 @@ class Place:
     renewal: bool = False
 
 
-def default_share(style: str) -> float:
+def default_share(style: Style) -> float:
     """Return the share after the first proposals, when the user names none.
 
     In published ablations 10-20 % is as good as 30-50 %, and 80 % is worse than no model
-    (competition.md B). Small models, which are asked as code, know good first guesses but read a
-    history no better than a Gaussian around the best three does (small-models.md §2.5): 0.
+    (competition.md B). Small models, which are asked for samples, know good first guesses but
+    read a history no better than a Gaussian around the best three does (small-models.md §2.5): 0.
     """
-    return 0.0 if style == "code" else _SHARE
+    return 0.0 if style.samples else _SHARE
 
 
 class Schedule:

@@ -3,7 +3,8 @@
 ``json`` is for large models: bounds, reasons, a prior per parameter, structured output. ``code``
 is for small ones, which know hyperparameters as code and copy bounds that they are shown: no
 bounds at the start, natural number forms, several short answers to one reading of the prompt
-(small-models.md §2). The stable part comes first, so that prompt caches work.
+(small-models.md §2); ``script`` is the same without a chat around it. The stable part comes
+first, so that prompt caches work.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 from ._prompt_code import build_code
 from ._prompt_json import build_json
 from ._question import Question as Question
+from .llms._style import as_style
+from .llms._style import Style
 from .llms._types import Request
 
 
-def build(question: Question, style: str) -> Request:
+def build(question: Question, style: Style | str) -> Request:
     """Return the request for a question in the given style."""
-    return build_code(question) if style == "code" else build_json(question)
+    style = as_style(style)
+    return build_code(question, style) if style.samples else build_json(question, style)
 
 
 def prefill(request: Request) -> str:

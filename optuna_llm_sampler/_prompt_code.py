@@ -1,14 +1,16 @@
-"""A question as code, for small models."""
+"""A question as code, for small models: as a chat, or as a script that they go on with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import replace
 import json
 import keyword
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from ._grammar import aim_line
@@ -25,6 +27,8 @@ from ._space import SearchSpace
 from ._space import to_label
 from ._variants import Variant
 from ._variants import variants
+from .llms._style import Style
+from .llms._types import Message
 from .llms._types import Request
 
 
@@ -34,7 +38,7 @@ _MAX_VALUES_SHOWN = 5
 _MAX_SHARING = 3
 
 
-def build_code(question: Question) -> Request:
+def build_code(question: Question, style: Style) -> Request:
     """Return the request for a question."""
     braces = not all(n.isidentifier() and not keyword.iskeyword(n) for n in question.space)
     lines = [comment(question.task) or "A machine learning model is trained."]
@@ -43,29 +47,45 @@ def build_code(question: Question) -> Request:
             lines.append(f"{comment(name)}: {comment(note)}")
     lines += _code_history(question, braces=braces)
     if several := variants(question):
-        return _build_list(question, lines, several, braces=braces)
-    form, said = _code_form(question.space, braces=braces)
-    lines += said
-    lines.append(f"{_WISH}, as Python: `params = {form}`.")
-    start = "```python\nparams = " + ("{" if braces else "dict(")
+        return _build_list(question, lines, several, style, braces=braces)
+    form, said = _code_form(question.space, braces=braces, bounds=style.bounds)
+    wish = f"{_WISH}, as Python: `params = {form}`."
+    start = "params = " + ("{" if braces else "dict(")
     return Request(
-        messages=(
-            {"role": "system", "content": _SYSTEM},
-            {"role": "user", "content": "\n".join(lines)},
-            {"role": "assistant", "content": start},
+        messages=_messages([*lines, *said, wish], start, style),
+        grammar=code_grammar(
+            question.space, braces=braces, exponents=style.exponents, begun=style.begun
         ),
-        grammar=code_grammar(question.space, braces=braces),
         n=question.n_configs,
-        max_tokens=24 + 30 * len(question.space),
-        temperature=0.8,
+        max_tokens=(24 if style.begun else 64) + 30 * len(question.space),
+        temperature=style.temperature,
         seed=question.seed,
     )
 
 
+def _messages(lines: Sequence[str], start: str, style: Style) -> tuple[Message, ...]:
+    text = "\n".join(lines)
+    if style.form == "script":
+        text = "\n".join(f"# {line}" for line in text.splitlines())
+        chat: list[Message] = [{"role": "user", "content": text}]
+    else:
+        start = f"```python\n{start}"
+        chat = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": text}]
+    if style.begun:
+        chat.append({"role": "assistant", "content": start})
+    return tuple(chat)
+
+
 def _build_list(
-    question: Question, lines: list[str], several: Sequence[Variant], *, braces: bool
+    question: Question,
+    lines: list[str],
+    several: Sequence[Variant],
+    style: Style,
+    *,
+    braces: bool,
 ) -> Request:
     """Ask for one configuration per branch or aim in one answer."""
+    style = replace(style, begun=True)  # only so is the answer's grammar known
     space, said, entries = question.space, [], []
     for variant in several:
         fixed = {
@@ -73,35 +93,32 @@ def _build_list(
             for name, values in variant.where.items()
         }
         part = {name: space[name] for name in variant.names}
-        form, more = _code_form(part, braces=braces, fixed=fixed)
+        form, more = _code_form(part, braces=braces, bounds=style.bounds, fixed=fixed)
         said += [line for line in more if line not in said]
         entries.append(f"{aim_line(variant)}    {form},\n")
     per = "for each aim" if several[0].aim else "for each case"
     asked = f"{_WISH}, {per}, as Python:\n```python\nparams = [\n{''.join(entries)}]\n```"
     return Request(
-        messages=(
-            {"role": "system", "content": _SYSTEM},
-            {"role": "user", "content": "\n".join([*lines, *said, asked])},
-            {"role": "assistant", "content": "```python\nparams = [\n"},
-        ),
-        grammar=list_grammar(space, several, braces=braces),
+        messages=_messages([*lines, *said, asked], "params = [\n", style),
+        grammar=list_grammar(space, several, braces=braces, exponents=style.exponents),
         n=-(-question.n_configs // len(several)),
         max_tokens=sum(40 + 30 * len(variant.names) for variant in several),
-        temperature=0.8,
+        temperature=style.temperature,
         seed=question.seed,
     )
 
 
 def _code_form(
-    space: SearchSpace, *, braces: bool, fixed: Mapping[str, str] | None = None
+    space: SearchSpace, *, braces: bool, bounds: bool, fixed: Mapping[str, str] | None = None
 ) -> tuple[str, list[str]]:
     """Write the call that is to be filled in, and what is said above it.
 
-    Choices and short ranges of integers are shown, which helps; other bounds are not, because
-    small models copy them. Choices that many parameters share are said once: shown in each of
-    them they make a long prompt and an answer that is the same everywhere.
+    Choices and short ranges of integers are shown, which helps; other bounds only if the style
+    says so, because small models copy them. Choices that many parameters share are said once:
+    shown in each of them they make a long prompt and an answer that is the same everywhere.
     """
-    shown = {name: _code_values(d, braces=braces) for name, d in space.items()} | dict(fixed or {})
+    shown = {name: _code_values(d, braces=braces, bounds=bounds) for name, d in space.items()}
+    shown |= fixed or {}
     shared: dict[str, list[str]] = {}
     for name, text in shown.items():
         if "|" in text:
@@ -115,14 +132,16 @@ def _code_form(
     return ("{%s}" if braces else "dict(%s)") % ", ".join(items), said
 
 
-def _code_values(distribution: BaseDistribution, *, braces: bool) -> str:
+def _code_values(distribution: BaseDistribution, *, braces: bool, bounds: bool) -> str:
     if isinstance(distribution, CategoricalDistribution):
         literals = choice_literals(distribution, braces=braces)[:MAX_CHOICES_SHOWN]
         return comment(" | ".join(literals))
     if isinstance(distribution, IntDistribution):
         values = few_values(distribution, _MAX_VALUES_SHOWN)
-        return "..." if values is None else " | ".join(map(str, values))
-    return "..."
+        if values is not None:
+            return " | ".join(map(str, values))
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    return f"{distribution.low:g} to {distribution.high:g}" if bounds else "..."
 
 
 def _code_history(question: Question, *, braces: bool) -> list[str]:

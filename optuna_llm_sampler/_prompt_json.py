@@ -20,6 +20,7 @@ from ._question import MAX_CHOICES_SHOWN
 from ._question import Question
 from ._space import labels
 from ._space import to_label
+from .llms._style import Style
 from .llms._types import Message
 from .llms._types import Request
 
@@ -39,20 +40,25 @@ _SYSTEM = (
 )
 
 
-def build_json(question: Question) -> Request:
+def build_json(question: Question, style: Style) -> Request:
     """Return the request for a question."""
     system: Message = {"role": "system", "content": _SYSTEM}
-    text = "\n\n".join((_json_task(question), _json_wish(question), _json_history(question)))
+    parts = (
+        _json_task(question, bounds=style.bounds),
+        _json_wish(question),
+        _json_history(question),
+    )
     per_config = 60 + 14 * len(question.space)
     return Request(
-        messages=(system, {"role": "user", "content": text}),
+        messages=(system, {"role": "user", "content": "\n\n".join(parts)}),
         schema=json_schema(question),
         max_tokens=2000 + (question.n_configs + 1) * per_config,
+        temperature=style.temperature,
         seed=question.seed,
     )
 
 
-def _json_task(question: Question) -> str:
+def _json_task(question: Question, *, bounds: bool) -> str:
     task = _fence(question.task) or "(not described)"
     names, digest = question.digest.metric_names, question.digest
     goals = ", ".join(
@@ -63,9 +69,8 @@ def _json_task(question: Question) -> str:
     for name, distribution in question.space.items():
         note = question.param_notes.get(name, "")
         optional = " Not used by every configuration." if name in question.optional else ""
-        lines.append(
-            f"- {_quote(name)}: {describe(distribution)}.{optional} {_fence(note)}".rstrip()
-        )
+        words = f"{describe(distribution, bounds=bounds)}.{optional} {_fence(note)}"
+        lines.append(f"- {_quote(name)}: {words}".rstrip())
     return "\n".join([*lines, *_structure(question), "</parameters>"])
 
 
@@ -80,7 +85,7 @@ def _structure(question: Question) -> list[str]:
     return lines
 
 
-def describe(distribution: BaseDistribution) -> str:
+def describe(distribution: BaseDistribution, *, bounds: bool = True) -> str:
     """Say in words what values a distribution allows."""
     if isinstance(distribution, CategoricalDistribution):
         names = labels(distribution)
@@ -89,7 +94,9 @@ def describe(distribution: BaseDistribution) -> str:
         return f"one of {shown}" + (f" and {more} more" if more > 0 else "")
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     kind = "integer" if isinstance(distribution, IntDistribution) else "number"
-    text = f"{kind} from {distribution.low:g} to {distribution.high:g}"
+    text = kind
+    if bounds:
+        text += f" from {distribution.low:g} to {distribution.high:g}"
     if distribution.log:
         text += ", searched on a logarithmic scale"
     if distribution.step and not (kind == "integer" and distribution.step == 1):

@@ -39,6 +39,8 @@ from ._space import coerce
 from ._space import Coerced
 from ._space import Rejected
 from .errors import OptunaLLMError
+from .llms._style import JSON
+from .llms._style import style_of
 
 
 if TYPE_CHECKING:
@@ -204,9 +206,9 @@ class LLMSampler(BaseSampler):
         if share is None:
             _, build = resolve(self._given)
             try:
-                style = getattr(build(), "style", "json")  # light: nothing is loaded before use
+                style = style_of(build())  # light: nothing is loaded before use
             except OptunaLLMError:
-                style = "json"  # its first call will say why there is no model
+                style = JSON  # its first call will say why there is no model
             share = default_share(style)
         return Schedule(share=share, n_configs=self._arguments["n_configs"])
 

@@ -18,10 +18,11 @@ from optuna.logging import get_logger
 from ._dashboard import has_advice
 from ._resolve import resolve
 from .errors import OptunaLLMError
+from .llms._style import Style
+from .llms._style import style_of
 from .llms._types import Completion
 from .llms._types import LLM
 from .llms._types import Request
-from .llms._types import Style
 
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class LLMTranscripts:
 
     @property
     def style(self) -> Style:
-        return "code" if getattr(self._wrapped(), "style", "json") == "code" else "json"
+        return style_of(self._wrapped())
 
     def complete(self, request: Request) -> Completion:
         """Let the model answer, and remember what was said.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 import threading
 
+from .llms._style import Style
 from .llms._types import Completion
 from .llms._types import Request
-from .llms._types import Style
 from .llms._types import Usage
 
 
@@ -19,7 +19,7 @@ class FakeLLM:
             Gets the :class:`~optuna_llm_sampler.llms.Request` and returns the answer. What it
             raises is raised by the call.
         style:
-            The form in which the sampler asks, ``"json"`` or ``"code"``.
+            The form in which the sampler asks, a name or a :class:`~llms.Style`.
 
     Attributes:
         requests:
@@ -33,7 +33,7 @@ class FakeLLM:
             study = optuna.create_study(sampler=LLMSampler(llm))
     """
 
-    def __init__(self, handler: Callable[[Request], str], *, style: Style = "json") -> None:
+    def __init__(self, handler: Callable[[Request], str], *, style: Style | str = "json") -> None:
         self.handler = handler
         self.style = style
         self.requests: list[Request] = []

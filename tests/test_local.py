@@ -24,6 +24,7 @@ from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.errors import ServerError
 from optuna_llm_sampler.errors import TruncatedError
 from optuna_llm_sampler.errors import WeightsError
+from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
@@ -56,7 +57,7 @@ def test_is_an_llm() -> None:
     llm = LocalLLM()
     assert isinstance(llm, LLM)
     assert llm.name == "local/qwen2.5-coder-1.5b"
-    assert llm.style == "code"
+    assert llm.style == CODE
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from optuna_llm_sampler.errors import RateLimitError
 from optuna_llm_sampler.errors import RefusalError
 from optuna_llm_sampler.errors import ServerError
 from optuna_llm_sampler.llms import _openai_errors
+from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
@@ -187,7 +188,7 @@ def test_code_style_passes_prefill_stop_and_n() -> None:
     assert body["n"] == 3
     assert "response_format" not in body
     assert completion.texts == ("lr=1e-3",) * 3
-    assert llm.style == "code"
+    assert str(llm.style) == "code"
 
 
 @pytest.mark.parametrize("chat", [True, False])
@@ -695,7 +696,7 @@ def test_names_and_protocol() -> None:
     assert OpenAI(model="gpt-5-mini").name == "openai/gpt-5-mini"
     assert AzureOpenAI(model="my-deployment").name == "azure/my-deployment"
     assert isinstance(OpenAI(model="m"), LLM)
-    assert OpenAI(model="m").style == "json"
+    assert OpenAI(model="m").style == JSON
 
 
 # ------------------------------------------------------------------------------------------------

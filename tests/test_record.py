@@ -27,7 +27,9 @@ from optuna_llm_sampler.errors import LLMError
 from optuna_llm_sampler.errors import OptunaLLMError
 from optuna_llm_sampler.errors import RecordError
 from optuna_llm_sampler.errors import ReplayMissError
+from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import Completion
+from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
@@ -100,7 +102,7 @@ def test_an_answer_comes_back_as_it_was(path: Path) -> None:
     replay = Replay(path)
     assert isinstance(replay, LLM)
     assert isinstance(Recorder(replay, path), LLM)
-    assert (replay.name, replay.style, replay.unused) == ("scripted/1", "code", 1)
+    assert (replay.name, replay.style, replay.unused) == ("scripted/1", CODE, 1)
     assert replay.complete(replace(REQUEST, timeout=1.0)) == completion
     assert (replay.unused, replay.misses) == (0, [])
 
@@ -368,24 +370,24 @@ def test_names_and_copies(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="llm must be"):
         Recorder("gpt-5", path)
     recorder = Recorder("openai/gpt-5-mini", path)
-    assert (recorder.name, recorder.style) == ("openai/gpt-5-mini", "json")
+    assert (recorder.name, recorder.style) == ("openai/gpt-5-mini", JSON)
     assert repr(recorder) == f"Recorder('openai/gpt-5-mini', {str(path)!r})"
     monkeypatch.chdir(path.parent)
     data = pickle.dumps(Recorder("local", path.name))
     monkeypatch.chdir(path.parent.parent)
     copy = pickle.loads(data)
-    assert (copy.name, copy.style, copy.path) == ("local/qwen2.5-coder-1.5b", "code", str(path))
+    assert (copy.name, copy.style, copy.path) == ("local/qwen2.5-coder-1.5b", CODE, str(path))
     assert repr(Recorder(Scripted(), path)) == f"Recorder('scripted/1', {str(path)!r})"
 
 
 WRITER = """
 import sys
-from optuna_llm_sampler.llms import Completion, Request
+from optuna_llm_sampler.llms import Completion, JSON, Request
 from optuna_llm_sampler.llms._record_file import append
 who, path = sys.argv[1:]
 for i in range(60):
     text = f"{who} {i} " + who * (100_000 if i % 10 == 0 else 50)
-    append(path, Request(()), Completion((text,)), llm=who, style="json")
+    append(path, Request(()), Completion((text,)), llm=who, style=JSON)
 """
 
 

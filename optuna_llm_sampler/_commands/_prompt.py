@@ -10,6 +10,9 @@ from typing import Any
 from .._prompt import build
 from .._resolve import resolve
 from ..errors import OptunaLLMError
+from ..llms._style import as_style
+from ..llms._style import style_of
+from ..llms._style import STYLES
 from ..llms._types import Request
 from ._common import add_parser
 from ._common import add_study
@@ -33,7 +36,7 @@ def add_prompt(commands: Subparsers) -> None:
     parser.add_argument("--n-configs", type=int, default=8, help="as n_configs= (default: 8)")
     parser.add_argument("--seed", type=int, help="as seed= of the sampler")
     parser.add_argument(
-        "--style", choices=("json", "code"), help="the form, instead of the model's own"
+        "--style", choices=tuple(STYLES), help="the form, instead of the model's own"
     )
 
 
@@ -42,14 +45,15 @@ def _run(args: argparse.Namespace) -> int:
     arguments = {"n_configs": args.n_configs, "seed": args.seed}
     sampler = sampler_of(args, args.llm, **arguments)
     llm = _llm_of(sampler._given, args.style)
-    style = args.style or getattr(llm, "style", "json")
+    style = as_style(args.style) if args.style else style_of(llm)
     question, _ = next_question(study, sampler)
     request = build(question, style)
     tokens, exact = count_tokens(llm, request)
     name = "" if llm is None else llm.name
     if args.json:
         counted = {"count": tokens, "exact": exact}
-        print_json({"llm": name, "style": style, "tokens": counted, "request": asdict(request)})
+        shown = {"llm": name, "style": str(style), "tokens": counted}
+        print_json({**shown, "request": asdict(request)})
         return 0
     counted_by = "counted by the model" if exact else "estimate: characters / 4"
     print(f"To {name or 'any model'}, asked as {style}, about {tokens:,} tokens ({counted_by}).")

@@ -16,9 +16,12 @@ from ..errors import MissingExtraError
 from ..errors import WeightsError
 from ._llama import engine_of
 from ._llama import Settings
+from ._style import as_style
+from ._style import CODE
+from ._style import Style
+from ._style import style_for
 from ._types import Completion
 from ._types import Request
-from ._types import Style
 from ._types import Usage
 from ._weights import DEFAULT
 from ._weights import MODELS
@@ -53,10 +56,13 @@ class LocalLLM:
             On one thread eight at once take as long as twice four, and when the time is up after
             half of it, the first four are there.
         style:
-            In what form the sampler asks. Small models complete code better than they fill forms.
+            In what form the sampler asks: ``"code"``, ``"script"``, ``"json"`` or a
+            :class:`~optuna_llm_sampler.llms.Style`. :obj:`None`: for JSON if the file's name says
+            that the model has four billion parameters or more, else as code.
         template:
             ``"chat"`` wraps the messages as the model was trained to chat. ``"raw"`` joins their
-            contents by newlines and lets the model go on from there.
+            contents by newlines and lets the model go on from there. :obj:`None`: as the style
+            wants it.
     """
 
     def __init__(
@@ -66,22 +72,24 @@ class LocalLLM:
         n_threads: int = 1,
         n_ctx: int = 4096,
         n_parallel: int = 4,
-        style: Style = "code",
-        template: Template = "chat",
+        style: Style | str | None = None,
+        template: Template | None = None,
     ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise MissingExtraError("The embedded model", "local")
         _check_least("n_threads", n_threads, 1)
         _check_least("n_ctx", n_ctx, 256)
         _check_least("n_parallel", n_parallel, 1)
-        _check_among("style", style, get_args(Style))
-        _check_among("template", template, get_args(Template))
+        if template is not None and template not in get_args(Template):
+            known = get_args(Template)
+            raise ValueError(f"template must be one of {known}, but got {template!r}.")
         self.model = _checked_model(model)
         self.n_threads = n_threads
         self.n_ctx = n_ctx
         self.n_parallel = n_parallel
-        self.style: Style = style
-        self.template: Template = template
+        by_name = style_for(Path(self.model).name) or CODE
+        self.style = by_name if style is None else as_style(style)
+        self.template = template or ("raw" if self.style.form == "script" else "chat")
 
     def __repr__(self) -> str:
         return f"LocalLLM({self.model!r}, n_threads={self.n_threads}, template={self.template!r})"
@@ -164,11 +172,6 @@ class LocalLLM:
 def _check_least(key: str, value: int, least: int) -> None:
     if value < least:
         raise ValueError(f"{key} must be at least {least}, but got {value}.")
-
-
-def _check_among(key: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{key} must be one of {known}, but got {value!r}.")
 
 
 def _checked_model(model: str | os.PathLike[str] | None) -> str:

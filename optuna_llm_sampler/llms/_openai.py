@@ -10,7 +10,7 @@ from ..errors import AuthenticationError
 from ..errors import BadRequestError
 from ._openai_endpoint import Endpoint
 from ._openai_modes import is_own_endpoint
-from ._types import Style
+from ._style import Style
 
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class OpenAI(Endpoint):
             OpenAI's and Azure's own endpoints (and Chat Completions when there are none after
             all), Chat Completions for any other.
         style:
-            The form in which the sampler asks. ``"code"`` suits small models, see the README.
+            The form in which the sampler asks: ``"json"``, ``"code"``, ``"script"`` or a
+            :class:`~optuna_llm_sampler.llms.Style`. :obj:`None`: as code if the model's name says
+            that it has less than four billion parameters, else for JSON.
         max_retries:
             How often a passing failure (429, 5xx, connection lost) is tried again within the
             request's timeout. :obj:`None` takes the client's number, which is 2 by default.
@@ -70,7 +72,7 @@ class OpenAI(Endpoint):
         model: str,
         base_url: str | None = None,
         use_chat_completions_api: bool | None = None,
-        style: Style = "json",
+        style: Style | str | None = None,
         max_retries: int | None = None,
     ) -> None:
         _check_client(client, "OpenAI")
@@ -130,7 +132,7 @@ class AzureOpenAI(Endpoint):
         *,
         model: str,
         use_chat_completions_api: bool | None = None,
-        style: Style = "json",
+        style: Style | str | None = None,
         max_retries: int | None = None,
     ) -> None:
         _check_client(client, "AzureOpenAI")

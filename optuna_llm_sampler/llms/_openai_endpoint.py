@@ -26,9 +26,12 @@ from ._openai_modes import first_guess
 from ._openai_modes import is_own_endpoint
 from ._openai_modes import next_step
 from ._openai_modes import parameters
+from ._style import as_style
+from ._style import JSON
+from ._style import Style
+from ._style import style_for
 from ._types import Completion
 from ._types import Request
-from ._types import Style
 
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ class Endpoint:
         model: str,
         base_url: str | None,
         use_chat_completions_api: bool | None,
-        style: Style,
+        style: Style | str | None,
         max_retries: int | None,
     ) -> None:
         if not isinstance(model, str) or not model.strip():
@@ -65,12 +68,10 @@ class Endpoint:
                 "use_chat_completions_api must be True, False or None, "
                 f"but got {use_chat_completions_api!r}."
             )
-        if style not in ("json", "code"):
-            raise ValueError(f'style must be "json" or "code", but got {style!r}.')
         if max_retries is not None and (not isinstance(max_retries, int) or max_retries < 0):
             raise ValueError(f"max_retries must be 0 or more, but got {max_retries!r}.")
         self.model = model
-        self.style: Style = style
+        self.style = (style_for(model) or JSON) if style is None else as_style(style)
         self._client = client
         self._base_url = base_url if client is None else str(client.base_url)
         self._use_chat_completions_api = use_chat_completions_api

@@ -25,10 +25,12 @@ from ._record_file import Line
 from ._record_file import plain
 from ._record_file import read
 from ._record_file import touch
+from ._style import JSON
+from ._style import Style
+from ._style import style_of
 from ._types import Completion
 from ._types import LLM
 from ._types import Request
-from ._types import Style
 
 
 _logger = get_logger(f"optuna.{__name__}")
@@ -108,7 +110,7 @@ class Recorder:
 
     @property
     def style(self) -> Style:
-        return "code" if getattr(self._wrapped(), "style", "json") == "code" else "json"
+        return style_of(self._wrapped())
 
     def complete(self, request: Request) -> Completion:
         """Have the wrapped back end answer, and write down what it does.
@@ -197,7 +199,7 @@ class Replay:
 
     @property
     def style(self) -> Style:
-        return self._lines[0].style if self._lines else "json"
+        return self._lines[0].style if self._lines else JSON
 
     @property
     def unused(self) -> int:

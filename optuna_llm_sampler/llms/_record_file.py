@@ -28,9 +28,11 @@ from .. import errors
 from ..errors import LLMError
 from ..errors import OptunaLLMError
 from ..errors import RecordError
+from ._style import as_style
+from ._style import Style
+from ._style import STYLES
 from ._types import Completion
 from ._types import Request
-from ._types import Style
 from ._types import Usage
 
 
@@ -109,7 +111,7 @@ def key_of(request: Request) -> str:
 
 
 def append(
-    path: str, request: Request, outcome: Completion | OptunaLLMError, *, llm: str, style: str
+    path: str, request: Request, outcome: Completion | OptunaLLMError, *, llm: str, style: Style
 ) -> None:
     """Add one call to a file.
 
@@ -120,7 +122,7 @@ def append(
         "v": VERSION,
         "key": key_of(request),
         "llm": llm,
-        "style": style,
+        "style": str(style) if style in STYLES.values() else asdict(style),
         "request": {k: v for k, v in plain(request).items() if v not in (None, [])},
     }
     if isinstance(outcome, OptunaLLMError):
@@ -245,12 +247,16 @@ def _line(entry: Any, number: int, where: str) -> Line:
             number=number,
             key=str(entry["key"]),
             llm=str(entry["llm"]),
-            style="code" if entry["style"] == "code" else "json",
+            style=_style(entry["style"]),
             request=_checked_request(entry["request"]),
             outcome=outcome,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{where}: this is no recorded call ({error!r}).") from None
+
+
+def _style(entry: Any) -> Style:
+    return Style(**entry) if isinstance(entry, dict) else as_style(entry)
 
 
 def _completion(

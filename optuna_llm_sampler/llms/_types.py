@@ -11,9 +11,6 @@ from typing import runtime_checkable
 from typing import TypedDict
 
 
-Style = Literal["code", "json"]
-
-
 class Message(TypedDict):
     """One message, in the form that every chat endpoint takes."""
 
@@ -83,8 +80,8 @@ class Completion:
 class LLM(Protocol):
     """Anything that answers a :class:`Request`.
 
-    A back end may also have an attribute ``style`` (``"json"`` or ``"code"``), which says in what
-    form it is best asked; without it, it is asked for JSON. It raises
+    A back end may also have an attribute ``style`` (a :class:`Style` or its name), which says in
+    what form it is best asked; without it, it is asked for JSON. It raises
     :class:`~optuna_llm_sampler.errors.LLMError` or a subclass when there is no answer, and must be
     callable from several threads.
     """
