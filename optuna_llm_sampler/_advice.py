@@ -41,7 +41,7 @@ MAX_CONFIGS = 64
 # Of all answers to one question together, no more than this is looked at.
 _MAX_ITEMS = 4 * MAX_CONFIGS
 _MAX_CHARS = 5 * MAX_ANSWER_CHARS
-MAX_WHY_CHARS = 120  # optuna-dashboard's trial page does not wrap
+MAX_WHY_CHARS = 140  # optuna-dashboard's trial page does not wrap
 MAX_NOTE_CHARS = 2_000
 # Two configurations closer than this in every parameter are the same idea.
 NEAR = 0.01

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 # "defaults", "llm", "base", "fallback:<reason>" or "enqueued"
 SOURCE = "llm:source"
-# "Low rates suit BERT. (trial 3, block 0, config 2)": the model's reason, one line; in brackets,
-# where the advice lies and which of its configurations this is. One attribute and not two, because
-# each is two statements of SQL.
+# The model's reason for this configuration, one line.
 WHY = "llm:why"
+# "trial 3, block 0, config 2": where the advice lies and which of its configurations this is.
+ADVICE = "llm:advice"
 # Number of values of this configuration that had to be changed to be legal.
 REPAIRED = "llm:repaired"
 # "gamma, coef0": parameters of a model's trial that the base sampler had to choose.

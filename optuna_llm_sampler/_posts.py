@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
 import json
-import re
 from typing import Any
 from typing import TYPE_CHECKING
 from typing import TypeVar
@@ -92,26 +91,6 @@ class Claim:
     asking: bool
     at: float
     lease: float
-
-
-# --- on the trial that takes a configuration ------------------------------------------------
-
-_ADVICE = re.compile(r"^(.*?) ?\((trial \d+, block \d+, config \d+)\)$", re.DOTALL)
-_NO_REASON = "no reason given"
-
-
-def word(why: str, advice: str) -> str:
-    """Say why a trial has its parameters, and in brackets which advice they are from."""
-    return f"{why or _NO_REASON} ({advice})" if advice else why
-
-
-def read_word(text: str) -> tuple[str, str]:
-    """Return the model's reason, ``""`` for none, and the place of the advice."""
-    found = _ADVICE.match(text)
-    if found is None:
-        return text, ""
-    why, advice = found.groups()
-    return "" if why == _NO_REASON else why, advice
 
 
 # --- to and from attributes -----------------------------------------------------------------

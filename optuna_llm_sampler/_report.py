@@ -26,7 +26,6 @@ from ._compare import kind_of
 from ._compare import KINDS
 from ._compare import losses_of
 from ._plain import plain
-from ._posts import read_word
 from ._space import to_label
 
 
@@ -268,14 +267,13 @@ def _build(
 def trial_line(trial: FrozenTrial) -> TrialLine:
     attrs = trial.user_attrs
     repaired = attrs.get(_keys.REPAIRED, 0)
-    why, advice = read_word(str(attrs.get(_keys.WHY, "")))
     return TrialLine(
         number=trial.number,
         state=trial.state.name.lower(),
         values=tuple(trial.values or ()),
         source=plain(attrs.get(_keys.SOURCE, ""), 60),
-        why=plain(why),
-        advice=plain(advice, 60),
+        why=plain(attrs.get(_keys.WHY, "")),
+        advice=plain(attrs.get(_keys.ADVICE, ""), 60),
         repaired=repaired if isinstance(repaired, int) else 0,
         params={n: _shown(v, trial.distributions[n]) for n, v in trial.params.items()},
     )
@@ -288,7 +286,7 @@ def _shown(value: Any, distribution: Any) -> Any:
 
 def _advice_of(trial: FrozenTrial) -> str:
     """Return "trial 3, block 0" of "trial 3, block 0, config 2"."""
-    return read_word(str(trial.user_attrs.get(_keys.WHY, "")))[1].rpartition(", ")[0]
+    return str(trial.user_attrs.get(_keys.ADVICE, "")).rpartition(", ")[0]
 
 
 def _advice_line(post: Post, used: Mapping[str, int], price: Price | None) -> AdviceLine:

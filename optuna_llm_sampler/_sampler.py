@@ -30,7 +30,6 @@ from ._base_sampler import DefaultBaseSampler
 from ._board import Board
 from ._policy import default_share
 from ._policy import Schedule
-from ._posts import word
 from ._resolve import resolve
 from ._session import Decision
 from ._session import Session
@@ -313,9 +312,10 @@ class LLMSampler(BaseSampler):
 
     def _describe(self, study: Study, trial: FrozenTrial, decision: Decision) -> None:
         attrs: dict[str, str | int] = {_keys.SOURCE: decision.source}
-        why = word("" if decision.config is None else decision.config.why, decision.advice)
-        if why:
-            attrs[_keys.WHY] = why
+        if decision.advice:
+            attrs[_keys.ADVICE] = decision.advice
+        if decision.config is not None and decision.config.why:
+            attrs[_keys.WHY] = decision.config.why
         if decision.config is not None and decision.config.repaired:
             attrs[_keys.REPAIRED] = decision.config.repaired
         try:

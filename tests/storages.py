@@ -40,7 +40,6 @@ from optuna.trial import Trial
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._board import Board
 from optuna_llm_sampler._board import Post
-from optuna_llm_sampler._posts import read_word
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -127,11 +126,6 @@ def trials(job: Job) -> list[FrozenTrial]:
 def posts(job: Job) -> Sequence[Post]:
     with opened(job) as study:
         return Board(study._storage, study._study_id).read().posts
-
-
-def advice_of(trial: FrozenTrial) -> str:
-    """Return the place of the advice that a trial's configuration is from."""
-    return read_word(str(trial.user_attrs.get("llm:why", "")))[1]
 
 
 @contextmanager

@@ -44,8 +44,6 @@ from optuna_llm_sampler._posts import fit
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-from .storages import advice_of
-
 
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1000)}
 
@@ -277,7 +275,7 @@ def test_two_workers_that_claim_at_once_make_one_call() -> None:
     study = optuna.load_study(study_name="s", storage=storage)
     assert len(asked) == 2  # ten trials are one block of eight and two of the next
     assert sources(study) == ["llm"] * 10
-    assert len({advice_of(t) for t in study.trials}) == 10
+    assert len({t.user_attrs["llm:advice"] for t in study.trials}) == 10
 
 
 def test_waiting_trials_wait_for_nobody_and_nobody_for_them() -> None:
@@ -387,7 +385,7 @@ def test_a_storage_that_fails_in_mid_write_loses_no_trial(nth: int) -> None:
     failures, storage._nth = storage.failures, 10**9
     assert failures >= 5
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 12
-    taken = [advice_of(t) for t in study.trials if advice_of(t)]
+    taken = [t.user_attrs["llm:advice"] for t in study.trials if "llm:advice" in t.user_attrs]
     assert len(set(taken)) == len(taken)
 
 

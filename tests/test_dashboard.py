@@ -86,7 +86,7 @@ def test_trials_show_source_and_why() -> None:
     attrs = [{a["key"]: a["value"] for a in t["user_attrs"]} for t in detail["trials"]]
     assert attrs[0]["llm:source"] == "llm"
     assert attrs[0]["llm:why"].startswith("A small learning rate")
-    assert attrs[0]["llm:why"].endswith(" (trial 0, block 0, config 0)")
+    assert attrs[0]["llm:advice"] == "trial 0, block 0, config 0"
     assert {a["llm:source"] for a in attrs} == {"llm", "base"}
     sortable = {a["key"]: a["sortable"] for a in detail["union_user_attrs"]}
     assert sortable["llm:repaired"] is True

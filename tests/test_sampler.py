@@ -88,7 +88,8 @@ def test_the_first_trial_is_the_models_when_the_space_is_given() -> None:
     assert study.trials[0].params == POINT
     assert study.trials[0].user_attrs == {
         "llm:source": "llm",
-        "llm:why": "known to work (trial 0, block 0, config 0)",
+        "llm:advice": "trial 0, block 0, config 0",
+        "llm:why": "known to work",
     }
 
 
@@ -125,7 +126,7 @@ def test_every_trial_says_where_it_is_from_and_few_calls_are_made() -> None:
     assert sources(study)[:5] == ["llm"] * 5
     assert set(sources(study)) == {"llm", "base"}
     assert len(llm.requests) <= 4
-    advice = [t.user_attrs["llm:why"] for t in study.trials if "llm:why" in t.user_attrs]
+    advice = [t.user_attrs["llm:advice"] for t in study.trials if "llm:advice" in t.user_attrs]
     assert len(set(advice)) == len(advice) == sources(study).count("llm")
     assert usage(study).calls == len(llm.requests)
     assert usage(study).sources == {"llm": len(advice), "base": 60 - len(advice)}
@@ -424,7 +425,7 @@ def test_threads() -> None:
     llm = fake()
     study = optuna.create_study(sampler=sampler_on(llm, search_space=SPACE, llm_share=1.0))
     study.optimize(objective, n_trials=24, n_jobs=2)
-    advice = [t.user_attrs["llm:why"] for t in study.trials if "llm:why" in t.user_attrs]
+    advice = [t.user_attrs["llm:advice"] for t in study.trials if "llm:advice" in t.user_attrs]
     assert len(set(advice)) == len(advice) >= 16
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
 
@@ -493,7 +494,7 @@ def test_resumed_and_copied_studies_use_the_advice_that_is_there() -> None:
             study_name=name, storage=storage, sampler=sampler_on(llm, search_space=SPACE, seed=1)
         )
         study.optimize(objective, n_trials=1)
-        assert "(trial 0, block 0, config 2)" in study.trials[2].user_attrs["llm:why"]
+        assert study.trials[2].user_attrs["llm:advice"] == "trial 0, block 0, config 2"
     assert len(llm.requests) == 1
 
 

@@ -26,7 +26,6 @@ import pytest
 from benchmarks._postgres import embedded_postgres
 from benchmarks._postgres import restart_postgres
 
-from .storages import advice_of
 from .storages import grpc_proxy
 from .storages import Job
 from .storages import join
@@ -56,7 +55,7 @@ def source(trial: FrozenTrial) -> str:
 def slots_used_twice(found: list[FrozenTrial]) -> int:
     """A retried trial carries its parent's attributes, and its parent's configuration."""
     advice = Counter(
-        advice_of(t)
+        t.user_attrs["llm:advice"]
         for t in found
         if source(t) == "llm" and RetryHeartbeatStaleTrialCallback.retried_trial_number(t) is None
     )
@@ -157,7 +156,7 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
     assert {source(t) for t in found} <= {"llm", "fallback:not_ready", "fallback:known_already"}
     assert not any(t["waited"] for t in noted(job, "trials"))
     # No best guess is left to the past: what has been answered in time is used from its start.
-    used = {advice_of(t) for t in found if source(t) == "llm"}
+    used = {t.user_attrs["llm:advice"] for t in found if source(t) == "llm"}
     assert len(used) >= 8 * (len(answers) - 2)
     assert slots_used_twice(found) == repeated_params(found) == 0
 
