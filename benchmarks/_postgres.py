@@ -8,6 +8,20 @@ from pathlib import Path
 import warnings
 
 
+# What Optuna imports only when it opens such a database, half a second for each process: what a
+# server of forks may load ahead of them.
+PRELOAD = (
+    "alembic.command",
+    "alembic.config",
+    "alembic.migration",
+    "alembic.script",
+    "optuna.storages._rdb.models",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.sqlite",
+    "psycopg",
+)
+
+
 @contextmanager
 def embedded_postgres(folder: Path, *, connections: int | None = None) -> Iterator[str]:
     """Start PostgreSQL on a folder, and stop it in the end.

@@ -34,6 +34,7 @@ from rich.progress import Progress
 from optuna_llm_sampler import usage
 
 from ._postgres import embedded_postgres
+from ._postgres import PRELOAD
 from ._rows import fill
 from ._scale_worker import BASES
 from ._scale_worker import Cell
@@ -93,7 +94,7 @@ def measure(cell: Cell, url: str) -> Result:
     study = optuna.create_study(storage=storage, study_name=name)
     fill(storage, study._study_id, _past(cell.existing))
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["benchmarks._scale_worker"])
+    context.set_forkserver_preload(["benchmarks._scale_worker", *PRELOAD])
     ready, tickets = context.Barrier(cell.workers + 1), context.Semaphore(cell.trials)
     out: Queue[Report] = context.Queue()
     args = (cell, url, name, ready, tickets, out)

@@ -208,7 +208,8 @@ class Session:
             return Decision("llm", slot.config, str(slot))
         if due:
             return Decision(f"fallback:{self._broken}") if self._broken else None
-        reason = plan.view.given_up.get(block) or ("few_ideas" if slot else "not_ready")
+        few = slot is not None and slot.index < self._settings.n_configs
+        reason = plan.view.given_up.get(block) or ("few_ideas" if few else "not_ready")
         return Decision(f"fallback:{reason}")
 
     def _is_repetition(self, plan: Plan, config: Config, number: int) -> bool:

@@ -37,6 +37,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from optuna.trial import Trial
 
+from benchmarks._postgres import PRELOAD
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._board import Board
 from optuna_llm_sampler._board import Post
@@ -227,7 +228,7 @@ def make_sampler(job: Job) -> LLMSampler:
 def context() -> ForkServerContext:
     """Processes that are forked from one that has the imports done and no threads."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["tests.storages"])
+    found.set_forkserver_preload(["tests.storages", *PRELOAD])
     return found
 
 

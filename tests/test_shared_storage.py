@@ -134,7 +134,8 @@ def test_after_the_first_block_nobody_waits(postgres: tuple[str, Path], tmp_path
     found = run(job, 8, 100)
     first = next(post for post in posts(job) if post.outcome == "ok")
     waited = {t["number"] for t in noted(job, "trials") if t["waited"]}
-    assert waited <= set(range(first.start, first.start + 5))
+    # Eight that begin at once may each take themselves for the first, until they see a claim.
+    assert waited <= set(range(max(8, first.start + 5)))
     assert len(noted(job, "calls")) >= 2
     assert [t.state for t in found] == [TrialState.COMPLETE] * 100
     assert slots_used_twice(found) == repeated_params(found) == 0
@@ -148,16 +149,25 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
     # The asker's trial ends long before its call does: its claim has to move on with it.
     job = Job(postgres[0], tmp_path, latency=2.0, seconds=0.1, name="slow-model")
     job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 0.0})
-    start = time.monotonic()
     found = run(job, 8, 80)
-    seconds = time.monotonic() - start
-    calls, answers = noted(job, "calls"), noted(job, "answers")
-    assert len(calls) <= seconds / 2 + 1  # one at a time
-    assert {source(t) for t in found} <= {"llm", "fallback:not_ready", "fallback:known_already"}
+    asked = [call["at"] for call in noted(job, "calls")]
+    answered = [answer["at"] for answer in noted(job, "answers")]
+    early = [call < answer for call, answer in zip(asked[1:], answered, strict=False)]
+    assert sum(early) <= 1  # one at a time, but for two that miss each other's claims
     assert not any(t["waited"] for t in noted(job, "trials"))
-    # No best guess is left to the past: what has been answered in time is used from its start.
+    # Without waiting, no trial before the first advice is the model's; a trial that began just
+    # before it came may learn that the schedule starts with the next one.
+    advices = [post for post in posts(job) if post.outcome == "ok"]
+    base = [t.number for t in found if source(t) == "base"]
+    assert all(number < advices[0].start for number in base)
+    kinds = {"llm", "base", "fallback:not_ready", "fallback:known_already"}
+    assert {source(t) for t in found} <= kinds
+    # No best guess is left to the past: an advice is used from its start on, but for trials that
+    # began while it was being written.
+    ends = [*(post.start for post in advices[1:]), len(found)]
+    meant = sum(min(8, end - post.start) for post, end in zip(advices, ends, strict=True))
     used = {t.user_attrs["llm:advice"] for t in found if source(t) == "llm"}
-    assert len(used) >= 8 * (len(answers) - 2)
+    assert len(used) >= meant / 2
     assert slots_used_twice(found) == repeated_params(found) == 0
 
 
