@@ -7,6 +7,10 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from ._base_sampler import DefaultBaseSampler
+from ._ledger import CallHook
+from ._ledger import CallRecord
+from ._ledger import calls
+from ._prices import Price
 from ._sampler import LLMSampler
 from ._usage import Usage
 from ._usage import usage
@@ -22,13 +26,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AzureOpenAI",
+    "CallHook",
+    "CallRecord",
     "DefaultBaseSampler",
     "LLMSampler",
     "LocalLLM",
     "OpenAI",
+    "Price",
     "Recorder",
     "Replay",
     "Usage",
+    "calls",
     "usage",
 ]
 

@@ -139,6 +139,11 @@ def check_base_sampler(base_sampler: Any) -> None:
         raise ValueError(f"base_sampler must be an Optuna sampler; got {base_sampler!r}.")
 
 
+def check_callable(function: Any, name: str) -> None:
+    if function is not None and not callable(function):
+        raise ValueError(f"{name} must be a function; got {type(function).__name__}.")
+
+
 def check_prefetch(prefetch: Any) -> None:
     if prefetch not in (None, True, False):
         raise ValueError(f"prefetch must be True, False or None; got {prefetch!r}.")

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-import time
 from typing import Any
 
 from ._advice import Advice
 from ._advice import parse
 from ._advice import values
-from ._board import Call
+from ._call import Call
+from ._call import complete
 from ._order import typical_first
 from ._prior import fit_priors
 from ._prompt import build
@@ -48,7 +48,13 @@ class Answer:
 
 
 def ask(
-    llm: LLM, question: Question, known: Sequence[Mapping[str, Any]], *, timeout: float
+    llm: LLM,
+    question: Question,
+    known: Sequence[Mapping[str, Any]],
+    *,
+    timeout: float,
+    purpose: str = "advice",
+    max_requests: int = 2,
 ) -> Answer:
     """Ask once, and once more if nothing in the first answer can be used, or too little differs.
 
@@ -61,46 +67,43 @@ def ask(
             Parameters of trials that need not be run again.
         timeout:
             Longest time for both requests together, in seconds.
+        purpose:
+            As in :class:`~optuna_llm_sampler._call.Call`.
+        max_requests:
+            1: do not ask again.
 
     Returns:
         The answer; errors of the model are in it. What is not an
         :class:`~optuna_llm_sampler.errors.OptunaLLMError` is raised.
     """
-    start = time.monotonic()
-    call, advice = Call(model=llm.name), Advice()
+    call = Call(model=llm.name, asked=llm.name, purpose=purpose)
+    advice = Advice()
     texts: list[str] = []
-    try:
-        style = style_of(llm)
-        request = replace(build(question, style), timeout=timeout)
-        begin = prefill(request)
-        while True:
-            call = replace(call, requests=call.requests + 1)
-            try:
-                completion = llm.complete(request)
-            except OptunaLLMError:
-                if not advice.configs:
-                    raise
-                break  # there is an advice; more ideas would have been a luxury
-            call = _add(call, completion, time.monotonic() - start)
-            earlier = texts if style.samples else []
-            texts = earlier + [begin + text for text in completion.texts]
-            advice = parse(
-                texts,
-                question.space,
-                known=known,
-                limit=question.n_configs,
-                conditions=question.conditions,
-            )
-            left = timeout - (time.monotonic() - start)
-            if call.requests > 1 or left < timeout / 4 or _suffices(advice, question, style):
-                break
-            request = replace(_again(request, texts, advice, style), timeout=left)
-        if not advice.configs:
-            raise _nothing(advice, completion)
-    except OptunaLLMError as error:
-        seconds = round(time.monotonic() - start, 3)
-        return Answer(replace(call, seconds=seconds), Advice(rejected=advice.rejected), error)
-    return Answer(call, _of_samples(advice, question.space) if style.samples else advice)
+    style = style_of(llm)
+    request = replace(build(question, style), timeout=timeout)
+    begin = prefill(request)
+    while True:
+        outcome, call = complete(llm, request, call)
+        if isinstance(outcome, OptunaLLMError):
+            break
+        earlier = texts if style.samples else []
+        texts = earlier + [begin + text for text in outcome.texts]
+        advice = parse(
+            texts,
+            question.space,
+            known=known,
+            limit=question.n_configs,
+            conditions=question.conditions,
+        )
+        left = timeout - call.seconds
+        enough = call.requests >= max_requests or left < timeout / 4
+        if enough or _suffices(advice, question, style):
+            break
+        request = replace(_again(request, texts, advice, style), timeout=left)
+    if advice.configs:  # after an error, too: more ideas would have been a luxury
+        return Answer(call, _of_samples(advice, question.space) if style.samples else advice)
+    error = outcome if isinstance(outcome, OptunaLLMError) else _nothing(advice, outcome)
+    return Answer(call, Advice(rejected=advice.rejected), error)
 
 
 def _suffices(advice: Advice, question: Question, style: Style) -> bool:
@@ -115,22 +118,6 @@ def _of_samples(advice: Advice, space: SearchSpace) -> Advice:
     configs = typical_first(advice.configs, space)
     prior = fit_priors([values(config, space) for config in configs], space)
     return replace(advice, configs=configs, prior=advice.prior or prior)
-
-
-def _add(call: Call, completion: Completion, seconds: float) -> Call:
-    usage = completion.usage
-    return Call(
-        model=completion.model or call.model,
-        seconds=round(seconds, 3),
-        requests=call.requests,
-        input_tokens=_sum(call.input_tokens, usage.input_tokens),
-        output_tokens=_sum(call.output_tokens, usage.output_tokens),
-        cached_tokens=_sum(call.cached_tokens, usage.cached_tokens),
-    )
-
-
-def _sum(a: int | None, b: int | None) -> int | None:
-    return None if a is None and b is None else (a or 0) + (b or 0)
 
 
 def _again(request: Request, texts: Sequence[str], advice: Advice, style: Style) -> Request:

@@ -94,6 +94,8 @@ class View:
             Trials on which a call was under way that is no longer renewed.
         history:
             The finished trials. Shared by all views of a board, so it may know more than this one.
+        begun:
+            Tickets of all calls that were ever begun, as far as their workers came to say so.
     """
 
     trials: Sequence[FrozenTrial]
@@ -102,6 +104,7 @@ class View:
     running: Sequence[Running]
     lapsed: frozenset[int]
     history: History
+    begun: frozenset[int] = frozenset()
 
     @cached_property
     def advices(self) -> list[Post]:
@@ -116,6 +119,11 @@ class View:
             return min(self.advices, key=lambda post: (post.block, post.trial)).anchor
         anchors = [mark.anchor for mark in self.posts] + [mark.anchor for mark in self.claims]
         return min(anchors, default=None)
+
+    @cached_property
+    def unanswered(self) -> frozenset[int]:
+        """Tickets of calls that are under way, or whose workers died before they could post."""
+        return self.begun - {post.ticket for post in self.posts}
 
     @cached_property
     def settled(self) -> int:
@@ -170,6 +178,7 @@ class Board:
         self._unfinished: set[int] = set()
         self._posts: list[Post] = []
         self._claims: dict[int, tuple[Claim, float]] = {}
+        self._begun: set[int] = set()
         self._history: History | None = None
 
     def read(self) -> View:
@@ -194,7 +203,9 @@ class Board:
             posts = sorted([*self._posts, *passing], key=lambda post: post.trial)
             running = [_running(t) for t in changed if t.state == TrialState.RUNNING]
             live, lapsed = self._judge_claims()
-            return View(trials, posts, live, running, lapsed, self._history)
+            return View(
+                trials, posts, live, running, lapsed, self._history, frozenset(self._begun)
+            )
 
     def _sort(self, trial: FrozenTrial) -> None:
         assert self._history is not None
@@ -205,6 +216,8 @@ class Board:
             self._unfinished.add(trial.number)
 
     def _note(self, claim: Claim) -> None:
+        if claim.asking and claim.ticket <= claim.trial:  # no more of them than of trials
+            self._begun.add(claim.ticket)
         known, _ = self._claims.get(claim.ticket, (None, 0.0))
         if known is None or claim.at > known.at:
             self._claims[claim.ticket] = (claim, time.monotonic())
@@ -229,10 +242,13 @@ class Board:
     def directions(self) -> list[StudyDirection]:
         return self._storage.get_study_directions(self._study_id)
 
+    def attrs(self) -> dict[str, Any]:
+        """Read the study's own attributes, those of the system."""
+        return self._storage.get_study_system_attrs(self._study_id)
+
     def metric_names(self) -> list[str] | None:
         # The key of Study.set_metric_names (optuna/study/study.py).
-        attrs = self._storage.get_study_system_attrs(self._study_id)
-        names = attrs.get("study:metric_names")
+        names = self.attrs().get("study:metric_names")
         return [str(name) for name in names] if isinstance(names, list) else None
 
     def claim(self, trial_id: int, claim: Claim) -> None:

@@ -18,7 +18,7 @@ from optuna.logging import get_logger
 from . import _keys
 from ._compare import importances
 from ._extras import need
-from ._report import Price
+from ._prices import Price
 from ._report import report
 from ._report_text import to_markdown
 
@@ -47,7 +47,7 @@ def write_note(study: Study, *, price: Price | None = None) -> None:
         study:
             The study.
         price:
-            What the model costs. :obj:`None`: the cost is unknown.
+            What the model costs, for all calls. :obj:`None`: what the sampler knew when it called.
 
     Raises:
         MissingExtraError: optuna-dashboard is not installed.
@@ -86,7 +86,7 @@ class LLMNoteCallback:
 
     Args:
         price:
-            What the model costs. :obj:`None`: the cost is unknown.
+            What the model costs, for all calls. :obj:`None`: what the sampler knew when it called.
 
     Raises:
         MissingExtraError: optuna-dashboard is not installed.

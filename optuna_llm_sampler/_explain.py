@@ -7,13 +7,17 @@ from dataclasses import dataclass
 import re
 from typing import TYPE_CHECKING
 
+from ._call import Call
+from ._call import complete
 from ._facts import Facts
 from ._facts import facts
 from ._facts import ParamFacts
+from ._ledger import keep
 from ._plain import markdown
 from ._plain import number
 from ._plain import plain
 from ._resolve import resolve
+from .errors import OptunaLLMError
 from .errors import UnusableAnswerError
 from .llms._types import Request
 
@@ -127,11 +131,17 @@ def explain(
         raise ValueError("There is nothing to explain yet: the study has no complete trial.")
     _, build = resolve(llm)
     model = build()
-    completion = model.complete(request_for(known, task, timeout=timeout))
-    paragraphs = _paragraphs(completion.texts[0])
-    if not paragraphs:
-        raise UnusableAnswerError(f"{model.name} gave an empty explanation.")
-    explanation = checked(paragraphs, known, completion.model or model.name)
+    call = Call(model=model.name, asked=model.name, purpose="explain")
+    outcome, call = complete(model, request_for(known, task, timeout=timeout), call)
+    paragraphs: list[str] = []
+    if not isinstance(outcome, OptunaLLMError):
+        paragraphs = _paragraphs(outcome.texts[0])
+        if not paragraphs:
+            outcome = UnusableAnswerError(f"{model.name} gave an empty explanation.")
+    keep(study, call, outcome)
+    if isinstance(outcome, OptunaLLMError):
+        raise outcome
+    explanation = checked(paragraphs, known, call.model)
     if note:
         from ._dashboard import put_section
 

@@ -32,6 +32,10 @@ POST = "llm:post:"
 # or go on. Rewritten every few seconds while the call lasts; 120 bytes.
 CLAIM = "llm:claim"
 
+# + random name, on the study: {"v", "outcome", "call"}. A call that `optuna-llm suggest` or
+# `explain` made, which belongs to no trial; 300 bytes, written once, read by calls(study).
+CALL = "llm:call:"
+
 VERSION = 1
 MAX_BYTES = 60_000
 

@@ -17,6 +17,11 @@ from . import _keys
 from ._advice import Advice
 from ._advice import from_json
 from ._advice import to_json
+from ._call import Call as Call
+from ._call import read_call
+from ._call import read_count
+from ._call import read_number
+from ._call import read_text
 
 
 if TYPE_CHECKING:
@@ -25,18 +30,6 @@ if TYPE_CHECKING:
 
 _logger = get_logger(f"optuna.{__name__}")
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Call:
-    """What one call to the model took. :obj:`None` where the endpoint does not say."""
-
-    model: str = ""
-    seconds: float = 0.0
-    requests: int = 0
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ class Claim:
 def fit(post: Post) -> dict[str, Any]:
     """Write a post as JSON, trimmed by value until it fits into one attribute."""
     data: dict[str, Any] = asdict(post)
-    data["call"]["model"] = post.call.model[:200]
+    data["call"] |= {"model": post.call.model[:200], "asked": post.call.asked[:200]}
     advice = data["advice"] = to_json(post.advice)
     if not _fits(data):
         advice["configs"] = [[params, "", n] for params, _, n in advice["configs"]]
@@ -151,15 +144,16 @@ def _warn_version(version: str) -> None:
 
 
 def _read_post(value: Mapping[str, Any]) -> Post:
+    ticket = value.get("ticket", value["trial"])
     post = Post(
-        trial=_count(value["trial"]),
-        anchor=_count(value["anchor"]),
-        block=_count(value["block"]),
-        start=_count(value.get("start", value["anchor"])),
-        ticket=-1 if value.get("ticket") == -1 else _count(value.get("ticket", value["trial"])),
-        outcome=_text(value["outcome"])[:40],
+        trial=read_count(value["trial"]),
+        anchor=read_count(value["anchor"]),
+        block=read_count(value["block"]),
+        start=read_count(value.get("start", value["anchor"])),
+        ticket=-1 if ticket == -1 else read_count(ticket),
+        outcome=read_text(value["outcome"])[:40],
         retryable=bool(value["retryable"]),
-        call=_read_call(value["call"]),
+        call=read_call(value["call"]),
         advice=from_json(value["advice"]),
     )
     if post.anchor > post.start:
@@ -167,49 +161,13 @@ def _read_post(value: Mapping[str, Any]) -> Post:
     return post
 
 
-def _read_call(value: Any) -> Call:
-    if not isinstance(value, Mapping):
-        raise ValueError("no call")
-    tokens = {
-        key: None if value.get(key) is None else _count(value[key])
-        for key in ("input_tokens", "output_tokens", "cached_tokens")
-    }
-    return Call(
-        model=_text(value.get("model", "")),
-        seconds=_seconds(value.get("seconds", 0.0)),
-        requests=_count(value.get("requests", 0)),
-        **tokens,
-    )
-
-
-# What lies in a shared storage may be another worker's of another version, or made to do harm.
-
-
-def _count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**40:
-        raise ValueError("not a count")
-    return value
-
-
-def _seconds(value: Any) -> float:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 2**40:
-        raise ValueError("not a time")
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("not a text")
-    return value[:200]
-
-
 def _read_claim(value: Mapping[str, Any]) -> Claim:
     return Claim(
-        trial=_count(value["trial"]),
-        anchor=_count(value["anchor"]),
-        block=_count(value["block"]),
-        ticket=_count(value["ticket"]),
+        trial=read_count(value["trial"]),
+        anchor=read_count(value["anchor"]),
+        block=read_count(value["block"]),
+        ticket=read_count(value["ticket"]),
         asking=bool(value["asking"]),
-        at=_seconds(value["at"]),
-        lease=_seconds(value["lease"]),
+        at=read_number(value["at"]),
+        lease=read_number(value["lease"]),
     )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 import math
 import statistics
 from typing import Any
@@ -25,7 +26,11 @@ from ._compare import improvements
 from ._compare import kind_of
 from ._compare import KINDS
 from ._compare import losses_of
+from ._ledger import CallRecord
+from ._ledger import records
 from ._plain import plain
+from ._prices import OWN_WEIGHTS
+from ._prices import Price
 from ._space import to_label
 
 
@@ -33,38 +38,6 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial
-
-
-@dataclass(frozen=True)
-class Price:
-    """What a model costs, in USD per million tokens.
-
-    Args:
-        input, output:
-            Of tokens sent and received.
-        cached:
-            Of tokens sent that the endpoint had in its cache. :obj:`None`: as ``input``.
-    """
-
-    input: float
-    output: float
-    cached: float | None = None
-
-    def of(self, call: Call) -> float | None:
-        """Return the price of a call, or :obj:`None` when its tokens are not known."""
-        if call.input_tokens is None or call.output_tokens is None:
-            return None
-        hits = min(call.cached_tokens or 0, call.input_tokens)
-        cached = self.input if self.cached is None else self.cached
-        usd = (call.input_tokens - hits) * self.input + hits * cached
-        return (usd + call.output_tokens * self.output) / 1e6
-
-
-def cost_of(call: Call, price: Price | None) -> float | None:
-    """Return what a call cost; nobody sends a bill for weights on one's own machine."""
-    if call.model.startswith(("local/", "hf/")):
-        return 0.0
-    return None if price is None else price.of(call)
 
 
 @dataclass(frozen=True)
@@ -166,9 +139,11 @@ class Report:
         belief:
             What the model last said about the problem.
         usd:
-            Cost of all calls whose tokens are known; :obj:`None` without a price or any such call.
+            Cost of all calls as far as it is known; :obj:`None` when nothing is.
         trials:
             All of them.
+        calls:
+            Every call, those that gave no advice among them.
     """
 
     study: str
@@ -183,26 +158,26 @@ class Report:
     belief: str = ""
     usd: float | None = None
     trials: tuple[TrialLine, ...] = ()
+    calls: tuple[CallRecord, ...] = ()
 
     @property
     def uncounted(self) -> int:
-        """How many answers came without the number of their tokens, so that totals lack them."""
-        return sum(
-            line.call.input_tokens is None or line.call.output_tokens is None
-            for line in self.advice
-        )
+        """How many calls lack the number of their tokens, so that totals lack them."""
+        return sum(call.input_tokens is None or call.output_tokens is None for call in self.calls)
 
     @property
     def call(self) -> Call:
         """What all calls took together, as far as known. The model is the last one's."""
-        calls = [line.call for line in self.advice]
+        calls = self.calls
         return Call(
-            model=calls[-1].model if calls else "",
+            model=next((call.model for call in reversed(calls) if call.model), ""),
             seconds=round(sum(call.seconds for call in calls), 3),
             requests=sum(call.requests for call in calls),
             input_tokens=_total([call.input_tokens for call in calls]),
             output_tokens=_total([call.output_tokens for call in calls]),
             cached_tokens=_total([call.cached_tokens for call in calls]),
+            estimated=any(call.estimated for call in calls),
+            usd=self.usd,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -220,10 +195,13 @@ def report(study: Study, *, price: Price | None = None) -> Report:
         study:
             Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no advice.
         price:
-            What the model costs. :obj:`None`: the cost is unknown.
+            What the model costs, for all calls. :obj:`None`: what the sampler knew when it called.
     """
     board = Board(study._storage, study._study_id)
-    return _build(study.study_name, board.read(), board.directions(), board.metric_names(), price)
+    view = board.read()
+    calls = records(view, board.attrs())
+    names = board.metric_names()
+    return _build(study.study_name, view, calls, board.directions(), names, price)
 
 
 def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
@@ -241,12 +219,14 @@ def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
 def _build(
     name: str,
     view: View,
+    calls: Sequence[CallRecord],
     directions: list[StudyDirection],
     metric_names: list[str] | None,
     price: Price | None,
 ) -> Report:
     used = Counter(_advice_of(trial) for trial in view.trials)
     advice = tuple(_advice_line(post, used, price) for post in view.posts)
+    calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
     sources = [str(trial.user_attrs.get(_keys.SOURCE, "")) for trial in view.trials]
     return Report(
         study=name,
@@ -259,9 +239,17 @@ def _build(
         fallbacks=dict(Counter(plain(s[9:], 40) for s in sources if s.startswith("fallback:"))),
         advice=advice,
         belief=next((line.note for line in reversed(advice) if line.note), ""),
-        usd=_total([line.usd for line in advice]),
+        usd=_total([call.usd for call in calls]),
         trials=tuple(trial_line(trial) for trial in view.trials),
+        calls=calls,
     )
+
+
+def usd_of(call: Call | CallRecord, price: Price | None) -> float | None:
+    """Return what a call cost; a price given now goes before what was known then."""
+    if price is None or call.model.startswith(OWN_WEIGHTS):
+        return call.usd
+    return price.of(call)
 
 
 def trial_line(trial: FrozenTrial) -> TrialLine:
@@ -295,7 +283,7 @@ def _advice_line(post: Post, used: Mapping[str, int], price: Price | None) -> Ad
         block=post.block,
         outcome=plain(post.outcome, 40),
         call=post.call,
-        usd=cost_of(post.call, price),
+        usd=usd_of(post.call, price),
         configs=len(post.advice.configs),
         used=used.get(f"trial {post.trial}, block {post.block}", 0),
         repaired=post.advice.repaired,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -55,17 +56,34 @@ def verdict(report: Report) -> str:
 def cost(report: Report) -> str:
     """Say what the model took, with what is not known left visible."""
     call = report.call
-    if not report.advice:
+    if not report.calls:
         return "No calls."
     parts = [plural(call.requests, "call"), f"{seconds(call.seconds)} in the model"]
     if call.input_tokens is not None or call.output_tokens is not None:
         parts.append(f"{count(call.input_tokens)} tokens in, {count(call.output_tokens)} out")
     if call.cached_tokens:
         parts.append(f"{call.cached_tokens:,} of them cached")
+    if call.estimated:
+        parts.append("some tokens estimated")
     if report.uncounted:
-        parts.append(f"{plural(report.uncounted, 'answer')} without token counts")
-    parts.append("price unknown" if report.usd is None else f"{usd(report.usd)}")
+        parts.append(f"{plural(report.uncounted, 'call')} without token counts")
+    unpriced = sum(record.usd is None for record in report.calls)
+    if report.usd is None:
+        parts.append("price unknown")
+    else:
+        lacking = f" and {plural(unpriced, 'call')} of unknown price" if unpriced else ""
+        parts.append(f"{usd(report.usd)}{lacking}")
     return ", ".join(parts) + "."
+
+
+def more_calls(report: Report) -> str:
+    """Name the calls that belong to no advice: lost ones and those of commands."""
+    others = [r for r in report.calls if r.purpose != "advice" or r.outcome == "lost"]
+    names = (
+        plain(r.outcome if r.purpose == "advice" else f"{r.purpose} ({r.outcome})", 60)
+        for r in others
+    )
+    return ", ".join(f"{name} ×{n}" for name, n in Counter(names).items())
 
 
 def usd(value: float | None) -> str:
@@ -179,6 +197,8 @@ def to_text(report: Report, *, bold: Callable[[str], str] = str) -> str:
         shown = report.advice[-_MOST_ADVICE:]
         lines += ["", *table([ADVICE_HEAD, *map(advice_row, shown)], bold=bold)]
     lines.append(f"Model: {plain(report.call.model) or 'none'}. {cost(report)}")
+    if more_calls(report):
+        lines.append(f"Calls without advice: {more_calls(report)}.")
     if report.belief:
         lines += ["", bold("What the model believes"), report.belief]
     return "\n".join(lines) + "\n"
@@ -211,6 +231,8 @@ def to_markdown(report: Report) -> str:
         parts.append(f"**Advice** (by {markdown(report.call.model) or 'an unknown model'})")
         parts.append(_grid([ADVICE_HEAD, *map(advice_row, shown)]))
     parts.append(f"**Cost:** {markdown(cost(report))}")
+    if more_calls(report):
+        parts.append(f"Calls without advice: {markdown(more_calls(report))}.")
     return "\n\n".join(parts) + "\n"
 
 

@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from . import _keys
 from ._advice import Config
 from ._arguments import check_base_sampler
+from ._arguments import check_callable
 from ._arguments import check_defaults
 from ._arguments import check_notes
 from ._arguments import check_numbers
@@ -28,8 +29,11 @@ from ._arguments import check_text
 from ._arguments import read_conditions
 from ._base_sampler import DefaultBaseSampler
 from ._board import Board
+from ._ledger import CallHook
 from ._policy import default_share
 from ._policy import Schedule
+from ._prices import check_prices
+from ._prices import Price
 from ._resolve import resolve
 from ._session import Decision
 from ._session import Session
@@ -113,6 +117,13 @@ class LLMSampler(BaseSampler):
             Whether the advice for coming trials is asked for in the background, so that only the
             first trials ever wait. :obj:`None` (default): yes, unless ``seed`` is given, because
             what is ready at a certain trial then depends on timing.
+        prices:
+            What models cost, by name: ``{"openai/gpt-5-mini": Price(0.25, 2)}``. They go before
+            the list prices of OpenAI's models that are known here. The cost of any other model
+            is recorded as unknown.
+        on_call:
+            Is told of every call that this process made, see
+            :class:`~optuna_llm_sampler.CallHook`.
         seed:
             Seed of the base sampler (unless one is given) and of the requests.
 
@@ -144,6 +155,8 @@ class LLMSampler(BaseSampler):
         n_configs: int = 8,
         timeout: float = 120.0,
         prefetch: bool | None = None,
+        prices: Mapping[str, Price] | None = None,
+        on_call: CallHook | None = None,
         seed: int | None = None,
     ) -> None:
         check_text(task)
@@ -153,6 +166,8 @@ class LLMSampler(BaseSampler):
         check_numbers(llm_share, n_configs, timeout, seed)
         check_base_sampler(base_sampler)
         check_prefetch(prefetch)
+        check_prices(prices)
+        check_callable(on_call, "on_call")
         self._given = llm
         self._why, _ = resolve(llm)
         self._defaults = dict(defaults or {})
@@ -166,6 +181,8 @@ class LLMSampler(BaseSampler):
             "n_configs": n_configs,
             "timeout": float(timeout),
             "prefetch": seed is None if prefetch is None else prefetch,
+            "prices": dict(prices or {}),
+            "on_call": on_call,
             "seed": seed,
         }
         self._start_clean()

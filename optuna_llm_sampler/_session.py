@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 import random
 import threading
@@ -36,9 +37,13 @@ from ._flight import Flight
 from ._flight import Home
 from ._history import plain
 from ._history import Shown
+from ._ledger import CallHook
+from ._ledger import record_of
 from ._plan import Plan
 from ._policy import Place
 from ._policy import Schedule
+from ._prices import cost_of
+from ._prices import Price
 from ._prompt import Question
 from .errors import OptunaLLMError
 from .llms._types import LLM
@@ -87,6 +92,8 @@ class Settings:
     timeout: float
     prefetch: bool
     seed: int | None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    on_call: CallHook | None = None
 
 
 class Session:
@@ -317,19 +324,32 @@ class Session:
             timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
             answer = ask(self._settings.llm(), question, known, timeout=timeout)
         except OptunaLLMError as error:  # the back end could not be built
-            answer = Answer(Call(), error=error)
+            answer = Answer(Call(requests=0, at=time.time()), error=error)
         except Exception as error:
             self._broken = "internal"
             self._warn("internal", repr(error), "The base sampler goes on; please report this.")
             return replace(blank, outcome="internal", retryable=False)
         self._note(answer)
-        return replace(
+        call = replace(answer.call, usd=cost_of(answer.call, self._settings.prices))
+        post = replace(
             blank,
             outcome=answer.outcome,
             retryable=answer.error is None or answer.error.retryable,
-            call=answer.call,
+            call=call,
             advice=answer.advice,
         )
+        self._tell(post)
+        return post
+
+    def _tell(self, post: Post) -> None:
+        if self._settings.on_call is None:
+            return
+        try:
+            self._settings.on_call(record_of(post))
+        except Exception as error:  # what others do with it must not cost a trial
+            if "on_call" not in self._warned:
+                self._warned.add("on_call")
+                _logger.warning(f"on_call raised {error!r}. The advice is used all the same.")
 
     def _question(self, view: View, block: int) -> Question:
         settings, space = self._settings, self._space(view)

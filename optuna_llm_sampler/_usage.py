@@ -7,13 +7,17 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from typing import TypeVar
 
 from . import _keys
-from ._board import Board
+from ._ledger import calls
 
 
 if TYPE_CHECKING:
     from optuna.study import Study
+
+
+_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,17 @@ class Usage:
         calls:
             Requests to the model, failed ones included.
         input_tokens, output_tokens:
-            As the endpoints report them; :obj:`None` when none of them does.
+            As far as they are known; :obj:`None` when nothing is.
+        estimated:
+            Whether some of them are estimates, because an endpoint does not count.
+        usd:
+            What was paid, as far as prices are known; :obj:`None` when none is.
+        unpriced:
+            How many calls have no known price, so that ``usd`` lacks them.
         seconds:
             Time spent in calls, most of it in the background.
         outcomes:
-            How many blocks of trials got which answer (``"ok"`` or the reason of a failure).
+            How many calls got which answer (``"ok"`` or the reason of a failure).
         sources:
             How many trials have their parameters from where.
     """
@@ -39,6 +49,9 @@ class Usage:
     seconds: float
     outcomes: Mapping[str, int]
     sources: Mapping[str, int]
+    estimated: bool = False
+    usd: float | None = None
+    unpriced: int = 0
 
 
 def usage(study: Study) -> Usage:
@@ -48,19 +61,22 @@ def usage(study: Study) -> Usage:
         study:
             Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no calls.
     """
-    view = Board(study._storage, study._study_id).read()
-    calls = [post.call for post in view.posts]
-    sources = (trial.user_attrs.get(_keys.SOURCE) for trial in view.trials)
+    made = calls(study)
+    trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+    sources = (trial.user_attrs.get(_keys.SOURCE) for trial in trials)
     return Usage(
-        calls=sum(call.requests for call in calls),
-        input_tokens=_total(call.input_tokens for call in calls),
-        output_tokens=_total(call.output_tokens for call in calls),
-        seconds=round(sum(call.seconds for call in calls), 3),
-        outcomes=dict(Counter(post.outcome for post in view.posts)),
+        calls=sum(call.requests for call in made),
+        input_tokens=_total(call.input_tokens for call in made),
+        output_tokens=_total(call.output_tokens for call in made),
+        seconds=round(sum(call.seconds for call in made), 3),
+        outcomes=dict(Counter(call.outcome for call in made)),
         sources=dict(Counter(str(source) for source in sources if source)),
+        estimated=any(call.estimated for call in made),
+        usd=_total(call.usd for call in made),
+        unpriced=sum(call.usd is None for call in made),
     )
 
 
-def _total(counts: Iterable[int | None]) -> int | None:
+def _total(counts: Iterable[_Number | None]) -> _Number | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None

@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from .llms._types import Usage
+
 
 class OptunaLLMError(Exception):
     """Base of all errors of this package.
@@ -38,6 +40,8 @@ class OptunaLLMError(Exception):
             What the user can do about it. Defaults to the hint of the class.
         retry_after:
             Seconds after which the endpoint wants to be asked again, if it said so.
+        usage:
+            Tokens of an answer that could not be used: they are paid for all the same.
     """
 
     reason: ClassVar[str] = "error"
@@ -45,11 +49,17 @@ class OptunaLLMError(Exception):
     default_hint: ClassVar[str] = ""
 
     def __init__(
-        self, message: str, *, hint: str | None = None, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        retry_after: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.hint = self.default_hint if hint is None else hint
         self.retry_after = retry_after
+        self.usage = usage or Usage()
 
 
 class LLMError(OptunaLLMError):

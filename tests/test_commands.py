@@ -17,6 +17,7 @@ from optuna.study import Study
 import pytest
 
 from optuna_llm_sampler import _progress
+from optuna_llm_sampler import calls
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._commands._prompt import count_tokens
 from optuna_llm_sampler._report import report
@@ -332,12 +333,14 @@ def test_tokens_are_exact_where_the_model_counts() -> None:
 SUGGEST = ("suggest", "--sampler", "tests.test_commands:sampler", "--storage")
 
 
-def test_suggest_adds_nothing(db: Path, capsys: Capture) -> None:
-    before = db.read_bytes()
+def test_suggest_adds_no_trial(db: Path, capsys: Capture) -> None:
+    study = optuna.load_study(study_name=None, storage=f"sqlite:///{db}")
+    before, n_calls = study.trials, len(calls(study))
     text = prints(capsys, *SUGGEST, str(db), "-n", "3")
     assert text.count("learning_rate = ") == 3
     assert "A small learning rate" in text
-    assert db.read_bytes() == before
+    assert study.trials == before
+    assert [call.purpose for call in calls(study)[n_calls:]] == ["suggest"]  # what it took
 
 
 def test_suggest_as_json(url: str, capsys: Capture) -> None:

@@ -23,7 +23,7 @@ import pytest
 
 from optuna_llm_sampler import _dashboard
 from optuna_llm_sampler._explain import explain
-from optuna_llm_sampler._report import Price
+from optuna_llm_sampler._prices import Price
 from optuna_llm_sampler._report import report
 from optuna_llm_sampler._report_html import to_html
 from optuna_llm_sampler.cli import main

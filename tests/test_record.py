@@ -137,6 +137,7 @@ def test_the_form_of_a_line(path: Path) -> None:
         "message": "so",
         "hint": LLMError.default_hint,
         "retry_after": 2.0,
+        "usage": dict.fromkeys(usage),
     }
     assert first == {**common, "request": request, "completion": completion}
     assert second == {**common, "request": request, "error": error}

@@ -28,9 +28,9 @@ from optuna_llm_sampler._facts import facts
 from optuna_llm_sampler._plain import hover
 from optuna_llm_sampler._plain import markdown
 from optuna_llm_sampler._plain import plain
-from optuna_llm_sampler._report import cost_of
+from optuna_llm_sampler._prices import cost_of
+from optuna_llm_sampler._prices import Price
 from optuna_llm_sampler._report import newer_versions
-from optuna_llm_sampler._report import Price
 from optuna_llm_sampler._report import report
 from optuna_llm_sampler._report_html import to_html
 from optuna_llm_sampler._report_text import to_markdown
@@ -119,8 +119,10 @@ def test_price() -> None:
 
 
 def test_local_weights_send_no_bill() -> None:
-    assert cost_of(Call(model="local/m", input_tokens=1, output_tokens=1), Price(1, 1)) == 0
-    assert cost_of(Call(model="openai/m", input_tokens=1, output_tokens=1), None) is None
+    prices = {"local/m": Price(1, 1), "openai/m": Price(1, 1)}
+    assert cost_of(Call(asked="local/m", input_tokens=1, output_tokens=1), prices) == 0
+    assert cost_of(Call(asked="openai/m", input_tokens=1, output_tokens=1)) is None
+    assert cost_of(Call(asked="openai/m", input_tokens=1, output_tokens=1), prices) == 2e-6
     assert usd(0.0) == "$0"
     assert usd(None) == "–"
 

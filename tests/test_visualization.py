@@ -22,7 +22,7 @@ import pytest
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import visualization
-from optuna_llm_sampler._report import Price
+from optuna_llm_sampler._prices import Price
 from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.errors import RateLimitError
 from optuna_llm_sampler.testing import FakeLLM

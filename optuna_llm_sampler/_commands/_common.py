@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import optuna
 
-from .._report import Price
+from .._prices import Price
 from ..errors import OptunaLLMError
 
 
@@ -83,7 +83,8 @@ def add_price(parser: argparse.ArgumentParser) -> None:
         "--price",
         type=_price,
         metavar="IN,OUT",
-        help="what the model costs, in USD per million tokens sent and received: 0.25,2",
+        help="what the model costs, in USD per million tokens sent and received: 0.25,2; "
+        "default: what is known of OpenAI's models",
     )
 
 

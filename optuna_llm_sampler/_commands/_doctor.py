@@ -23,9 +23,9 @@ from .._history import Digest
 from .._plain import count
 from .._plain import plain
 from .._plain import plural
+from .._prices import cost_of
+from .._prices import Price
 from .._prompt import Question
-from .._report import cost_of
-from .._report import Price
 from .._report_text import usd
 from .._resolve import resolve
 from ..errors import OptunaLLMError
@@ -198,5 +198,5 @@ def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
 
 def _price(call: Call, price: Price | None) -> str:
     tokens = f"{count(call.input_tokens)} tokens in, {count(call.output_tokens)} out"
-    cost = cost_of(call, price)
+    cost = cost_of(call, None if price is None else {call.asked: price})
     return f"{tokens}, {'price unknown (--price IN,OUT)' if cost is None else usd(cost)}"

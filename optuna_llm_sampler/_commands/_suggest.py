@@ -13,6 +13,7 @@ from .. import _keys
 from .._advice import Config
 from .._advice import values
 from .._ask import ask
+from .._ledger import keep
 from .._plain import number
 from .._plain import plain
 from .._plain import plural
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 def add_suggest(commands: Subparsers) -> None:
     parser = add_parser(
-        commands, "suggest", _run, "ask the model what to try next; adds nothing to the study"
+        commands, "suggest", _run, "ask the model what to try next; adds no trial to the study"
     )
     add_study(parser)
     add_model(parser, timeout=180)
@@ -67,7 +68,8 @@ def _run(args: argparse.Namespace) -> int:
     question, view = next_question(study, sampler, args.n)
     known = [trial.params for trial in view.trials if trial.params]
     with waiting(f"{llm.name} to answer", args.timeout):
-        answer = ask(llm, question, known, timeout=args.timeout)
+        answer = ask(llm, question, known, timeout=args.timeout, purpose="suggest")
+    keep(study, answer.call, answer.error)
     if answer.error is not None:
         raise answer.error
     configs = answer.advice.configs

@@ -60,11 +60,14 @@ def completion_of(body: Mapping[str, Any], api: Api, request: Request) -> Comple
     answers = _chat_answers(body) if api == "chat" else _responses_answers(body)
     answers = [_trimmed(answer, request) for answer in answers]
     usable = [answer for answer in answers if _is_usable(answer, request)]
+    usage = _usage(body.get("usage"))
     if not usable:
-        raise _reason_for_none(answers)
+        error = _reason_for_none(answers)
+        error.usage = usage  # paid for all the same
+        raise error
     return Completion(
         texts=tuple(answer.text for answer in usable[: request.n]),
-        usage=_usage(body.get("usage")),
+        usage=usage,
         model=_text(body.get("model")),
         finish_reason=usable[0].finish_reason,
     )

@@ -55,6 +55,7 @@ class Failure:
     message: str
     hint: str
     retry_after: float | None
+    usage: Usage = Usage()
 
     def error(self) -> OptunaLLMError:
         """Make the error anew; a class of the user's own becomes one with the same reason."""
@@ -64,7 +65,12 @@ class Failure:
             kind = type(kind.__name__, (kind,), traits)
         error = kind.__new__(kind)
         # Not by the class itself, whose arguments may be others (MissingExtraError).
-        OptunaLLMError.__init__(error, self.message, hint=self.hint, retry_after=self.retry_after)
+        more: dict[str, Any] = {
+            "hint": self.hint,
+            "retry_after": self.retry_after,
+            "usage": self.usage,
+        }
+        OptunaLLMError.__init__(error, self.message, **more)
         return error
 
 
@@ -148,6 +154,7 @@ def _failure_of(error: OptunaLLMError) -> Failure:
         message=str(error),
         hint=error.hint,
         retry_after=error.retry_after,
+        usage=error.usage,
     )
 
 
@@ -268,7 +275,8 @@ def _completion(
 
 
 def _failure(**entry: Any) -> Failure:
-    failure = Failure(**entry)
+    usage = Usage(**entry.pop("usage", {}))
+    failure = Failure(**entry, usage=usage)
     texts = (failure.kind, failure.reason, failure.message, failure.hint)
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("kind, reason, message and hint must be texts")

@@ -11,8 +11,8 @@ from .._extras import need
 from .._plain import count
 from .._plain import hover
 from .._plain import plain
+from .._prices import Price
 from .._report import AdviceLine
-from .._report import Price
 from .._report import report
 from ._info import studies_of
 

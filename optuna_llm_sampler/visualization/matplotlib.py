@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .._extras import need
 from .._plain import plain
-from .._report import Price
+from .._prices import Price
 from ._advice import GOOD
 from ._advice import grid
 from ._advice import steps
