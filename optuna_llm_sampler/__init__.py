@@ -11,6 +11,7 @@ from ._ledger import CallHook
 from ._ledger import CallRecord
 from ._ledger import calls
 from ._prices import Price
+from ._record_failures import record_failures
 from ._sampler import LLMSampler
 from ._usage import Usage
 from ._usage import usage
@@ -33,6 +34,7 @@ __all__ = [
     "LocalLLM",
     "OpenAI",
     "Price",
+    "record_failures",
     "Recorder",
     "Replay",
     "Usage",

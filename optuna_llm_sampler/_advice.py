@@ -140,7 +140,7 @@ def parse(
             if config is not None:
                 configs.append(config)
         prior = prior or read_priors(answer.get("prior"), space)
-        note = note or _line(answer.get("note"), MAX_NOTE_CHARS)
+        note = note or one_line(answer.get("note"), MAX_NOTE_CHARS)
     ideas = _distinct(configs, space, rejected)
     fresh = _unknown(ideas, known, space, rejected)
     return Advice(fresh[:limit], prior, note, len(ideas), dict(repaired), dict(rejected))
@@ -203,7 +203,7 @@ def _config(
     if not params:
         rejected["no_parameter"] += 1
         return None
-    why = "" if "why" in space else _line(item.get("why"), MAX_WHY_CHARS)
+    why = "" if "why" in space else one_line(item.get("why"), MAX_WHY_CHARS)
     return Config(params, why, len(repairs))
 
 
@@ -247,7 +247,7 @@ def is_known(
     return any(is_at(point, other, shared, NEAR) for other in known)
 
 
-def _line(value: Any, limit: int) -> str:
+def one_line(value: Any, limit: int) -> str:
     """One printable line: NUL, lone surrogates and line breaks have no place in an attribute."""
     if not isinstance(value, str):
         return ""
@@ -281,7 +281,7 @@ def from_json(data: Mapping[str, Any]) -> Advice:
         return Advice(
             configs=tuple(_stored_config(*entry) for entry in data["configs"][:MAX_CONFIGS]),
             prior={name: prior_from_json(p) for name, p in data["prior"].items()},
-            note=_line(data["note"], MAX_NOTE_CHARS),
+            note=one_line(data["note"], MAX_NOTE_CHARS),
             n_ideas=_count(data["n_ideas"]),
             repaired=_stored_counts(data["repaired"]),
             rejected=_stored_counts(data["rejected"]),
@@ -294,11 +294,11 @@ def _stored_config(params: Any, why: Any, repaired: Any) -> Config:
     for value in params.values():
         if value is not None and not isinstance(value, (str, bool, int, float)):
             raise ValueError("not an advice: a value that is none")
-    return Config(dict(params), _line(why, MAX_WHY_CHARS), _count(repaired))
+    return Config(dict(params), one_line(why, MAX_WHY_CHARS), _count(repaired))
 
 
 def _stored_counts(counts: Any) -> dict[str, int]:
-    return {_line(reason, 40): _count(n) for reason, n in list(counts.items())[:MAX_CONFIGS]}
+    return {one_line(reason, 40): _count(n) for reason, n in list(counts.items())[:MAX_CONFIGS]}
 
 
 def _count(value: Any) -> int:

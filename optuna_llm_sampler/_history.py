@@ -6,79 +6,37 @@ failures, what is running now), and costs no more to make.
 
 from __future__ import annotations
 
-from array import array
-import bisect
-from collections import deque
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 import math
 import threading
 from typing import Any
-from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.logging import get_logger
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
-from ._advice import NEAR
 from ._branches import Conditions
 from ._branches import parent_values
+from ._digest import Digest as Digest
+from ._digest import plain as plain
+from ._digest import Shown as Shown
+from ._failing import Failures
+from ._points import Points
+from ._ranking import Front
+from ._ranking import Ranking
+from ._ranking import shown
+from ._ranking import violation
 from ._space import SearchSpace
-from ._space import unit
 from ._structure import Structure
 
 
-N_BEST = 6
-N_SPREAD = 10
 N_RUNNING = 16
-N_FAILED = 6
-# With several objectives: from how many of the Pareto front and of the latest trials to choose.
-_POOL = 100
 
-
-@dataclass(frozen=True)
-class Shown:
-    """One trial as the model sees it."""
-
-    number: int
-    params: Mapping[str, Any]
-    values: tuple[float, ...] = ()
-    pruned: bool = False
-
-
-@dataclass(frozen=True)
-class Digest:
-    """What the model is told about a study.
-
-    Attributes:
-        directions:
-            ``"minimize"`` or ``"maximize"`` per objective.
-        metric_names:
-            Name per objective, ``""`` when the user gave none.
-        finished:
-            Trials with values, from worst to best.
-        running:
-            Trials that are being run now.
-        failed:
-            Trials without a result.
-        n_finished, n_failed:
-            How many there are in all.
-    """
-
-    directions: tuple[str, ...]
-    metric_names: tuple[str, ...]
-    finished: tuple[Shown, ...] = ()
-    running: tuple[Shown, ...] = ()
-    failed: tuple[Shown, ...] = ()
-    n_finished: int = 0
-    n_failed: int = 0
+_logger = get_logger(f"optuna.{__name__}")
 
 
 def seen_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
@@ -107,10 +65,12 @@ class History:
         self._lock = threading.Lock()
         self._latest: dict[str, tuple[int, BaseDistribution]] = {}
         self._structure = Structure()
-        self._known = _Points()
-        self._scored = _Ranking() if len(self._directions) == 1 else _Front()
-        self._failed: deque[FrozenTrial] = deque(maxlen=N_FAILED)
-        self._n_failed = 0
+        self._known = Points()
+        self._scored = (Ranking if len(self._directions) == 1 else Front)(self._directions)
+        self._failures = Failures()
+        self._kinds: dict[str, str] = {}
+        self._constraints: dict[str, None] = {}
+        self._n_feasible = 0
 
     def add(self, trial: FrozenTrial) -> None:
         """Take in a trial that has just finished."""
@@ -120,10 +80,12 @@ class History:
             if trial.params:
                 self._add_params(trial)
             if trial.values is not None and _is_usable(trial):
-                self._scored.add(_losses(trial, self._directions), trial)
+                self._scored.add(trial)
+                self._failures.add_success(trial)
+                self._constraints.update(dict.fromkeys(trial.constraints))
+                self._n_feasible += violation(trial) <= 0
             elif trial.state == TrialState.FAIL:
-                self._failed.append(trial)
-                self._n_failed += 1
+                self._failures.add(trial)
 
     def _add_params(self, trial: FrozenTrial) -> None:
         distributions = trial.distributions
@@ -132,8 +94,23 @@ class History:
         full = trial.state == TrialState.COMPLETE
         self._structure.add(trial.number, internal, distributions, full=full)
         for name, distribution in distributions.items():
-            if trial.number >= self._latest.get(name, (-1, None))[0]:
-                self._latest[name] = (trial.number, distribution)
+            number, known = self._latest.get(name, (-1, distribution))
+            if trial.number < number:
+                continue
+            if _kind(known) != _kind(distribution):
+                self._change(name, known, distribution, trial.number)
+            self._latest[name] = (trial.number, distribution)
+
+    def _change(
+        self, name: str, old: BaseDistribution, new: BaseDistribution, number: int
+    ) -> None:
+        """Note, and say once, that a parameter is of another kind than it was."""
+        if name not in self._kinds:
+            _logger.warning(
+                f"Parameter {name!r} is a {_kind(new)} since trial {number} and was a "
+                f"{_kind(old)} before: the model is not shown its older values."
+            )
+        self._kinds[name] = f"a {_kind(old)} before trial {number}"
 
     def space(self) -> dict[str, BaseDistribution]:
         """Return what :func:`seen_space` does, less the parameters that are not used any more."""
@@ -171,37 +148,37 @@ class History:
         with self._lock:
             return self._known.has_near(params, space)
 
-    def digest(self, running: Sequence[Shown], metric_names: Sequence[str] | None) -> Digest:
-        """Choose and order what the model is shown."""
+    def digest(
+        self,
+        running: Sequence[Shown],
+        metric_names: Sequence[str] | None,
+        space: SearchSpace | None = None,
+    ) -> Digest:
+        """Choose and order what the model is shown.
+
+        Args:
+            running:
+                Trials that run now.
+            metric_names:
+                One per objective, if the user gave any.
+            space:
+                The space that is asked about, for the regions in which trials fail.
+        """
         with self._lock:
-            n_finished, best_first = len(self._scored), self._scored.choose()
-            failed, n_failed = list(self._failed), self._n_failed
-        return Digest(
-            directions=tuple(d.name.lower() for d in self._directions),
-            metric_names=tuple(metric_names or [""] * len(self._directions)),
-            finished=tuple(_shown(t) for t in reversed(best_first)),
-            running=tuple(running[-N_RUNNING:]),
-            failed=tuple(_shown(t) for t in failed),
-            n_finished=n_finished,
-            n_failed=n_failed,
-        )
-
-
-def plain(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
-    """Round numbers to what a model needs to see."""
-    return {name: _plain(value, space.get(name)) for name, value in params.items()}
-
-
-def _plain(value: Any, distribution: BaseDistribution | None) -> Any:
-    if isinstance(distribution, CategoricalDistribution) or not isinstance(value, float):
-        return value
-    return float(f"{value:.3g}")
-
-
-def _shown(trial: FrozenTrial) -> Shown:
-    values = tuple(trial.values) if trial.values is not None else ()
-    params = plain(trial.params, trial.distributions)
-    return Shown(trial.number, params, values, trial.state == TrialState.PRUNED)
+            failed = [shown(trial, self._directions) for trial in self._failures.choose()]
+            return Digest(
+                directions=tuple(d.name.lower() for d in self._directions),
+                metric_names=tuple(metric_names or [""] * len(self._directions)),
+                finished=tuple(self._scored.choose()),
+                running=tuple(running[-N_RUNNING:]),
+                failed=tuple(failed),
+                n_finished=len(self._scored),
+                n_failed=self._failures.n,
+                constraints=tuple(self._constraints),
+                n_feasible=self._n_feasible,
+                failing=tuple(self._failures.regions(space or {})),
+                kinds=dict(self._kinds),
+            )
 
 
 def _is_usable(trial: FrozenTrial) -> bool:
@@ -210,129 +187,5 @@ def _is_usable(trial: FrozenTrial) -> bool:
     )
 
 
-def _losses(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> tuple[float, ...]:
-    return tuple(
-        -value if direction == StudyDirection.MAXIMIZE else value
-        for value, direction in zip(trial.values, directions, strict=False)
-    )
-
-
-# --- the best, and a sample of the others ---------------------------------------------------
-
-_Key: TypeAlias = tuple[float, float, int]
-
-
-class _Ranking:
-    """Trials with one objective, best first, pruned ones last."""
-
-    def __init__(self) -> None:
-        self._keys: list[_Key] = []
-        self._trials: dict[int, FrozenTrial] = {}
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def add(self, losses: tuple[float, ...], trial: FrozenTrial) -> None:
-        pruned = float(trial.state == TrialState.PRUNED)
-        bisect.insort(self._keys, (pruned, losses[0], trial.number))
-        self._trials[trial.number] = trial
-
-    def choose(self) -> list[FrozenTrial]:
-        return [self._trials[self._keys[i][2]] for i in _spread(len(self._keys))]
-
-
-class _Front:
-    """Trials with several objectives: the latest of the Pareto front, and the latest of all."""
-
-    def __init__(self) -> None:
-        self._n = 0
-        self._front: dict[int, tuple[tuple[float, ...], FrozenTrial]] = {}
-        self._recent: deque[tuple[tuple[float, ...], FrozenTrial]] = deque(maxlen=_POOL)
-
-    def __len__(self) -> int:
-        return self._n
-
-    def add(self, losses: tuple[float, ...], trial: FrozenTrial) -> None:
-        self._n += 1
-        self._recent.append((losses, trial))
-        if any(_dominates(other, losses) for other, _ in self._front.values()):
-            return
-        beaten = [n for n, (other, _) in self._front.items() if _dominates(losses, other)]
-        for number in beaten:
-            del self._front[number]
-        self._front[trial.number] = (losses, trial)
-        if len(self._front) > _POOL:
-            del self._front[next(iter(self._front))]
-
-    def choose(self) -> list[FrozenTrial]:
-        pool = {trial.number: (losses, trial) for losses, trial in self._recent} | self._front
-        ranked = sorted(
-            (sum(_dominates(other, losses) for other, _ in pool.values()), number)
-            for number, (losses, _) in pool.items()
-        )
-        return [pool[ranked[i][1]][1] for i in _spread(len(ranked))]
-
-
-def _dominates(a: Sequence[float], b: Sequence[float]) -> bool:
-    return all(x <= y for x, y in zip(a, b, strict=False)) and a != b
-
-
-def _spread(n: int) -> list[int]:
-    """Choose places in a ranking: the first few, and an even sample of the others."""
-    if n <= N_BEST + N_SPREAD:
-        return list(range(n))
-    step = (n - N_BEST) / N_SPREAD
-    return [*range(N_BEST), *(n - 1 - int(i * step) for i in reversed(range(N_SPREAD)))]
-
-
-# --- what has been tried --------------------------------------------------------------------
-
-
-class _Points:
-    """Configurations as columns of numbers, so that 10,000 are compared in a millisecond."""
-
-    def __init__(self) -> None:
-        self._n = 0
-        self._columns: dict[str, array[float]] = {}
-
-    def add(self, internal: Mapping[str, float], distributions: SearchSpace) -> None:
-        for name, value in internal.items():
-            column = self._columns.setdefault(_column(name, distributions[name]), array("d"))
-            column.extend([math.nan] * (self._n - len(column)))
-            column.append(value)
-        self._n += 1
-
-    def has_near(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
-        near = np.ones(self._n, dtype=bool)
-        for name, value in params.items():
-            column = self._columns.get(_column(name, space[name]))
-            if column is None or not near.any():
-                return False
-            known = np.full(self._n, math.nan)
-            known[: len(column)] = column
-            near &= np.abs(_units(known, space[name]) - unit(value, space[name])) < NEAR
-        return bool(near.any())
-
-
-def _column(name: str, distribution: BaseDistribution) -> str:
-    """Name a column; indices of choices mean something only among the same choices."""
-    if isinstance(distribution, CategoricalDistribution):
-        return f"{name} in {distribution.choices!r}"
-    return name
-
-
-def _units(internal: NDArray[np.float64], distribution: BaseDistribution) -> NDArray[np.float64]:
-    """The same as :func:`~optuna_llm_sampler._space.unit`, for a column."""
-    if isinstance(distribution, CategoricalDistribution):
-        return internal
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    low, high = float(distribution.low), float(distribution.high)
-    if high <= low:
-        return np.where(np.isnan(internal), internal, 0.0)
-    clipped = np.clip(internal, low, high)
-    if distribution.log:
-        clipped, low, high = np.log(clipped), math.log(low), math.log(high)
-    if math.isinf(high - low):
-        clipped, low, high = clipped / 2, low / 2, high / 2
-    units: NDArray[np.float64] = (clipped - low) / (high - low)
-    return units
+def _kind(distribution: BaseDistribution) -> str:
+    return "choice" if isinstance(distribution, CategoricalDistribution) else "number"

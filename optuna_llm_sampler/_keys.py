@@ -24,6 +24,9 @@ REPAIRED = "llm:repaired"
 # "gamma, coef0": parameters of a model's trial that the base sampler had to choose.
 FROM_BASE = "llm:from_base"
 
+# "MemoryError: CUDA out of memory": why a trial failed, for objectives in record_failures().
+ERROR = "llm:error"
+
 # + ticket: {"v", "trial", "ticket", "anchor", "block", "start", "outcome", "retryable", "call",
 # "advice"}. The result of one call to the model, on a trial of the process that asked; the ticket
 # is the number of the trial on which the call began. Written once, read by all workers; 1-10 kB.

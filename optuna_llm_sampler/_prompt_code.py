@@ -13,6 +13,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from ._digest import row
+from ._digest import Shown
 from ._grammar import aim_line
 from ._grammar import choice_literals
 from ._grammar import code_grammar
@@ -20,11 +22,10 @@ from ._grammar import comment
 from ._grammar import few_values
 from ._grammar import list_grammar
 from ._grammar import value_literals
-from ._history import Shown
+from ._prompt_history import fitted
 from ._question import MAX_CHOICES_SHOWN
 from ._question import Question
 from ._space import SearchSpace
-from ._space import to_label
 from ._variants import Variant
 from ._variants import variants
 from .llms._style import Style
@@ -35,6 +36,9 @@ from .llms._types import Request
 _SYSTEM = "You tune hyperparameters."
 _WISH = "Give the best hyperparameters, as recommended in the documentation and literature"
 _MAX_VALUES_SHOWN = 5
+_MAX_FAILED_SHOWN = 3
+# A small model reads slowly, and little of it.
+_MAX_HISTORY_CHARS = 4_000
 _MAX_SHARING = 3
 
 
@@ -145,26 +149,49 @@ def _code_values(distribution: BaseDistribution, *, braces: bool, bounds: bool) 
 
 
 def _code_history(question: Question, *, braces: bool) -> list[str]:
-    """Scores first, worst to best, two digits: the form in which small models read them."""
-    if not question.digest.finished:
-        return []
+    """Scores first, worst to best, two digits: the form in which small models read them.
+
+    A small model copies what it sees, so it sees no value that is not possible any more.
+    """
+    digest = question.digest
+    lines = []
+    for shown in digest.failed[-_MAX_FAILED_SHOWN:]:
+        call, legal = _code_row(shown, question, braces=braces)
+        if legal:
+            lines.append(f"Failed: {call}  # {comment(shown.error)}".removesuffix("  # "))
+    rows = []
+    for shown in digest.finished:
+        call, legal = _code_row(shown, question, braces=braces)
+        if legal:
+            scores = " ".join(f"{value:.2g}" for value in shown.values)
+            rows.append(f"{scores}: {call}{_code_note(shown)}")
+    if not rows:
+        return lines
     better = ", ".join(
         f"{name or 'score'}: {'lower' if direction == 'minimize' else 'higher'} is better"
-        for name, direction in zip(
-            question.digest.metric_names, question.digest.directions, strict=True
-        )
+        for name, direction in zip(digest.metric_names, digest.directions, strict=True)
     )
-    lines = [f"Results so far, from worst to best ({comment(better)}):"]
-    for shown in question.digest.finished:
-        scores = " ".join(f"{value:.2g}" for value in shown.values)
-        lines.append(f"{scores}: {_code_row(shown, question, braces=braces)}")
-    return [*lines, "The next ones should be better than all of these."]
+    return [
+        *lines,
+        f"Results so far, from worst to best ({comment(better)}):",
+        *fitted(rows, _MAX_HISTORY_CHARS),
+        "The next ones should be better than all of these.",
+    ]
 
 
-def _code_row(shown: Shown, question: Question, *, braces: bool) -> str:
-    rows = []
-    for name, value in shown.params.items():
-        if name in question.space:
-            text = comment(str(json.dumps(to_label(value, question.space[name]))))
-            rows.append(f"{json.dumps(name)}: {text}" if braces else f"{name}={text}")
-    return ("{%s}" if braces else "dict(%s)") % ", ".join(rows)
+def _code_note(shown: Shown) -> str:
+    if shown.violated:
+        over = ", ".join(f"{comment(name)} over by {x:.2g}" for name, x in shown.violated.items())
+        return f"  # not allowed: {over}"
+    if shown.pruned:
+        return f"  # pruned: {shown.curve}".removesuffix(": ")
+    return ""
+
+
+def _code_row(shown: Shown, question: Question, *, braces: bool) -> tuple[str, bool]:
+    values, legal = row(shown, question.space)
+    items = []
+    for name, value in values.items():
+        text = comment(json.dumps(value))
+        items.append(f"{json.dumps(name)}: {text}" if braces else f"{name}={text}")
+    return ("{%s}" if braces else "dict(%s)") % ", ".join(items), legal

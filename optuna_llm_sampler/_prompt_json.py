@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import json
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -14,12 +13,13 @@ from optuna.distributions import IntDistribution
 from ._branches import Branch
 from ._branches import branches
 from ._branches import tree
-from ._branches import words
-from ._history import Shown
+from ._prompt_history import fence
+from ._prompt_history import history
+from ._prompt_history import quote
 from ._question import MAX_CHOICES_SHOWN
 from ._question import Question
 from ._space import labels
-from ._space import to_label
+from ._variants import aims
 from .llms._style import Style
 from .llms._types import Message
 from .llms._types import Request
@@ -29,8 +29,6 @@ from .llms._types import Request
 _MAX_PRIOR_PARAMS = 20
 # With more branches, a configuration is described by one schema, with null for what it lacks.
 _MAX_BRANCHES = 16
-# Of a parameter that decides about nothing as far as is known, no more values are named.
-_MAX_UNTRIED = 8
 
 _SYSTEM = (
     "You are an expert in machine learning who advises a hyperparameter search. A classical "
@@ -46,7 +44,7 @@ def build_json(question: Question, style: Style) -> Request:
     parts = (
         _json_task(question, bounds=style.bounds),
         _json_wish(question),
-        _json_history(question),
+        history(question),
     )
     per_config = 60 + 14 * len(question.space)
     return Request(
@@ -59,18 +57,20 @@ def build_json(question: Question, style: Style) -> Request:
 
 
 def _json_task(question: Question, *, bounds: bool) -> str:
-    task = _fence(question.task) or "(not described)"
+    task = fence(question.task) or "(not described)"
     names, digest = question.digest.metric_names, question.digest
     goals = ", ".join(
-        f"{direction} {_quote(name) if name else 'the objective value'}"
+        f"{direction} {quote(name) if name else 'the objective value'}"
         for direction, name in zip(digest.directions, names, strict=True)
     )
     lines = [f"<task>\n{task}\n</task>\nGoal: {goals}.", "<parameters>"]
     for name, distribution in question.space.items():
         note = question.param_notes.get(name, "")
-        optional = " Not used by every configuration." if name in question.optional else ""
-        words = f"{describe(distribution, bounds=bounds)}.{optional} {_fence(note)}"
-        lines.append(f"- {_quote(name)}: {words}".rstrip())
+        said = " Not used by every configuration." if name in question.optional else ""
+        if name in question.digest.kinds:
+            said += f" It was {question.digest.kinds[name]}; older values are not shown."
+        words = f"{describe(distribution, bounds=bounds)}.{said} {fence(note)}"
+        lines.append(f"- {quote(name)}: {words}".rstrip())
     return "\n".join([*lines, *_structure(question), "</parameters>"])
 
 
@@ -80,8 +80,8 @@ def _structure(question: Question) -> list[str]:
         return []
     lines = ["Which are used together:"]
     for depth, where, names in tree(question.space, question.conditions):
-        said = f"with {_fence(where)}" if where else "always"
-        lines.append(f"{'  ' * depth}- {said}: {', '.join(map(_quote, names))}")
+        said = f"with {fence(where)}" if where else "always"
+        lines.append(f"{'  ' * depth}- {said}: {', '.join(map(quote, names))}")
     return lines
 
 
@@ -89,7 +89,7 @@ def describe(distribution: BaseDistribution, *, bounds: bool = True) -> str:
     """Say in words what values a distribution allows."""
     if isinstance(distribution, CategoricalDistribution):
         names = labels(distribution)
-        shown = ", ".join(_quote(label) for label in names[:MAX_CHOICES_SHOWN])
+        shown = ", ".join(quote(label) for label in names[:MAX_CHOICES_SHOWN])
         more = len(names) - MAX_CHOICES_SHOWN
         return f"one of {shown}" + (f" and {more} more" if more > 0 else "")
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
@@ -110,6 +110,11 @@ def _json_wish(question: Question) -> str:
         "short sentence. The first is your best guess; the others are good guesses of their own "
         "that differ clearly from each other and from every trial below.",
     ]
+    if goals := aims(question):
+        ends = ", some for the ".join(goals)
+        lines.append(
+            f'Spread them along the Pareto front: some for the {fence(ends)}. Say in "why" which.'
+        )
     if question.conditions:
         lines.append(
             "Each configuration has a value for every parameter of its own branch and none of "
@@ -124,44 +129,6 @@ def _json_wish(question: Question) -> str:
         )
     lines.append('Return "note": in two sentences, what you believe about this problem.')
     return "\n".join(lines)
-
-
-def _json_history(question: Question) -> str:
-    digest = question.digest
-    if not (digest.finished or digest.running or digest.failed):
-        return "<history>\nNo trial has been run yet.\n</history>"
-    lines = [f"<history>\n{digest.n_finished} finished trials, shown from worst to best:"]
-    for shown in digest.finished:
-        values = ", ".join(f"{v:.4g}" for v in shown.values)
-        lines.append(f"{values}{' (pruned)' if shown.pruned else ''} {_row(shown, question)}")
-    if digest.failed:
-        lines.append(f"{digest.n_failed} failed trials; avoid their region:")
-        lines.extend(_row(shown, question) for shown in digest.failed)
-    if digest.running:
-        lines.append("Running now; do not repeat:")
-        lines.extend(_row(shown, question) for shown in digest.running)
-    lines.extend(_untried(question))
-    return "\n".join([*lines, "</history>"])
-
-
-def _untried(question: Question) -> list[str]:
-    """Name the values that decide about others, or may, and that nobody has tried."""
-    parents = {parent for where in question.conditions.values() for parent in where}
-    return [
-        f"Nobody has tried {_fence(words({name: values}))}."
-        for name, values in question.untried.items()
-        if name in parents or (_is_choice(question.space[name]) and len(values) <= _MAX_UNTRIED)
-    ]
-
-
-def _is_choice(distribution: BaseDistribution) -> bool:
-    return isinstance(distribution, CategoricalDistribution)
-
-
-def _row(shown: Shown, question: Question) -> str:
-    space = question.space
-    row = {n: to_label(v, space[n]) for n, v in shown.params.items() if n in space}
-    return _quote(row)
 
 
 def json_schema(question: Question) -> dict[str, Any]:
@@ -226,14 +193,3 @@ def _with_prior(question: Question) -> bool:
         for d in question.space.values()
         if isinstance(d, CategoricalDistribution)
     )
-
-
-def _quote(value: Any) -> str:
-    """Write JSON that cannot close a tag around it."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _fence(text: str) -> str:
-    """Keep a text from closing the tags around it."""
-    return text.strip().replace("<", "‹").replace(">", "›")

@@ -358,7 +358,7 @@ class Session:
         conditions = combined(settings.conditions, view.history.conditions(space), space)
         return Question(
             space=parents_first(space, conditions),
-            digest=view.history.digest(running, self._board.metric_names()),
+            digest=view.history.digest(running, self._board.metric_names(), space),
             task=settings.task,
             param_notes=settings.param_notes,
             n_configs=settings.n_configs,

@@ -1,0 +1,129 @@
+"""What the model is told about a study, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+
+from ._space import SearchSpace
+from ._space import to_label
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One trial as the model sees it.
+
+    Attributes:
+        number:
+            Its number.
+        params:
+            In Optuna's own values, rounded.
+        values:
+            One per objective.
+        pruned:
+            Whether it was stopped early.
+        violated:
+            By how much it breaks which constraints.
+        curve:
+            How its intermediate values went, in a few words.
+        error:
+            Why it failed, as far as the user's program said.
+        share:
+            How much of the Pareto front's hypervolume is lost without it; :obj:`None` for a trial
+            that is not on the front.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    values: tuple[float, ...] = ()
+    pruned: bool = False
+    violated: Mapping[str, float] = field(default_factory=dict)
+    curve: str = ""
+    error: str = ""
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What the model is told about a study.
+
+    Attributes:
+        directions:
+            ``"minimize"`` or ``"maximize"`` per objective.
+        metric_names:
+            Name per objective, ``""`` when the user gave none.
+        finished:
+            Trials with values, from worst to best; with several objectives, the Pareto front comes
+            last, ordered by the first objective.
+        running:
+            Trials that are being run now.
+        failed:
+            Trials without a result.
+        n_finished, n_failed:
+            How many there are in all.
+        constraints:
+            Names of the constraints.
+        n_feasible:
+            How many trials with values meet them.
+        failing:
+            Where trials failed and none succeeded, in words.
+        kinds:
+            By parameter that is of another kind than it was, what it was, in words.
+    """
+
+    directions: tuple[str, ...]
+    metric_names: tuple[str, ...]
+    finished: tuple[Shown, ...] = ()
+    running: tuple[Shown, ...] = ()
+    failed: tuple[Shown, ...] = ()
+    n_finished: int = 0
+    n_failed: int = 0
+    constraints: tuple[str, ...] = ()
+    n_feasible: int = 0
+    failing: tuple[str, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+
+
+def plain(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
+    """Round numbers to what a model needs to see."""
+    return {name: _plain(value, space.get(name)) for name, value in params.items()}
+
+
+def _plain(value: Any, distribution: BaseDistribution | None) -> Any:
+    if isinstance(distribution, CategoricalDistribution) or not isinstance(value, float):
+        return value
+    return float(f"{value:.3g}")
+
+
+def row(shown: Shown, space: SearchSpace) -> tuple[dict[str, Any], bool]:
+    """Write a trial's parameters in terms of the space as it is now.
+
+    Returns:
+        Labels and numbers by name, and whether all of it is legal now. Numbers beyond bounds that
+        have moved are facts, and stay; a choice that is gone, or the value of a parameter that is
+        of another kind now, means nothing, and is left out.
+    """
+    found: dict[str, Any] = {}
+    legal = True
+    for name, value in shown.params.items():
+        if name not in space:
+            continue
+        distribution: Any = space[name]
+        if isinstance(distribution, CategoricalDistribution):
+            try:
+                distribution.to_internal_repr(value)
+                found[name] = to_label(value, distribution)
+            except ValueError:
+                legal = False
+        elif isinstance(value, bool) or not isinstance(value, (int, float)):
+            legal = False
+        else:
+            found[name] = value
+            low, high = float(f"{distribution.low:.3g}"), float(f"{distribution.high:.3g}")
+            legal = legal and low <= value <= high
+    return found, legal
