@@ -27,18 +27,17 @@ from optuna_llm_sampler._front import hypervolume
 from optuna_llm_sampler._front import shares
 from optuna_llm_sampler._front import thinned
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import Style
 from optuna_llm_sampler.testing import FakeLLM
 
 
-STYLES: list[Style] = ["json", "code"]
+STYLES: list[str] = ["json", "code"]
 
 
 def asked(
     objective: Callable[[Trial], Any],
     n: int,
     *,
-    style: Style = "json",
+    style: str = "json",
     catch: type[Exception] | tuple[()] = (),
     names: Sequence[str] = (),
     points: Sequence[Mapping[str, Any]] = (),
@@ -167,7 +166,7 @@ def constrained(trial: Trial) -> float:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_feasible_trials_are_best_whatever_the_value(style: Style) -> None:
+def test_feasible_trials_are_best_whatever_the_value(style: str) -> None:
     points = [{"x": x} for x in (9.0, 5.0, 7.5, 2.0)]
     text, _, _ = asked(constrained, 4, style=style, points=points, direction="maximize")
     if style == "json":
@@ -225,7 +224,7 @@ def pruned(trial: Trial) -> float:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_pruned_trials_are_shown_with_their_curve(style: Style) -> None:
+def test_pruned_trials_are_shown_with_their_curve(style: str) -> None:
     points = [{"rate": 0.9}, {"rate": 0.2}]
     text, _, _ = asked(pruned, 2, style=style, points=points)
     if style == "json":
@@ -283,7 +282,7 @@ POINTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_reasons_of_failures_are_told(style: Style) -> None:
+def test_reasons_of_failures_are_told(style: str) -> None:
     catch = (MemoryError, ValueError)
     text, study, _ = asked(
         half_failing,
@@ -314,7 +313,7 @@ def test_a_choice_that_always_fails_is_a_region() -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_study_where_everything_fails_goes_on(style: Style) -> None:
+def test_a_study_where_everything_fails_goes_on(style: str) -> None:
     @record_failures
     def failing(trial: Trial) -> float:
         trial.suggest_float("x", 0, 1)
@@ -349,7 +348,7 @@ def test_an_exception_passes_through_and_pruning_is_no_failure() -> None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_bounds_are_shown_as_they_are_now(style: Style) -> None:
+def test_bounds_are_shown_as_they_are_now(style: str) -> None:
     def moving(trial: Trial) -> float:
         high = 10 if trial.number < 3 else 5
         return trial.suggest_float("x", 0, high, step=0.5) + trial.suggest_int("n", 1, high)
