@@ -9,10 +9,13 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.study import Study
 
 from ._branches import MAX_PARENT_VALUES
 from ._branches import parent_values
 from ._branches import parents_first
+from ._earlier import Earlier
+from ._earlier import remember
 from ._space import coerce
 from ._space import Rejected
 from ._space import to_label
@@ -117,6 +120,22 @@ def _allowed(
             )
         found.append(to_label(coerced.value, distribution))
     return tuple(found)
+
+
+def read_history(history: Any) -> tuple[Earlier, ...]:
+    """Take what is worth knowing from earlier studies.
+
+    Raises:
+        ValueError: They are no studies.
+    """
+    if history is None:
+        return ()
+    if isinstance(history, Study) or not isinstance(history, Sequence):
+        raise ValueError(f"history must be a list of studies; got {type(history).__name__}.")
+    for study in history:
+        if not isinstance(study, Study):
+            raise ValueError(f"history must hold studies; got {type(study).__name__}.")
+    return tuple(remember(study) for study in history)
 
 
 def check_numbers(

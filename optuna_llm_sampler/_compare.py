@@ -24,7 +24,7 @@ from . import _keys
 
 Losses: TypeAlias = tuple[float, ...]
 
-KINDS = ("defaults", "llm", "base", "fallback", "enqueued", "other")
+KINDS = ("defaults", "history", "llm", "base", "fallback", "enqueued", "other")
 # The base sampler's parameters, too: the model had none for these trials.
 _BASE_KINDS = ("base", "fallback")
 _N_NEIGHBOURS = 8

@@ -13,7 +13,7 @@ number.
 from __future__ import annotations
 
 
-# "defaults", "llm", "base", "fallback:<reason>" or "enqueued"
+# "defaults", "history", "llm", "base", "fallback:<reason>" or "enqueued"
 SOURCE = "llm:source"
 # The model's reason for this configuration, one line.
 WHY = "llm:why"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 import json
 import keyword
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -15,6 +16,7 @@ from optuna.distributions import IntDistribution
 
 from ._digest import row
 from ._digest import Shown
+from ._earlier import told
 from ._grammar import aim_line
 from ._grammar import choice_literals
 from ._grammar import code_grammar
@@ -37,6 +39,7 @@ _SYSTEM = "You tune hyperparameters."
 _WISH = "Give the best hyperparameters, as recommended in the documentation and literature"
 _MAX_VALUES_SHOWN = 5
 _MAX_FAILED_SHOWN = 3
+_MAX_EARLIER_SHOWN = 2
 # A small model reads slowly, and little of it.
 _MAX_HISTORY_CHARS = 4_000
 _MAX_SHARING = 3
@@ -49,6 +52,7 @@ def build_code(question: Question, style: Style) -> Request:
     for name in question.space:
         if note := question.param_notes.get(name):
             lines.append(f"{comment(name)}: {comment(note)}")
+    lines += _code_earlier(question, braces=braces)
     lines += _code_history(question, braces=braces)
     if several := variants(question):
         return _build_list(question, lines, several, style, braces=braces)
@@ -148,6 +152,17 @@ def _code_values(distribution: BaseDistribution, *, braces: bool, bounds: bool) 
     return f"{distribution.low:g} to {distribution.high:g}" if bounds else "..."
 
 
+def _code_earlier(question: Question, *, braces: bool) -> list[str]:
+    lines = []
+    for study, rows in told(question.earlier, question.space):
+        about = comment(f"{study.name} ({', '.join(study.goals)})")
+        lines.append(f"What was best on a similar problem, {about}:")
+        for scores, params in rows[-_MAX_EARLIER_SHOWN:]:
+            said = " ".join(f"{score:.2g}" for score in scores)
+            lines.append(f"{said}: {_code_call(params, braces=braces)}")
+    return lines
+
+
 def _code_history(question: Question, *, braces: bool) -> list[str]:
     """Scores first, worst to best, two digits: the form in which small models read them.
 
@@ -190,8 +205,12 @@ def _code_note(shown: Shown) -> str:
 
 def _code_row(shown: Shown, question: Question, *, braces: bool) -> tuple[str, bool]:
     values, legal = row(shown, question.space)
+    return _code_call(values, braces=braces), legal
+
+
+def _code_call(values: Mapping[str, Any], *, braces: bool) -> str:
     items = []
     for name, value in values.items():
         text = comment(json.dumps(value))
         items.append(f"{json.dumps(name)}: {text}" if braces else f"{name}={text}")
-    return ("{%s}" if braces else "dict(%s)") % ", ".join(items), legal
+    return ("{%s}" if braces else "dict(%s)") % ", ".join(items)

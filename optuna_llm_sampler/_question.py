@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import Any
 
 from ._branches import Conditions
+from ._earlier import Earlier
 from ._history import Digest
 from ._space import SearchSpace
 
@@ -35,6 +36,8 @@ class Question:
             Parameters that some trials do not have, for no known reason.
         conditions:
             With which values of which parameters others are used.
+        earlier:
+            Studies of a similar space.
         untried:
             Values that no trial has had, of parameters that decide about others.
         seed:
@@ -49,4 +52,5 @@ class Question:
     optional: frozenset[str] = frozenset()
     conditions: Conditions = field(default_factory=dict)
     untried: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    earlier: tuple[Earlier, ...] = ()
     seed: int | None = None

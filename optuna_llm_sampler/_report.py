@@ -60,7 +60,8 @@ class Standing:
 
     Attributes:
         kind:
-            ``"defaults"``, ``"llm"``, ``"base"``, ``"fallback"``, ``"enqueued"`` or ``"other"``
+            ``"defaults"``, ``"history"``, ``"llm"``, ``"base"``, ``"fallback"``, ``"enqueued"`` or
+            ``"other"``
             (no source recorded).
         trials, complete, pruned, failed:
             How many there are in all and in each state.

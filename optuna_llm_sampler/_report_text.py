@@ -25,6 +25,7 @@ Row: TypeAlias = Sequence[str]
 
 SOURCES = {
     "defaults": "your defaults",
+    "history": "an earlier study",
     "llm": "language model",
     "base": "base sampler",
     "fallback": "base sampler, model had nothing",

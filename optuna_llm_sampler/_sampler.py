@@ -27,8 +27,10 @@ from ._arguments import check_prefetch
 from ._arguments import check_space
 from ._arguments import check_text
 from ._arguments import read_conditions
+from ._arguments import read_history
 from ._base_sampler import DefaultBaseSampler
 from ._board import Board
+from ._earlier import to_try
 from ._ledger import CallHook
 from ._policy import default_share
 from ._policy import Schedule
@@ -96,6 +98,11 @@ class LLMSampler(BaseSampler):
             With which values of which parameters others are used, for a ``search_space`` with
             branches: ``{"svm_c": {"model": ["svm"]}}``. With several parents, all must hold.
             Without it, the structure is inferred from which parameters trials had together.
+        history:
+            Earlier studies of a similar space. Of each, only the best few configurations and their
+            values are kept. What is possible here, by name and by value, is told to the model, and
+            the best three are tried first, so that the base sampler sees what they are worth here
+            (a sampler cannot give another study's trials to it).
         base_sampler:
             The classical sampler. :obj:`None` (default): a Gaussian process that models from
             trial 6 on while the space is static, the study has one objective and fewer than 100
@@ -150,6 +157,7 @@ class LLMSampler(BaseSampler):
         defaults: Mapping[str, Any] | None = None,
         search_space: Mapping[str, BaseDistribution] | None = None,
         conditions: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+        history: Sequence[Study] | None = None,
         base_sampler: BaseSampler | None = None,
         llm_share: float | None = None,
         n_configs: int = 8,
@@ -170,7 +178,10 @@ class LLMSampler(BaseSampler):
         check_callable(on_call, "on_call")
         self._given = llm
         self._why, _ = resolve(llm)
-        self._defaults = dict(defaults or {})
+        earlier = read_history(history)
+        # What is tried before the model is asked, by trial number.
+        self._first = [("defaults", dict(defaults))] if defaults else []
+        self._first += [("history", params) for params in to_try(earlier, search_space)]
         self._base = base_sampler or DefaultBaseSampler(seed=seed)
         self._share = None if llm_share is None else float(llm_share)
         self._arguments: dict[str, Any] = {
@@ -178,6 +189,7 @@ class LLMSampler(BaseSampler):
             "param_notes": dict(param_notes or {}),
             "search_space": None if search_space is None else dict(search_space),
             "conditions": read_conditions(conditions, search_space),
+            "earlier": earlier,
             "n_configs": n_configs,
             "timeout": float(timeout),
             "prefetch": seed is None if prefetch is None else prefetch,
@@ -202,7 +214,7 @@ class LLMSampler(BaseSampler):
         self._drafts: dict[tuple[int, int], _Draft] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_given", "_why", "_defaults", "_base", "_share", "_arguments")
+        kept = ("_given", "_why", "_first", "_base", "_share", "_arguments")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -319,10 +331,11 @@ class LLMSampler(BaseSampler):
         return self._drafts.setdefault(_id(study, trial), _Draft())
 
     def _decide(self, study: Study, trial: FrozenTrial) -> Decision:
-        if self._defaults and trial.number == 0:
+        if trial.number < len(self._first):
             if self._share != 0:
                 self._session(study).open(trial._trial_id, trial.number)
-            return Decision("defaults", Config(self._defaults))
+            source, params = self._first[trial.number]
+            return Decision(source, Config(params))
         if self._share == 0:
             return Decision("base")
         return self._session(study).decide(trial._trial_id, trial.number)

@@ -33,6 +33,7 @@ from ._board import View
 from ._branches import combined
 from ._branches import Conditions
 from ._branches import parents_first
+from ._earlier import Earlier
 from ._flight import Flight
 from ._flight import Home
 from ._history import plain
@@ -88,6 +89,7 @@ class Settings:
     param_notes: Mapping[str, str]
     search_space: Mapping[str, BaseDistribution] | None
     conditions: Conditions
+    earlier: tuple[Earlier, ...]
     n_configs: int
     timeout: float
     prefetch: bool
@@ -365,6 +367,7 @@ class Session:
             optional=view.history.optional(list(space), conditions),
             conditions=conditions,
             untried=view.history.untried(space),
+            earlier=settings.earlier,
             seed=seed,
         )
 

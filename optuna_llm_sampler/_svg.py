@@ -13,6 +13,7 @@ from ._report import TrialLine
 
 COLORS = {
     "defaults": "#00a87a",
+    "history": "#c9a400",
     "llm": "#e0492f",
     "base": "#5b66e8",
     "fallback": "#e8913a",

@@ -32,6 +32,7 @@ _logger = get_logger(f"optuna.{__name__}")
 # Colours of plotly's own theme, so that the plots sit well beside Optuna's.
 COLORS = {
     "defaults": "#00CC96",
+    "history": "#FECB52",
     "llm": "#EF553B",
     "base": "#636EFA",
     "fallback": "#FFA15A",
@@ -40,6 +41,7 @@ COLORS = {
 }
 NAMES = {
     "defaults": "Defaults",
+    "history": "Earlier study",
     "llm": "Language model",
     "base": "Base sampler",
     "fallback": "Base sampler (fallback)",

@@ -30,13 +30,14 @@ _TITLE = "Optimization History by Source"
 _STUDY_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "pentagon")
 _KIND_SYMBOLS = {
     "defaults": "diamond",
+    "history": "diamond-wide",
     "llm": "star",
     "base": "circle",
     "fallback": "circle",
     "enqueued": "square",
     "other": "circle",
 }
-_KIND_SIZES = {"llm": 12, "defaults": 10, "enqueued": 9}
+_KIND_SIZES = {"llm": 12, "defaults": 10, "history": 10, "enqueued": 9}
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 

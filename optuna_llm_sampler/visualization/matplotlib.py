@@ -38,7 +38,7 @@ __all__ = ["is_available", "plot_advice", "plot_llm_usage", "plot_sources"]
 
 # Optuna's own choice for plots that look like plotly's.
 _STYLE = "ggplot"
-_KIND_MARKERS = {"defaults": "D", "llm": "*", "enqueued": "s"}
+_KIND_MARKERS = {"defaults": "D", "history": "d", "llm": "*", "enqueued": "s"}
 _STUDY_MARKERS = ("o", "s", "D", "^", "*", "p")
 _LINES = ("-", "--", ":", "-.")
 
