@@ -24,6 +24,7 @@ from .config import DEFAULT_TIMEOUT
 from .config import OBJECTIVES
 from .data import DataError
 from .objective import Objective
+from .ray_engine import run_ray
 from .report import Bar
 from .report import best_trial
 from .report import finished
@@ -122,10 +123,14 @@ class _Run:
         bury_orphans(study)
         with Bar(study, n_trials, self._console) as bar:
             outcome: Outcome
-            if self._args.workers == 1:
+            n_workers = self._args.workers
+            if self._args.engine == "ray":
+                address = self._args.address
+                outcome = run_ray(config, n_trials, n_workers, study, bar.tick, address=address)
+            elif n_workers == 1:
                 outcome = run_here(config, n_trials, objective, study, bar.tick)
             else:
-                outcome = run_processes(config, n_trials, self._args.workers, study, bar.tick)
+                outcome = run_processes(config, n_trials, n_workers, study, bar.tick)
         self._troubles += outcome.troubles
         self._interrupted = outcome.interrupted
 
@@ -200,6 +205,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--trials", type=_positive, default=20, help="more trials, of all workers together")
     add("--workers", type=_positive, default=min(2, os.cpu_count() or 1), help="processes")
+    add(
+        "--engine",
+        choices=("processes", "ray"),
+        default="processes",
+        help="what starts the workers: this program, on this machine, or a Ray cluster",
+    )
+    add("--address", help='of the Ray cluster: "auto", HOST:6379 or ray://HOST:10001')
     add("--llm", help='as LLMSampler takes it: "local", "openai/gpt-5-mini", "local/PATH.gguf"')
     add(
         "--timeout",

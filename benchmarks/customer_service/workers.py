@@ -26,9 +26,9 @@ from .storage import bury
 from .storage import connect
 
 
-_POLL = 0.5
+POLL = 0.5
 # How long a worker may take to tell its trial when it is asked to stop, in seconds.
-_GRACE = 15.0
+GRACE = 15.0
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def run_processes(
         _start(processes)
         alive = list(processes)
         while alive:
-            alive[0].join(_POLL)
+            alive[0].join(POLL)
             for process in [p for p in alive if not p.is_alive()]:
                 alive.remove(process)
                 troubles += _autopsy(process, study)
@@ -223,7 +223,7 @@ def _stop(processes: Sequence[BaseProcess]) -> None:
     started = [process for process in processes if process.pid is not None]
     for process in started:
         process.terminate()
-    end = time.monotonic() + _GRACE
+    end = time.monotonic() + GRACE
     for process in started:
         process.join(max(end - time.monotonic(), 0.0))
         if process.is_alive():
