@@ -70,11 +70,14 @@ class Plan:
 
     def due(self, number: int) -> int | None:
         """Return the block to ask for when this trial starts, if any."""
-        place = self.place(number)
+        place, block = self.place(number), None
         if place.block > self.view.settled:
-            return place.block
-        # The last trial of a block asks for the next one ahead of time.
-        return place.block + 1 if place.renewal and place.block == self.view.settled else None
+            block = place.block
+        elif place.renewal and place.block == self.view.settled:
+            block = place.block + 1  # the last trial of a block asks for the next one ahead
+        if block is None or not self.schedule.has_turn(block, number - self.anchor):
+            return None
+        return block
 
     def pending(self, space: SearchSpace, number: int | None = None) -> dict[int, dict[str, Any]]:
         """Return the parameters of the trials that run, whether set or only promised.

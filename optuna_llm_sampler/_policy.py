@@ -20,6 +20,8 @@ N_FIRST = 5
 # Advice is renewed as the history triples: most of the gain is in the first round (helion #2113).
 _RENEWALS = (8, 24, 72, 216, 648)
 _FLOOR = 0.05
+# An advice is not asked for longer ahead than this many trials.
+_SOON = 100
 _SHARE = 0.2
 
 
@@ -93,6 +95,11 @@ class Schedule:
                 self._places.append(self._next(len(self._places)))
             here, after = self._places[index], self._places[index + 1]
         return replace(here, renewal=after.block > here.block)
+
+    def has_turn(self, block: int, index: int) -> bool:
+        """Tell whether the model soon has a turn in this block, from the ``index``-th trial on."""
+        places = (self.place(i) for i in range(index, index + _SOON))
+        return any(place.block == block and place.slot is not None for place in places)
 
     def _next(self, index: int) -> Place:
         full = self._slot >= self._n_configs

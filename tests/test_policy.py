@@ -30,6 +30,17 @@ def test_few_calls() -> None:
     assert schedule.place(99).block + 1 <= 5
 
 
+def test_a_turn_is_seen_ahead_but_not_long_ahead() -> None:
+    schedule = Schedule(share=0.01, n_configs=8)
+    turns = [i for i in range(N_FIRST, 2_000) if schedule.place(i).slot is not None]
+    assert len(turns) == 19
+    assert schedule.place(turns[0]).block >= 2  # the blocks before it hand out nothing
+    for i in range(N_FIRST, 1_900):
+        block = schedule.place(i).block
+        soon = [t for t in turns if i <= t < i + 100 and schedule.place(t).block == block]
+        assert schedule.has_turn(block, i) == bool(soon)
+
+
 @given(st.floats(0.01, 1), st.integers(1, 64), st.integers(0, 2000))
 def test_a_slot_is_used_once_and_exists(share: float, n_configs: int, n: int) -> None:
     schedule = Schedule(share=share, n_configs=n_configs)

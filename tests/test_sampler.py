@@ -132,6 +132,15 @@ def test_every_trial_says_where_it_is_from_and_few_calls_are_made() -> None:
     assert usage(study).sources == {"llm": len(advice), "base": 60 - len(advice)}
 
 
+def test_no_call_is_made_for_a_block_that_hands_out_nothing() -> None:
+    llm = fake()
+    study = run(
+        sampler_on(llm, search_space=SPACE, base_sampler=RandomSampler(), llm_share=0.01), 60
+    )
+    assert sources(study) == ["llm"] * 5 + ["base"] * 55
+    assert len(llm.requests) == 1
+
+
 def test_a_small_model_is_asked_once() -> None:
     llm = FakeLLM(
         lambda request: f"x={random.uniform(-9, 9)}, y=3e-4, n=2, kind='a')", style="code"
