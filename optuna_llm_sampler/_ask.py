@@ -18,6 +18,10 @@ from ._prior import fit_priors
 from ._prompt import build
 from ._prompt import prefill
 from ._prompt import Question
+from ._short_names import renamed
+from ._short_names import restored
+from ._short_names import short_names
+from ._short_names import shortened
 from ._space import SearchSpace
 from .errors import LLMError
 from .errors import OptunaLLMError
@@ -76,6 +80,16 @@ def ask(
         The answer; errors of the model are in it. What is not an
         :class:`~optuna_llm_sampler.errors.OptunaLLMError` is raised.
     """
+    if short := short_names(question.space):
+        answer = ask(
+            llm,
+            shortened(question, short),
+            [renamed(params, short) for params in known],
+            timeout=timeout,
+            purpose=purpose,
+            max_requests=max_requests,
+        )
+        return replace(answer, advice=restored(answer.advice, short))
     call = Call(model=llm.name, asked=llm.name, purpose=purpose)
     advice = Advice()
     texts: list[str] = []

@@ -7,6 +7,7 @@ hyperparameters and bound the digits, so that no number runs away.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import json
 import math
@@ -43,7 +44,7 @@ def code_grammar(
     """
     rules, items = [], []
     for k, (name, distribution) in enumerate(space.items()):
-        key = f"{json.dumps(name)}: " if braces else f"{name}="
+        key = f"{json_text(name)}: " if braces else f"{name}="
         items.append(f"{json.dumps(key)} P{k}")
         rules.append(f"P{k}: {_terminal(distribution, braces=braces, exponents=exponents)}")
     body = ' ", " '.join(items)
@@ -75,7 +76,7 @@ def list_grammar(
                 terminal = f"W{i}_{places[name]}"
                 literals = value_literals(space[name], variant.where[name], braces=braces)
                 rules.append(f"{terminal}: {' | '.join(map(json.dumps, literals))}")
-            key = f"{json.dumps(name)}: " if braces else f"{name}="
+            key = f"{json_text(name)}: " if braces else f"{name}="
             items.append(f"{json.dumps(key)} {terminal}")
         begin, end = ("{", "}") if braces else ("dict(", ")")
         begin = json.dumps(aim_line(variant) + "    " + begin)
@@ -89,6 +90,11 @@ def list_grammar(
 def aim_line(variant: Variant) -> str:
     """Write what stands above a configuration in a list."""
     return f"    # {comment(variant.aim)}\n" if variant.aim else ""
+
+
+def json_text(value: Any) -> str:
+    """Write JSON as people do: a letter beyond ASCII is one character, not six."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def comment(text: str) -> str:
@@ -118,7 +124,7 @@ def _terminal(distribution: BaseDistribution, *, braces: bool, exponents: bool) 
 
 def choice_literals(distribution: CategoricalDistribution, *, braces: bool) -> list[str]:
     """Write each choice as it stands in code: as Python's literal, in braces as JSON's."""
-    write = json.dumps if braces else repr
+    write: Callable[[Any], str] = json_text if braces else repr
     return [
         write(label if isinstance(choice, str) else choice)
         for choice, label in zip(distribution.choices, labels(distribution), strict=True)

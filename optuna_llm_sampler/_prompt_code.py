@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
-import json
 import keyword
 from typing import Any
 
@@ -22,10 +21,11 @@ from ._grammar import choice_literals
 from ._grammar import code_grammar
 from ._grammar import comment
 from ._grammar import few_values
+from ._grammar import json_text
 from ._grammar import list_grammar
 from ._grammar import value_literals
 from ._prompt_history import fitted
-from ._question import MAX_CHOICES_SHOWN
+from ._question import n_choices_shown
 from ._question import Question
 from ._space import SearchSpace
 from ._variants import Variant
@@ -41,7 +41,7 @@ _MAX_VALUES_SHOWN = 5
 _MAX_FAILED_SHOWN = 3
 _MAX_EARLIER_SHOWN = 2
 # A small model reads slowly, and little of it.
-_MAX_HISTORY_CHARS = 4_000
+_MAX_HISTORY_CHARS = 3_500
 _MAX_SHARING = 3
 
 
@@ -125,7 +125,11 @@ def _code_form(
     says so, because small models copy them. Choices that many parameters share are said once:
     shown in each of them they make a long prompt and an answer that is the same everywhere.
     """
-    shown = {name: _code_values(d, braces=braces, bounds=bounds) for name, d in space.items()}
+    n = n_choices_shown(space, once=True)
+    shown = {
+        name: _code_values(d, braces=braces, bounds=bounds, n_choices=n)
+        for name, d in space.items()
+    }
     shown |= fixed or {}
     shared: dict[str, list[str]] = {}
     for name, text in shown.items():
@@ -134,15 +138,17 @@ def _code_form(
     shared = {text: names for text, names in shared.items() if len(names) > _MAX_SHARING}
     said = [f"{', '.join(names)}: one of {text} each." for text, names in shared.items()]
     items = [
-        f"{json.dumps(name) + ': ' if braces else name + '='}{'...' if text in shared else text}"
+        f"{json_text(name) + ': ' if braces else name + '='}{'...' if text in shared else text}"
         for name, text in shown.items()
     ]
     return ("{%s}" if braces else "dict(%s)") % ", ".join(items), said
 
 
-def _code_values(distribution: BaseDistribution, *, braces: bool, bounds: bool) -> str:
+def _code_values(
+    distribution: BaseDistribution, *, braces: bool, bounds: bool, n_choices: int
+) -> str:
     if isinstance(distribution, CategoricalDistribution):
-        literals = choice_literals(distribution, braces=braces)[:MAX_CHOICES_SHOWN]
+        literals = choice_literals(distribution, braces=braces)[:n_choices]
         return comment(" | ".join(literals))
     if isinstance(distribution, IntDistribution):
         values = few_values(distribution, _MAX_VALUES_SHOWN)
@@ -211,6 +217,6 @@ def _code_row(shown: Shown, question: Question, *, braces: bool) -> tuple[str, b
 def _code_call(values: Mapping[str, Any], *, braces: bool) -> str:
     items = []
     for name, value in values.items():
-        text = comment(json.dumps(value))
-        items.append(f"{json.dumps(name)}: {text}" if braces else f"{name}={text}")
+        text = comment(json_text(value))
+        items.append(f"{json_text(name)}: {text}" if braces else f"{name}={text}")
     return ("{%s}" if braces else "dict(%s)") % ", ".join(items)

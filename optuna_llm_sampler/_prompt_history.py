@@ -19,8 +19,8 @@ _MAX_UNTRIED = 8
 # With more parameters, a row is a list of values in the order of the parameters.
 _MAX_NAMED = 12
 # Characters of rows of each kind: a token is three or more.
-_MAX_FINISHED_CHARS = 6_000
-_MAX_OTHER_CHARS = 1_500
+_MAX_FINISHED_CHARS = 3_500
+_MAX_OTHER_CHARS = 900
 
 
 def history(question: Question) -> str:
@@ -43,11 +43,12 @@ def history(question: Question) -> str:
     if digest.failed:
         lines.append(f"{digest.n_failed} failed trials; avoid their region:")
         lines += fitted([_failed(shown, question) for shown in digest.failed], _MAX_OTHER_CHARS)
-        lines += [f"Fails: {fence(region)}" for region in digest.failing]
+        regions = [f"Fails: {fence(region)}" for region in digest.failing]
+        lines += fitted(regions, _MAX_OTHER_CHARS)
     if digest.running:
         lines.append("Running now; do not repeat:")
         lines += fitted([_row(shown, question) for shown in digest.running], _MAX_OTHER_CHARS)
-    lines += _untried(question)
+    lines += fitted(_untried(question), _MAX_OTHER_CHARS)
     return "\n".join([*lines, "</history>"])
 
 

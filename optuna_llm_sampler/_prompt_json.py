@@ -17,9 +17,10 @@ from ._earlier import told
 from ._prompt_history import fence
 from ._prompt_history import history
 from ._prompt_history import quote
-from ._question import MAX_CHOICES_SHOWN
+from ._question import n_choices_shown
 from ._question import Question
 from ._space import labels
+from ._space import SearchSpace
 from ._variants import aims
 from .llms._style import Style
 from .llms._types import Message
@@ -30,6 +31,8 @@ from .llms._types import Request
 _MAX_PRIOR_PARAMS = 20
 # With more branches, a configuration is described by one schema, with null for what it lacks.
 _MAX_BRANCHES = 16
+# Choices beyond this, in a whole space, are not enumerated in the schema; they are checked later.
+_MAX_ENUM_CHARS = 6_000
 
 _SYSTEM = (
     "You are an expert in machine learning who advises a hyperparameter search. A classical "
@@ -65,12 +68,15 @@ def _json_task(question: Question, *, bounds: bool) -> str:
         for direction, name in zip(digest.directions, names, strict=True)
     )
     lines = [f"<task>\n{task}\n</task>\nGoal: {goals}.", "<parameters>"]
+    n_choices = n_choices_shown(question.space)
     for name, distribution in question.space.items():
         note = question.param_notes.get(name, "")
         said = " Not used by every configuration." if name in question.optional else ""
         if name in question.digest.kinds:
             said += f" It was {question.digest.kinds[name]}; older values are not shown."
-        words = f"{describe(distribution, bounds=bounds)}.{said} {fence(note)}"
+        words = (
+            f"{describe(distribution, bounds=bounds, n_choices=n_choices)}.{said} {fence(note)}"
+        )
         lines.append(f"- {quote(name)}: {words}".rstrip())
     return "\n".join([*lines, *_structure(question), "</parameters>", *_earlier(question)])
 
@@ -97,12 +103,12 @@ def _structure(question: Question) -> list[str]:
     return lines
 
 
-def describe(distribution: BaseDistribution, *, bounds: bool = True) -> str:
+def describe(distribution: BaseDistribution, *, bounds: bool = True, n_choices: int = 60) -> str:
     """Say in words what values a distribution allows."""
     if isinstance(distribution, CategoricalDistribution):
         names = labels(distribution)
-        shown = ", ".join(quote(label) for label in names[:MAX_CHOICES_SHOWN])
-        more = len(names) - MAX_CHOICES_SHOWN
+        shown = ", ".join(quote(label) for label in names[:n_choices])
+        more = len(names) - n_choices
         return f"one of {shown}" + (f" and {more} more" if more > 0 else "")
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     kind = "integer" if isinstance(distribution, IntDistribution) else "number"
@@ -164,9 +170,10 @@ def json_schema(question: Question) -> dict[str, Any]:
 def _config_schema(question: Question, branch: Branch | None = None) -> dict[str, Any]:
     """Describe a configuration: complete for a branch, or with null for what it does not use."""
     properties = {}
+    enumerated = _enumerated(question.space)
     for name in branch.names if branch else question.space:
         optional = name in question.optional or (branch is None and name in question.conditions)
-        schema = _value_schema(question.space[name], optional=optional)
+        schema = _value_schema(question.space[name], optional=optional, enumerated=enumerated)
         if branch is not None and name in branch.where:
             schema["enum"] = list(branch.where[name])
         properties[name] = schema
@@ -182,9 +189,28 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _value_schema(distribution: BaseDistribution, *, optional: bool) -> dict[str, Any]:
+def _enumerated(space: SearchSpace) -> int:
+    """Return with how many choices a parameter is enumerated in the schema."""
+    chars: dict[int, int] = {}
+    for distribution in space.values():
+        if isinstance(distribution, CategoricalDistribution):
+            n = len(distribution.choices)
+            chars[n] = chars.get(n, 0) + sum(len(label) + 4 for label in labels(distribution))
+    total, enumerated = 0, 0
+    for n in sorted(chars):
+        total += chars[n]
+        if total <= _MAX_ENUM_CHARS:
+            enumerated = n
+    return enumerated
+
+
+def _value_schema(
+    distribution: BaseDistribution, *, optional: bool, enumerated: int
+) -> dict[str, Any]:
     if isinstance(distribution, CategoricalDistribution):
-        schema: dict[str, Any] = {"type": "string", "enum": list(labels(distribution))}
+        schema: dict[str, Any] = {"type": "string"}
+        if len(distribution.choices) <= enumerated:
+            schema["enum"] = list(labels(distribution))
     else:
         kind = "integer" if isinstance(distribution, IntDistribution) else "number"
         schema = {"type": kind}

@@ -7,14 +7,36 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 
+from optuna.distributions import CategoricalDistribution
+
 from ._branches import Conditions
 from ._earlier import Earlier
 from ._history import Digest
+from ._space import labels
 from ._space import SearchSpace
 
 
-# Of a parameter with more choices, the model is shown the first ones.
-MAX_CHOICES_SHOWN = 60
+# Of a parameter with more choices, the model is shown the first ones; of many such parameters,
+# fewer, so that all choices together are no longer than this.
+_MAX_CHOICES_SHOWN = 60
+_MAX_CHOICE_CHARS = 5_000
+
+
+def n_choices_shown(space: SearchSpace, *, once: bool = False) -> int:
+    """Return how many choices of each parameter are written out.
+
+    Args:
+        space:
+            The parameters.
+        once:
+            Whether choices that parameters share are written once.
+    """
+    every = [labels(d) for d in space.values() if isinstance(d, CategoricalDistribution)]
+    every = list(set(every)) if once else every
+    n = _MAX_CHOICES_SHOWN
+    while n > 2 and sum(len(c) + 4 for names in every for c in names[:n]) > _MAX_CHOICE_CHARS:
+        n = n * 2 // 3
+    return n
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def test_names_that_are_no_identifiers_are_asked_for_as_json() -> None:
     assert prefill(request).endswith("params = {")
     assert request.grammar is not None
     assert json.dumps('"model.lr": ') in request.grammar
-    form = '{"model.lr": ..., "class": "relu" | "tanh" | null, "gr\\u00f6\\u00dfe \\"x\\"": ...}'
+    form = '{"model.lr": ..., "class": "relu" | "tanh" | null, "größe \\"x\\"": ...}'
     assert form in request.messages[1]["content"]
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from .._prompt import build
 from .._resolve import resolve
+from .._short_names import short_names
+from .._short_names import shortened
 from ..errors import OptunaLLMError
 from ..llms._style import as_style
 from ..llms._style import style_of
@@ -47,7 +49,8 @@ def _run(args: argparse.Namespace) -> int:
     llm = _llm_of(sampler._given, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
     question, _ = next_question(study, sampler)
-    request = build(question, style)
+    short = short_names(question.space)
+    request = build(shortened(question, short), style)
     tokens, exact = count_tokens(llm, request)
     name = "" if llm is None else llm.name
     if args.json:

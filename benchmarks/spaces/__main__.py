@@ -1,0 +1,146 @@
+"""Run the problems and print the tables; see the package's docstring."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Sequence
+import os
+from statistics import mean
+from statistics import stdev
+import sys
+import warnings
+
+import optuna
+from optuna.samplers import BaseSampler
+from optuna.samplers import TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optuna_llm_sampler import DefaultBaseSampler
+from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import LocalLLM
+from optuna_llm_sampler.llms import LLM
+
+from . import intents
+from .problems import best_so_far
+from .problems import Problem
+from .problems import PROBLEMS
+
+
+_CHECKPOINTS = (1, 3, 5, 10, 15, 20, 30)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.spaces", description=__doc__)
+    parser.add_argument("problems", nargs="+", choices=[*PROBLEMS, "transfer"])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--model", default=None, help="local model, by name or path")
+    parser.add_argument("--data", default="corpus", help="transfer: folder with train.csv")
+    return parser.parse_args(arguments)
+
+
+def run(problem: Problem, sampler: BaseSampler, n: int) -> Study:
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(problem.objective, n_trials=n, catch=(MemoryError,))
+    return study
+
+
+def compare(problem: Problem, llm: LLM, args: argparse.Namespace) -> None:
+    """Print the sampler against its own base sampler, with the same seeds."""
+    makers: dict[str, Callable[[int], BaseSampler]] = {
+        "base sampler": lambda seed: DefaultBaseSampler(seed=seed),
+        "with the model": lambda seed: LLMSampler(
+            llm,
+            task=problem.task,
+            search_space=problem.space,
+            conditions=problem.conditions or None,
+            timeout=600,
+            seed=seed,
+        ),
+    }
+    studies = {
+        name: [run(problem, make(seed), args.trials).trials for seed in range(args.seeds)]
+        for name, make in makers.items()
+    }
+    _table(studies, args.trials)
+    for name, runs in studies.items():
+        trials = [trial for run in runs for trial in run]
+        _say(name, trials, problem.branch)
+
+
+def _say(name: str, trials: Sequence[FrozenTrial], branch: str) -> None:
+    states = Counter(trial.state.name for trial in trials)
+    infeasible = sum(any(a > 0 for a in trial.constraints.values()) for trial in trials)
+    models = [t for t in trials if t.user_attrs.get("llm:source") == "llm"]
+    said = f"{name}: {len(trials)} trials, {states['FAIL']} failed, {infeasible} infeasible"
+    if models:
+        base = sum("llm:from_base" in trial.user_attrs for trial in models)
+        said += f"; {len(models)} of the model, {base} of them completed by the base sampler"
+        failed = sum(trial.state.name == "FAIL" for trial in models)
+        broken = sum(any(a > 0 for a in trial.constraints.values()) for trial in models)
+        said += f"; of the model's, {failed} failed, {broken} infeasible"
+    if models and branch:
+        counts = Counter(str(trial.params[branch]) for trial in models)
+        said += "; by branch: " + ", ".join(f"{k} {n}" for k, n in counts.items())
+    print(f"\n{said}.", flush=True)
+
+
+def transfer(llm: LLM, args: argparse.Namespace) -> None:
+    """Print a study of other intents with and without an earlier one."""
+    earlier = optuna.create_study(study_name="first intents", sampler=TPESampler(seed=0))
+    earlier.set_metric_names(["error"])
+    earlier.optimize(intents.objective(args.data, 0), n_trials=30)
+    print(f"\nearlier study: best error {earlier.best_value:.4f} with {earlier.best_params}")
+    known = {"task": intents.TASK, "search_space": intents.SPACE, "timeout": 600.0}
+    makers: dict[str, Callable[[int], BaseSampler]] = {
+        "base sampler": lambda seed: DefaultBaseSampler(seed=seed),
+        "with the model": lambda seed: LLMSampler(llm, seed=seed, **known),  # type: ignore[arg-type]
+        "with the model and history=": lambda seed: LLMSampler(
+            llm,
+            seed=seed,
+            history=[earlier],
+            **known,  # type: ignore[arg-type]
+        ),
+    }
+    problem = Problem(intents.TASK, intents.SPACE, intents.objective(args.data, 1))
+    studies = {
+        name: [run(problem, make(seed), args.trials).trials for seed in range(args.seeds)]
+        for name, make in makers.items()
+    }
+    _table(studies, args.trials)
+
+
+def _table(studies: dict[str, list[list[FrozenTrial]]], n_trials: int) -> None:
+    points = [n for n in _CHECKPOINTS if n <= n_trials]
+    print("\n| best error so far | " + " | ".join(f"trial {n}" for n in points) + " |")
+    print("|" + "---|" * (len(points) + 1))
+    for name, runs in studies.items():
+        curves = [best_so_far(trials) for trials in runs]
+        cells = []
+        for n in points:
+            values = [curve[n - 1] for curve in curves]
+            spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
+            cells.append(f"{mean(values):.4f}{spread}")
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    args = parse(arguments)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    llm = LocalLLM(args.model)
+    for name in args.problems:
+        print(f"\n## {name} ({args.seeds} seeds, {llm.name})", flush=True)
+        if name == "transfer":
+            transfer(llm, args)
+        else:
+            compare(PROBLEMS[name](), llm, args)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
