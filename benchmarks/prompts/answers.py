@@ -45,9 +45,7 @@ class Asked:
         outcome:
             ``"ok"``, or why there is no advice.
         seconds, requests, input_tokens, output_tokens:
-            Of all requests together.
-        cores_free:
-            Whether nothing else ran meanwhile: only then are the seconds worth anything.
+            Of all requests together. The seconds are those of a machine with other work.
     """
 
     key: Key
@@ -58,7 +56,6 @@ class Asked:
     requests: int = 1
     input_tokens: int = 0
     output_tokens: int = 0
-    cores_free: bool = False
 
 
 @dataclass
@@ -82,7 +79,7 @@ class _Listener:
         return completion
 
 
-def ask_once(key: Key, llm: LLM, question: Question, *, cores_free: bool) -> Asked:
+def ask_once(key: Key, llm: LLM, question: Question) -> Asked:
     """Ask as the sampler does."""
     listener = _Listener(llm)
     answer = ask(listener, question, [], timeout=900.0)
@@ -96,7 +93,6 @@ def ask_once(key: Key, llm: LLM, question: Question, *, cores_free: bool) -> Ask
         requests=call.requests,
         input_tokens=call.input_tokens or 0,
         output_tokens=call.output_tokens or 0,
-        cores_free=cores_free,
     )
 
 

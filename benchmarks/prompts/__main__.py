@@ -1,0 +1,63 @@
+"""Ask what has not been asked yet, and print the table.
+
+``python -m benchmarks.prompts --models qwen2.5-coder-0.5b --styles code json --seeds 3``
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+
+import optuna
+from tqdm import tqdm
+
+from optuna_llm_sampler import LocalLLM
+
+from .answers import append
+from .answers import ask_once
+from .answers import Key
+from .answers import read
+from .questions import problem_names
+from .questions import question
+from .questions import WAYS
+from .report import markdown
+
+
+ANSWERS = Path(__file__).parent / "answers.jsonl"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.prompts", description=__doc__)
+    parser.add_argument("--models", nargs="*", default=[], help="names or .gguf files")
+    parser.add_argument("--styles", nargs="+", default=["code"], choices=WAYS, metavar="STYLE")
+    parser.add_argument("--problems", nargs="+", default=[""], help="names or their beginnings")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=ANSWERS)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    args = parse(arguments)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    done = {asked.key for asked in read(args.out)}
+    problems = [n for n in problem_names() if n.startswith(tuple(args.problems))]
+    todo = [
+        key
+        for model in args.models
+        for style in args.styles
+        for seed in range(args.seeds)
+        for problem in problems
+        if (key := Key(model, style, problem, seed)) not in done
+    ]
+    for key in tqdm(todo, unit="question"):
+        way = WAYS[key.style]
+        llm = LocalLLM(key.model, style=way.style)
+        append(args.out, ask_once(key, llm, question(key.problem, way, key.seed)))
+    print(markdown(list(read(args.out))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,160 @@
+"""Answers → Markdown: a line per model and style."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import groupby
+import math
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from benchmarks.tasks import load
+from benchmarks.tasks import table_names
+from optuna_llm_sampler._advice import values
+from optuna_llm_sampler._prior import at_unit
+
+from .answers import Asked
+from .boxes import is_inside
+from .bump import bump_names
+from .bump import distance
+from .bump import gaussian_around_the_best
+from .questions import BOXED
+from .questions import question
+from .questions import WAYS
+
+
+BEST_OF = (1, 5, 8)
+FAMILIES = ("hpobench", "hpolib", "nasbench201")
+
+
+def configs(asked: Asked) -> list[dict[str, Any]]:
+    """The proposals in the order in which they would be tried."""
+    key = asked.key
+    space = question(key.problem, WAYS[key.style], key.seed).space
+    return [values(config, space) for config in asked.advice.configs]
+
+
+def share_inside(asked: Asked) -> float:
+    """Share of the values that lie in an expert's box."""
+    boxes = BOXED[asked.key.problem].boxes
+    found = [is_inside(c[name], box) for c in configs(asked) for name, box in boxes.items()]
+    return fmean(found) if found else 0.0
+
+
+def best_of(asked: Asked, k: int) -> float:
+    """Normalised regret of the best of the first proposals; too few are filled up by chance."""
+    task = load(asked.key.problem)
+    losses = [task.objective(c) for c in configs(asked)[:k]]
+    rng = np.random.RandomState(asked.key.seed)
+    while len(losses) < k:
+        losses.append(task.objective(_uniform(task.search_space, rng)))
+    return task.normalised_regret(min(losses))
+
+
+def _uniform(space: Any, rng: np.random.RandomState) -> dict[str, Any]:
+    out = {}
+    for name, distribution in space.items():
+        if hasattr(distribution, "choices"):
+            out[name] = distribution.choices[rng.randint(len(distribution.choices))]
+        else:
+            number = at_unit(float(rng.uniform()), distribution)
+            out[name] = distribution.to_external_repr(
+                round(number) if isinstance(distribution.low, int) else number
+            )
+    return out
+
+
+def random_regret(task_name: str, k: int, n: int = 1000) -> float:
+    """The same for uniform draws."""
+    task, rng = load(task_name), np.random.RandomState(0)
+    losses = np.array([task.objective(_uniform(task.search_space, rng)) for _ in range(n)])
+    picks = losses[rng.randint(n, size=(n, k))].min(axis=1)
+    return fmean(task.normalised_regret(float(loss)) for loss in picks)
+
+
+def clipped(asked: Asked) -> float:
+    """Share of the values that had to be moved into the range."""
+    n = sum(len(c) for c in configs(asked))
+    return asked.advice.repaired.get("clipped", 0) / n if n else 0.0
+
+
+def _mean(found: Iterable[Asked], measure: Callable[[Asked], float]) -> float:
+    """Mean over problems of the mean over seeds."""
+    by_problem: dict[str, list[float]] = defaultdict(list)
+    for asked in found:
+        by_problem[asked.key.problem].append(measure(asked))
+    return fmean(map(fmean, by_problem.values())) if by_problem else math.nan
+
+
+def _text(number: float) -> str:
+    return "–" if math.isnan(number) else f"{number:.2f}".replace("0.", ".", 1)
+
+
+def markdown(answers: Sequence[Asked]) -> str:
+    """Boxes, regret, distinct and clipped values, tokens; then the histories."""
+    head = ["model, style", "questions", "in boxes"]
+    head += [f"{family}, best of {'/'.join(map(str, BEST_OF))}" for family in FAMILIES]
+    head += ["distinct", "clipped", "tokens in + out"]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    start = [a for a in answers if a.key.problem not in bump_names()]
+    for (model, style), found in _grouped(start):
+        lines.append("| " + " | ".join([f"{model}, {style}", *_cells(found)]) + " |")
+    regrets = [
+        "/".join(_text(fmean(random_regret(t, k) for t in _tables(family))) for k in BEST_OF)
+        for family in FAMILIES
+    ]
+    lines.append("| uniform draws | | .37 | " + " | ".join(regrets) + " | | | |")
+    return "\n".join([*lines, "", *_histories(answers)])
+
+
+def _tables(family: str) -> list[str]:
+    return [name for name in table_names() if name.startswith(family)]
+
+
+def _cells(found: Sequence[Asked]) -> list[str]:
+    boxed = [a for a in found if a.key.problem in BOXED]
+    cells = [str(len(found)), _text(_mean(boxed, share_inside))]
+    for family in FAMILIES:
+        of_family = [a for a in found if a.key.problem.startswith(family)]
+        cells.append(
+            "/".join(_text(_mean(of_family, lambda a, k=k: best_of(a, k))) for k in BEST_OF)  # type: ignore[misc]
+            if of_family
+            else "–"
+        )
+    cells.append(_text(_mean(found, lambda a: a.advice.n_ideas / max(len(a.texts), 8))))
+    cells.append(_text(_mean(found, clipped)))
+    tokens = (fmean(a.input_tokens for a in found), fmean(a.output_tokens for a in found))
+    return [*cells, " + ".join(f"{t:.0f}" for t in tokens)]
+
+
+def _histories(answers: Sequence[Asked]) -> list[str]:
+    found = [a for a in answers if a.key.problem in bump_names()]
+    if not found:
+        return []
+    names = bump_names()
+    lines = ["| distance to the optimum | " + " | ".join(names) + " |", "|---" * 5 + "|"]
+    for (model, style), group in _grouped(found):
+        cells = []
+        for name in names:
+            gaps = [distance(name, a.key.seed, configs(a)) for a in group if a.key.problem == name]
+            cells.append(f"{fmean(gaps):.3f} ({len(gaps)})" if gaps else "–")
+        lines.append("| " + " | ".join([f"{model}, {style}", *cells]) + " |")
+    seeds = sorted({a.key.seed for a in found})
+    cells = [
+        f"{fmean(distance(n, s, gaussian_around_the_best(n, s)) for s in seeds):.3f}"
+        for n in names
+    ]
+    lines.append("| " + " | ".join(["Gaussian around the best three", *cells]) + " |")
+    return lines
+
+
+def _grouped(answers: Sequence[Asked]) -> list[tuple[tuple[str, str], list[Asked]]]:
+    def cell(asked: Asked) -> tuple[str, str]:
+        return asked.key.model, asked.key.style
+
+    return [(key, list(group)) for key, group in groupby(sorted(answers, key=cell), key=cell)]
