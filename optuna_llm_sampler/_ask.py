@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ._advice import Advice
+from ._advice import MAX_CONFIGS
 from ._advice import parse
 from ._advice import values
 from ._call import Call
@@ -18,11 +19,11 @@ from ._prior import fit_priors
 from ._prompt import build
 from ._prompt import prefill
 from ._prompt import Question
+from ._recital import without_recitals
 from ._short_names import renamed
 from ._short_names import restored
 from ._short_names import short_names
 from ._short_names import shortened
-from ._space import SearchSpace
 from .errors import LLMError
 from .errors import OptunaLLMError
 from .errors import TruncatedError
@@ -106,16 +107,25 @@ def ask(
             texts,
             question.space,
             known=known,
-            limit=question.n_configs,
+            limit=MAX_CONFIGS if style.samples else question.n_configs,
             conditions=question.conditions,
         )
+        if style.samples:
+            advice = without_recitals(advice, question.space)
         left = timeout - call.seconds
-        enough = call.requests >= max_requests or left < timeout / 4
-        if enough or _suffices(advice, question, style):
+        if call.requests >= max_requests or left < timeout / 4:
             break
-        request = replace(_again(request, texts, advice, style), timeout=left)
+        # Trials wait. A draw for quality alone must not be what they wait for in vain.
+        draws = style.draws if call.seconds < timeout / 8 else 1
+        if call.requests >= draws and _suffices(advice, question, style):
+            break
+        if style.samples:
+            request = _more(request, wild=not _suffices(advice, question, style))
+        else:
+            request = _complained(request, texts, advice)
+        request = replace(request, timeout=left)
     if advice.configs:  # after an error, too: more ideas would have been a luxury
-        return Answer(call, _of_samples(advice, question.space) if style.samples else advice)
+        return Answer(call, _of_samples(advice, question) if style.samples else advice)
     error = outcome if isinstance(outcome, OptunaLLMError) else _nothing(advice, outcome)
     return Answer(call, Advice(rejected=advice.rejected), error)
 
@@ -127,19 +137,22 @@ def _suffices(advice: Advice, question: Question, style: Style) -> bool:
     return bool(advice.configs or advice.n_ideas)
 
 
-def _of_samples(advice: Advice, space: SearchSpace) -> Advice:
+def _of_samples(advice: Advice, question: Question) -> Advice:
     """Add what a small model does not say: an order of its samples, and a prior."""
-    configs = typical_first(advice.configs, space)
-    prior = fit_priors([values(config, space) for config in configs], space)
+    space = question.space
+    configs = typical_first(advice.configs, space, question.n_configs)
+    prior = fit_priors([values(config, space) for config in advice.configs], space)
     return replace(advice, configs=configs, prior=advice.prior or prior)
 
 
-def _again(request: Request, texts: Sequence[str], advice: Advice, style: Style) -> Request:
-    """Show a large model its own useless answer; let a small one sample more wildly."""
-    if style.samples:
-        # llama.cpp counts on from the seed for the other samples.
-        seed = None if request.seed is None else request.seed + request.n
-        return replace(request, seed=seed, temperature=_WILD)
+def _more(request: Request, *, wild: bool) -> Request:
+    """Let a small model draw once more; llama.cpp counts on from the seed for each sample."""
+    seed = None if request.seed is None else request.seed + request.n
+    return replace(request, seed=seed, temperature=_WILD if wild else request.temperature)
+
+
+def _complained(request: Request, texts: Sequence[str], advice: Advice) -> Request:
+    """Show a large model its own useless answer."""
     problem = ", ".join(advice.rejected) or "no JSON object"
     complaint = f"That could not be used ({problem}). Answer with the JSON object only."
     return replace(

@@ -5,6 +5,10 @@ the first few of them are tried, so the most typical one comes first and then ea
 that differs most from those before it. Measured on the benchmark's tables with the 1.5B model:
 regret of the first trial .263 → .228 (HPOBench-MLP) and .623 → .602 (HPOlib); the best of five out
 of eight does not change (.142 → .141, .318 → .323).
+
+A tiny model has many odd samples. Of twice as many, the half nearest to all others is kept; drawn
+anew from recorded answers of the 0.5B model, eight of sixteen instead of eight: best of five
+.152 → .112 (HPOBench-MLP) and .339 → .289 (HPOlib), values in an expert's box 81 % → 90 %.
 """
 
 from __future__ import annotations
@@ -21,13 +25,15 @@ from ._space import SearchSpace
 from ._space import unit
 
 
-def typical_first(configs: Sequence[Config], space: SearchSpace) -> tuple[Config, ...]:
-    """Order configurations: the medoid, then farthest-first."""
+def typical_first(
+    configs: Sequence[Config], space: SearchSpace, keep: int | None = None
+) -> tuple[Config, ...]:
+    """Keep the most typical configurations and order them: the medoid, then farthest-first."""
     if len(configs) < 3:
-        return tuple(configs)
+        return tuple(configs)[:keep]
     points = [values(config, space) for config in configs]
     gaps = [[_gap(a, b, space) for b in points] for a in points]
-    rest = set(range(len(configs)))
+    rest = set(sorted(range(len(configs)), key=lambda i: (sum(gaps[i]), i))[:keep])
     order = [min(rest, key=lambda i: (sum(gaps[i]), i))]
     rest.remove(order[0])
     while rest:

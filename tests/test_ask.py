@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import math
 
 from hypothesis import given
@@ -23,6 +24,7 @@ from optuna_llm_sampler._prompt import Question
 from optuna_llm_sampler._space import SearchSpace
 from optuna_llm_sampler._space import unit
 from optuna_llm_sampler.errors import ConnectionFailedError
+from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -78,6 +80,40 @@ def test_too_few_ideas_are_added_to_by_wilder_samples() -> None:
     assert answer.call.requests == 2
     assert answer.advice.n_ideas == 11
     assert len(answer.advice.configs) == 8
+
+
+def test_of_twice_as_many_samples_the_most_typical_are_kept() -> None:
+    odd = [f"lr=0.{k}, kind='a')" for k in range(2, 10)]
+    more = [f"lr={k}.5e-5, kind='b')" for k in range(1, 7)]
+    model = Samples(MANY[:4] + odd[:4], more + odd[4:6])
+    model.llm.style = replace(CODE, draws=2)
+    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    assert [r.temperature for r in model.llm.requests] == [0.8, 0.8]
+    assert answer.advice.n_ideas == 16
+    assert len(answer.advice.configs) == 8
+    assert {c.params["kind"] for c in answer.advice.configs} == {"b"}
+
+
+def test_reciting_the_choices_is_no_idea() -> None:
+    choices = CategoricalDistribution(["none", "skip", "conv", "pool"])
+    space: SearchSpace = {f"op{i}": choices for i in range(5)}
+    recited = "op0='none', op1='skip', op2='conv', op3='pool', op4='conv')"
+    around = "op0='pool', op1='none', op2='skip', op3='skip', op4='conv')"
+    meant = "op0='conv', op1='conv', op2='skip', op3='conv', op4='conv')"
+    question = replace(QUESTION, space=space, n_configs=4)
+    model = Samples([recited, around, meant, meant], [recited] * 4)
+    answer = ask(model.llm, question, [], timeout=60.0)
+    assert answer.call.requests == 2  # one idea is too few
+    assert [c.params["op0"] for c in answer.advice.configs] == ["conv"]
+    assert answer.advice.n_ideas == 1
+    assert answer.advice.rejected["recited"] == 2
+    only = ask(
+        Samples([recited] * 4, [around] * 4).llm,
+        replace(QUESTION, space=space, n_configs=4),
+        [],
+        timeout=9.0,
+    )
+    assert only.outcome == "unusable_answer"
 
 
 def test_a_model_of_one_idea_says_so() -> None:

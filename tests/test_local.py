@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -56,8 +57,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and fork")
 def test_is_an_llm() -> None:
     llm = LocalLLM()
     assert isinstance(llm, LLM)
-    assert llm.name == "local/qwen2.5-coder-1.5b"
-    assert llm.style == CODE
+    assert llm.name == "local/qwen2.5-coder-0.5b"
+    assert llm.style == replace(CODE, draws=2)
+    assert LocalLLM("qwen2.5-coder-1.5b").style == CODE
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class LocalLLM:
 
     Args:
         model:
-            A name of the table of weights (``"qwen2.5-coder-1.5b"``, ``"qwen2.5-coder-0.5b"``) or
+            A name of the table of weights (``"qwen2.5-coder-0.5b"``, ``"qwen2.5-coder-1.5b"``) or
             the path of a ``.gguf`` file. :obj:`None` is the default model.
         n_threads:
             Threads of one generation. One by default, because a training usually runs beside it,

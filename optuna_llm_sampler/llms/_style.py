@@ -18,6 +18,8 @@ Form = Literal["json", "code", "script"]
 
 # Parameters of a model, in billions. Up to 3B, bounds in the prompt were measured to do harm.
 _SMALL = 4.0
+# Below this, half of the samples are thrown away: they cost little, and many are odd.
+_TINY = 1.0
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])")
 
 
@@ -39,6 +41,9 @@ class Style:
             Whether the answer's first words are given (code and script).
         temperature:
             Sampling temperature, :obj:`None` for the endpoint's default.
+        draws:
+            How many samples are drawn for each that is kept: the most typical are (code and
+            script; 1 or 2).
     """
 
     form: Form
@@ -46,10 +51,13 @@ class Style:
     exponents: bool = True
     begun: bool = True
     temperature: float | None = 0.8
+    draws: int = 1
 
     def __post_init__(self) -> None:
         if self.form not in get_args(Form):
             raise ValueError(f"form must be one of {get_args(Form)}, but got {self.form!r}.")
+        if self.draws not in (1, 2):
+            raise ValueError(f"draws must be 1 or 2, but got {self.draws!r}.")
 
     @property
     def samples(self) -> bool:
@@ -62,6 +70,7 @@ class Style:
 
 JSON = Style("json", bounds=True, begun=False, temperature=None)
 CODE = Style("code")
+TINY = Style("code", draws=2)
 SCRIPT = Style("script")
 STYLES = {str(style): style for style in (JSON, CODE, SCRIPT)}
 
@@ -88,8 +97,9 @@ def style_for(model: str) -> Style | None:
     """Choose by a model's name, if it says how large the model is.
 
     Models of less than four billion parameters are asked as code, without bounds, for several
-    short answers; larger ones for JSON with bounds, reasons and a prior. :obj:`None` where the
-    name has no size: then the back end decides (local weights: code; an endpoint: JSON).
+    short answers (of less than one billion: for twice as many, of which the most typical half is
+    kept); larger ones for JSON with bounds, reasons and a prior. :obj:`None` where the name has
+    no size: then the back end decides (local weights: code; an endpoint: JSON).
     """
     sizes = [
         float(number) / (1000 if unit == "m" else 1)
@@ -97,4 +107,6 @@ def style_for(model: str) -> Style | None:
     ]
     if not sizes:
         return None
-    return CODE if max(sizes) < _SMALL else JSON
+    if max(sizes) >= _SMALL:
+        return JSON
+    return TINY if max(sizes) < _TINY else CODE

