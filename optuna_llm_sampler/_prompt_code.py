@@ -41,7 +41,7 @@ _MAX_VALUES_SHOWN = 5
 _MAX_FAILED_SHOWN = 3
 _MAX_EARLIER_SHOWN = 2
 # A small model reads slowly, and little of it.
-_MAX_HISTORY_CHARS = 3_500
+_MAX_HISTORY_CHARS = 2_000
 _MAX_SHARING = 3
 
 
@@ -166,7 +166,7 @@ def _code_earlier(question: Question, *, braces: bool) -> list[str]:
         for scores, params in rows[-_MAX_EARLIER_SHOWN:]:
             said = " ".join(f"{score:.2g}" for score in scores)
             lines.append(f"{said}: {_code_call(params, braces=braces)}")
-    return lines
+    return fitted(lines, _MAX_HISTORY_CHARS)
 
 
 def _code_history(question: Question, *, braces: bool) -> list[str]:
@@ -180,6 +180,7 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
         call, legal = _code_row(shown, question, braces=braces)
         if legal:
             lines.append(f"Failed: {call}  # {comment(shown.error)}".removesuffix("  # "))
+    lines = fitted(lines, _MAX_HISTORY_CHARS // 2)
     rows = []
     for shown in digest.finished:
         call, legal = _code_row(shown, question, braces=braces)

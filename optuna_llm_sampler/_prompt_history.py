@@ -18,9 +18,9 @@ from ._question import Question
 _MAX_UNTRIED = 8
 # With more parameters, a row is a list of values in the order of the parameters.
 _MAX_NAMED = 12
-# Characters of rows of each kind: a token is three or more.
-_MAX_FINISHED_CHARS = 3_500
-_MAX_OTHER_CHARS = 900
+# Characters of rows of each kind; numbers have about one token per character.
+_MAX_FINISHED_CHARS = 2_500
+_MAX_OTHER_CHARS = 700
 
 
 def history(question: Question) -> str:

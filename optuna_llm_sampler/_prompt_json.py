@@ -15,6 +15,7 @@ from ._branches import branches
 from ._branches import tree
 from ._earlier import told
 from ._prompt_history import fence
+from ._prompt_history import fitted
 from ._prompt_history import history
 from ._prompt_history import quote
 from ._question import n_choices_shown
@@ -33,6 +34,7 @@ _MAX_PRIOR_PARAMS = 20
 _MAX_BRANCHES = 16
 # Choices beyond this, in a whole space, are not enumerated in the schema; they are checked later.
 _MAX_ENUM_CHARS = 6_000
+_MAX_EARLIER_CHARS = 2_000
 
 _SYSTEM = (
     "You are an expert in machine learning who advises a hyperparameter search. A classical "
@@ -89,7 +91,7 @@ def _earlier(question: Question) -> list[str]:
         lines.append(f"Best of the earlier study {quote(study.name)} ({fence(about)}), best last:")
         for scores, params in rows:
             lines.append(f"{', '.join(f'{score:.4g}' for score in scores)} {quote(params)}")
-    return ["<earlier>", *lines, "</earlier>"] if lines else []
+    return ["<earlier>", *fitted(lines, _MAX_EARLIER_CHARS), "</earlier>"] if lines else []
 
 
 def _structure(question: Question) -> list[str]:

@@ -19,7 +19,7 @@ from ._space import SearchSpace
 # Of a parameter with more choices, the model is shown the first ones; of many such parameters,
 # fewer, so that all choices together are no longer than this.
 _MAX_CHOICES_SHOWN = 60
-_MAX_CHOICE_CHARS = 5_000
+_MAX_CHOICE_CHARS = 3_000
 
 
 def n_choices_shown(space: SearchSpace, *, once: bool = False) -> int:
