@@ -19,8 +19,8 @@ _MAX_UNTRIED = 8
 # With more parameters, a row is a list of values in the order of the parameters.
 _MAX_NAMED = 12
 # Characters of rows of each kind; numbers have about one token per character.
-_MAX_FINISHED_CHARS = 2_500
-_MAX_OTHER_CHARS = 700
+_MAX_FINISHED_CHARS = 2_200
+_MAX_OTHER_CHARS = 600
 
 
 def history(question: Question) -> str:
