@@ -7,6 +7,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from ._base_sampler import DefaultBaseSampler
+from ._budget import Budget
 from ._ledger import CallHook
 from ._ledger import CallRecord
 from ._ledger import calls
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AzureOpenAI",
+    "Budget",
     "CallHook",
     "CallRecord",
     "DefaultBaseSampler",

@@ -14,6 +14,7 @@ from optuna.study import Study
 from ._branches import MAX_PARENT_VALUES
 from ._branches import parent_values
 from ._branches import parents_first
+from ._budget import Budget
 from ._earlier import Earlier
 from ._earlier import remember
 from ._space import coerce
@@ -156,6 +157,11 @@ def check_numbers(
 def check_base_sampler(base_sampler: Any) -> None:
     if base_sampler is not None and not isinstance(base_sampler, BaseSampler):
         raise ValueError(f"base_sampler must be an Optuna sampler; got {base_sampler!r}.")
+
+
+def check_budget(budget: Any) -> None:
+    if budget is not None and not isinstance(budget, Budget):
+        raise ValueError(f"budget must be a Budget(...); got {type(budget).__name__}.")
 
 
 def check_callable(function: Any, name: str) -> None:

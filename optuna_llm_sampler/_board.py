@@ -40,6 +40,7 @@ from . import _keys
 from ._history import History
 from ._posts import Call as Call
 from ._posts import Claim as Claim
+from ._posts import CLOCK_SKEW as CLOCK_SKEW
 from ._posts import fit
 from ._posts import Post as Post
 from ._posts import read_claims
@@ -50,12 +51,6 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial
-
-
-# A block's advice is asked for at most this often when the errors are of the passing kind.
-MAX_CALLS_PER_BLOCK = 2
-# Clocks of two machines that differ by more than this cost a call too many now and then.
-CLOCK_SKEW = 60.0
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ class View:
         history:
             The finished trials. Shared by all views of a board, so it may know more than this one.
         begun:
-            Tickets of all calls that were ever begun, as far as their workers came to say so.
+            All calls that were ever begun, as far as their workers came to say so.
     """
 
     trials: Sequence[FrozenTrial]
@@ -104,7 +99,7 @@ class View:
     running: Sequence[Running]
     lapsed: frozenset[int]
     history: History
-    begun: frozenset[int] = frozenset()
+    begun: frozenset[tuple[int, int]] = frozenset()
 
     @cached_property
     def advices(self) -> list[Post]:
@@ -114,43 +109,38 @@ class View:
 
     @cached_property
     def anchor(self) -> int | None:
-        """First trial of the schedule; before the first advice, a guess, or :obj:`None`."""
+        """First trial of the schedule.
+
+        Before the first advice, it is the trial for which somebody asks, else :obj:`None`: what
+        has failed begins no schedule, so that no best guess is lost when the model recovers.
+        """
         if self.advices:
             return min(self.advices, key=lambda post: (post.block, post.trial)).anchor
-        anchors = [mark.anchor for mark in self.posts] + [mark.anchor for mark in self.claims]
-        return min(anchors, default=None)
+        asked_for = [claim.anchor for claim in self.claims if claim.call_id not in self.answered]
+        return min(asked_for, default=None)
 
     @cached_property
-    def unanswered(self) -> frozenset[int]:
-        """Tickets of calls that are under way, or whose workers died before they could post."""
-        return self.begun - {post.ticket for post in self.posts}
+    def unanswered(self) -> frozenset[tuple[int, int]]:
+        """Calls that are under way, or whose workers died before they could post."""
+        return self.begun - self.answered
+
+    @cached_property
+    def answered(self) -> frozenset[tuple[int, int]]:
+        """Calls of which is known what came of them."""
+        return frozenset(post.call_id for post in self.posts)
 
     @cached_property
     def settled(self) -> int:
         """The last block that need not be asked for any more, -1 for none."""
-        return max([*self.given_up, *(post.block for post in self.advices)], default=-1)
-
-    @cached_property
-    def given_up(self) -> dict[int, str]:
-        """Why there is no advice for a block, by block."""
-        failures: dict[int, list[Post]] = {}
-        for post in self.posts:
-            if post.outcome not in ("ok", "redundant") and self._is_of_schedule(post):
-                failures.setdefault(post.block, []).append(post)
-        return {
-            block: posts[-1].outcome
-            for block, posts in failures.items()
-            if len(posts) >= MAX_CALLS_PER_BLOCK or not all(p.retryable for p in posts)
-        }
+        return max((post.block for post in self.advices), default=-1)
 
     def rivals(self, ticket: int) -> list[Claim]:
         """Return the claims of others that may still lead to an advice."""
-        answered = {post.ticket for post in self.posts}
         return [
             claim
             for claim in self.claims
             if claim.ticket != ticket
-            and claim.ticket not in answered
+            and claim.call_id not in self.answered
             and claim.block > self.settled
             and self._is_of_schedule(claim)
         ]
@@ -178,7 +168,7 @@ class Board:
         self._unfinished: set[int] = set()
         self._posts: list[Post] = []
         self._claims: dict[int, tuple[Claim, float]] = {}
-        self._begun: set[int] = set()
+        self._begun: set[tuple[int, int]] = set()
         self._history: History | None = None
 
     def read(self) -> View:
@@ -217,7 +207,7 @@ class Board:
 
     def _note(self, claim: Claim) -> None:
         if claim.asking and claim.ticket <= claim.trial:  # no more of them than of trials
-            self._begun.add(claim.ticket)
+            self._begun.add(claim.call_id)
         known, _ = self._claims.get(claim.ticket, (None, 0.0))
         if known is None or claim.at > known.at:
             self._claims[claim.ticket] = (claim, time.monotonic())
@@ -255,7 +245,7 @@ class Board:
         self._write(trial_id, _keys.CLAIM, asdict(claim))
 
     def post(self, trial_id: int, post: Post) -> None:
-        self._write(trial_id, f"{_keys.POST}{post.ticket}", fit(post))
+        self._write(trial_id, f"{_keys.POST}{':'.join(map(str, post.call_id))}", fit(post))
 
     def release(self) -> None:
         """Give back the connection of the calling thread, if there still is a storage."""

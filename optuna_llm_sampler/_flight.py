@@ -50,6 +50,8 @@ class Flight:
         place:
             Completes a post, given the board, and whether the trial on which it is going to lie
             is one that has only begun.
+        may_ask:
+            Tells, given the board, whether the model may still be asked once all claims are seen.
 
     Attributes:
         done:
@@ -71,6 +73,7 @@ class Flight:
         alone: bool,
         ask: Callable[[View], Post],
         place: Callable[[View, Post, bool], Post],
+        may_ask: Callable[[View], bool],
     ) -> None:
         self.done = threading.Event()
         self.post: Post | None = None
@@ -82,6 +85,7 @@ class Flight:
         self._alone = alone
         self._ask = ask
         self._place = place
+        self._may_ask = may_ask
         self._settle = _CLAIM_SETTLES
         self._answer: Post | None = None
         self._homeless = False
@@ -139,6 +143,8 @@ class Flight:
         if view.anchor != self._claim.anchor and view.advices:
             return None  # the schedule has begun elsewhere
         if self._claim.block <= view.settled:
+            return None
+        if not self._may_ask(view):
             return None
         ticket = self._claim.ticket
         if any(rival.asking or rival.ticket < ticket for rival in view.rivals(ticket)):

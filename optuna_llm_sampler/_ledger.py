@@ -115,10 +115,10 @@ def calls(study: Study) -> list[CallRecord]:
 
 def records(view: View, attrs: Mapping[str, Any]) -> list[CallRecord]:
     """List the calls on a board and among the attributes of its study."""
-    under_way = {claim.ticket for claim in view.claims}
+    under_way = {claim.call_id for claim in view.claims}
     lost = sorted(view.unanswered - under_way)
     found = [record_of(post) for post in view.posts]
-    found += [CallRecord(ticket, outcome="lost", requests=1) for ticket in lost]
+    found += [CallRecord(ticket, outcome="lost", requests=1) for ticket, _ in lost]
     found += _of_commands(attrs)
     return sorted(found, key=lambda record: record.at)
 

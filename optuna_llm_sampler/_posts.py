@@ -17,6 +17,8 @@ from . import _keys
 from ._advice import Advice
 from ._advice import from_json
 from ._advice import to_json
+from ._budget import Budget
+from ._budget import read_budget
 from ._call import Call as Call
 from ._call import read_call
 from ._call import read_count
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 
 _logger = get_logger(f"optuna.{__name__}")
+
+# Clocks of two machines that differ by more than this cost a call too many now and then.
+CLOCK_SKEW = 60.0
+
 _T = TypeVar("_T")
 
 
@@ -47,8 +53,16 @@ class Post:
             First trial that it serves.
         ticket:
             Number of the trial on which the call began.
+        claimed:
+            The block that was claimed: the first advice of all becomes block 0. -1: ``block``.
         outcome:
             ``"ok"``, the reason of a failure, or ``"redundant"``: another call was faster.
+        retryable:
+            Whether a failure may heal by itself.
+        retry_after:
+            Seconds for which the endpoint wants to be left alone.
+        budget:
+            What the study might spend when the call was made.
     """
 
     trial: int
@@ -56,10 +70,18 @@ class Post:
     block: int
     start: int = 0
     ticket: int = -1
+    claimed: int = -1
     outcome: str = "ok"
     retryable: bool = True
+    retry_after: float = 0.0
     call: Call = Call()
     advice: Advice = Advice()
+    budget: Budget | None = None
+
+    @property
+    def call_id(self) -> tuple[int, int]:
+        """A trial may begin one call after the other, but not two for the same block."""
+        return self.ticket, self.block if self.claimed < 0 else self.claimed
 
 
 @dataclass(frozen=True)
@@ -84,6 +106,10 @@ class Claim:
     asking: bool
     at: float
     lease: float
+
+    @property
+    def call_id(self) -> tuple[int, int]:
+        return self.ticket, self.block
 
 
 # --- to and from attributes -----------------------------------------------------------------
@@ -144,17 +170,20 @@ def _warn_version(version: str) -> None:
 
 
 def _read_post(value: Mapping[str, Any]) -> Post:
-    ticket = value.get("ticket", value["trial"])
+    ticket, claimed = value.get("ticket", value["trial"]), value.get("claimed", -1)
     post = Post(
         trial=read_count(value["trial"]),
         anchor=read_count(value["anchor"]),
         block=read_count(value["block"]),
         start=read_count(value.get("start", value["anchor"])),
         ticket=-1 if ticket == -1 else read_count(ticket),
+        claimed=-1 if claimed == -1 else read_count(claimed),
         outcome=read_text(value["outcome"])[:40],
         retryable=bool(value["retryable"]),
+        retry_after=read_number(value.get("retry_after", 0.0)),
         call=read_call(value["call"]),
         advice=from_json(value["advice"]),
+        budget=read_budget(value.get("budget")),
     )
     if post.anchor > post.start:
         raise ValueError("an advice cannot serve trials before the schedule starts")

@@ -19,6 +19,7 @@ from ._board import Board
 from ._board import Call
 from ._board import Post
 from ._board import View
+from ._budget import spent
 from ._compare import best_trials
 from ._compare import Duel
 from ._compare import duel
@@ -145,6 +146,8 @@ class Report:
             All of them.
         calls:
             Every call, those that gave no advice among them.
+        budget:
+            What the sampler that called last may spend: its name, how much was used, the limit.
     """
 
     study: str
@@ -160,6 +163,7 @@ class Report:
     usd: float | None = None
     trials: tuple[TrialLine, ...] = ()
     calls: tuple[CallRecord, ...] = ()
+    budget: tuple[tuple[str, float, float], ...] = ()
 
     @property
     def uncounted(self) -> int:
@@ -243,7 +247,16 @@ def _build(
         usd=_total([call.usd for call in calls]),
         trials=tuple(trial_line(trial) for trial in view.trials),
         calls=calls,
+        budget=_budget(view),
     )
+
+
+def _budget(view: View) -> tuple[tuple[str, float, float], ...]:
+    last = max(view.posts, key=lambda post: post.call.at, default=None)
+    if last is None or last.budget is None:
+        return ()
+    used = spent((post.call for post in view.posts), len(view.unanswered))
+    return tuple(last.budget.lines(used))
 
 
 def usd_of(call: Call | CallRecord, price: Price | None) -> float | None:

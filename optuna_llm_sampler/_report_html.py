@@ -11,6 +11,7 @@ from ._report import Report
 from ._report import TrialLine
 from ._report_text import ADVICE_HEAD
 from ._report_text import advice_row
+from ._report_text import budget
 from ._report_text import cost
 from ._report_text import fallbacks_line
 from ._report_text import goals
@@ -120,7 +121,8 @@ def _cards(report: Report) -> str:
     known = f"{tokens:,} tokens" if tokens else "tokens unknown"
     cards.append(("Calls to the model", f"{call.requests:,}", known if report.advice else ""))
     price = usd(report.usd) if report.usd is not None else "unknown"
-    cards.append(("Cost", price if report.advice else "none", plain(call.model, 60)))
+    below = f"{plain(call.model, 60)} {budget(report)}"
+    cards.append(("Cost", price if report.advice else "none", below))
     inner = "".join(
         f"<div class='card'><span class='soft'>{html(a)}</span><b>{html(b)}</b>"
         f"<span class='soft'>{html(c)}</span></div>"

@@ -77,6 +77,18 @@ def cost(report: Report) -> str:
     return ", ".join(parts) + "."
 
 
+def budget(report: Report) -> str:
+    """Say what is left of the budget: "3 of 5 calls, $0.02 of $1.00"."""
+    if not report.budget:
+        return ""
+    parts = [
+        f"{usd(used)} of {usd(limit)}" if name == "usd" else f"{used:,.6g} of {limit:,.6g} {name}"
+        for name, used, limit in report.budget
+    ]
+    end = " The base sampler goes on alone." if any(u >= m for _, u, m in report.budget) else ""
+    return f"Budget used: {', '.join(parts)}.{end}"
+
+
 def more_calls(report: Report) -> str:
     """Name the calls that belong to no advice: lost ones and those of commands."""
     others = [r for r in report.calls if r.purpose != "advice" or r.outcome == "lost"]
@@ -198,6 +210,8 @@ def to_text(report: Report, *, bold: Callable[[str], str] = str) -> str:
         shown = report.advice[-_MOST_ADVICE:]
         lines += ["", *table([ADVICE_HEAD, *map(advice_row, shown)], bold=bold)]
     lines.append(f"Model: {plain(report.call.model) or 'none'}. {cost(report)}")
+    if report.budget:
+        lines.append(budget(report))
     if more_calls(report):
         lines.append(f"Calls without advice: {more_calls(report)}.")
     if report.belief:
@@ -232,6 +246,8 @@ def to_markdown(report: Report) -> str:
         parts.append(f"**Advice** (by {markdown(report.call.model) or 'an unknown model'})")
         parts.append(_grid([ADVICE_HEAD, *map(advice_row, shown)]))
     parts.append(f"**Cost:** {markdown(cost(report))}")
+    if report.budget:
+        parts.append(markdown(budget(report)))
     if more_calls(report):
         parts.append(f"Calls without advice: {markdown(more_calls(report))}.")
     return "\n\n".join(parts) + "\n"

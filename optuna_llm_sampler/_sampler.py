@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from . import _keys
 from ._advice import Config
 from ._arguments import check_base_sampler
+from ._arguments import check_budget
 from ._arguments import check_callable
 from ._arguments import check_defaults
 from ._arguments import check_notes
@@ -30,6 +31,8 @@ from ._arguments import read_conditions
 from ._arguments import read_history
 from ._base_sampler import DefaultBaseSampler
 from ._board import Board
+from ._budget import Budget
+from ._caller import Settings
 from ._earlier import to_try
 from ._ledger import CallHook
 from ._policy import default_share
@@ -39,7 +42,6 @@ from ._prices import Price
 from ._resolve import resolve
 from ._session import Decision
 from ._session import Session
-from ._session import Settings
 from ._space import coerce
 from ._space import Coerced
 from ._space import Rejected
@@ -124,6 +126,10 @@ class LLMSampler(BaseSampler):
             Whether the advice for coming trials is asked for in the background, so that only the
             first trials ever wait. :obj:`None` (default): yes, unless ``seed`` is given, because
             what is ready at a certain trial then depends on timing.
+        budget:
+            What the study may spend on the model, by all workers together and across restarts:
+            ``Budget(usd=1.0)``. :obj:`None` (default): no limit but the schedule's, about five
+            calls in 100 trials.
         prices:
             What models cost, by name: ``{"openai/gpt-5-mini": Price(0.25, 2)}``. They go before
             the list prices of OpenAI's models that are known here. The cost of any other model
@@ -163,6 +169,7 @@ class LLMSampler(BaseSampler):
         n_configs: int = 8,
         timeout: float = 120.0,
         prefetch: bool | None = None,
+        budget: Budget | None = None,
         prices: Mapping[str, Price] | None = None,
         on_call: CallHook | None = None,
         seed: int | None = None,
@@ -174,6 +181,7 @@ class LLMSampler(BaseSampler):
         check_numbers(llm_share, n_configs, timeout, seed)
         check_base_sampler(base_sampler)
         check_prefetch(prefetch)
+        check_budget(budget)
         check_prices(prices)
         check_callable(on_call, "on_call")
         self._given = llm
@@ -193,6 +201,7 @@ class LLMSampler(BaseSampler):
             "n_configs": n_configs,
             "timeout": float(timeout),
             "prefetch": seed is None if prefetch is None else prefetch,
+            "budget": budget,
             "prices": dict(prices or {}),
             "on_call": on_call,
             "seed": seed,

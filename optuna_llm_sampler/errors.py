@@ -20,7 +20,8 @@
     └── MissingExtraError           a back end needs an extra that is not installed
 
 Every error carries ``reason`` (a short word, stored on the trial), ``retryable`` (whether asking
-again later can help) and ``hint`` (what the user can do).
+again later can help), ``local`` (whether the cause lies in this process or machine, so that other
+workers may fare better) and ``hint`` (what the user can do).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class OptunaLLMError(Exception):
 
     reason: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
+    local: bool = False
     default_hint: ClassVar[str] = ""
 
     def __init__(
@@ -154,6 +156,7 @@ class RecordError(OptunaLLMError):
     """A recording cannot be read or written."""
 
     reason = "recording"
+    local = True
     default_hint = "Check the path, or record the study anew."
 
 
@@ -161,6 +164,7 @@ class WeightsError(OptunaLLMError):
     """Weights cannot be had, or are not what they should be."""
 
     reason = "weights"
+    local = True
     default_hint = "Run `optuna-llm pull` on a machine with a network, or name a file: local/PATH."
 
 
@@ -168,6 +172,7 @@ class MissingExtraError(OptunaLLMError, ImportError):
     """A back end needs an extra that is not installed."""
 
     reason = "missing_extra"
+    local = True
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(

@@ -220,7 +220,7 @@ class TimedSampler(LLMSampler):
 
 def make_sampler(job: Job) -> LLMSampler:
     arguments = {"base_sampler": RandomSampler(), "search_space": SPACE, **job.arguments}
-    sampler = TimedSampler(FakeLLM(Model(job)), **arguments)
+    sampler = TimedSampler(arguments.pop("llm", FakeLLM(Model(job))), **arguments)
     sampler.job = job
     return sampler
 

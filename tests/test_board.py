@@ -287,20 +287,22 @@ def test_waiting_trials_wait_for_nobody_and_nobody_for_them() -> None:
     assert board_of(study).read().posts[0].start == 2
 
 
-def test_a_block_is_given_up_after_two_failures_and_the_next_is_asked_for() -> None:
-    answers = iter(["no", "no", "no", "no"])
+def test_a_model_without_ideas_is_asked_more_and_more_rarely() -> None:
+    answers = iter(["no idea"] * 8)  # two per call
 
     def handler(request: Request) -> str:
         return next(answers, None) or numbers(request)
 
     study = optuna.create_study(sampler=sampler(handler, prefetch=False))
     study.optimize(objective, n_trials=14)
-    assert sources(study)[:5] == ["fallback:unusable_answer"] * 5
+    failed = [post.ticket for post in board_of(study).read().posts if post.outcome != "ok"]
+    assert failed == [0, 1, 2, 4]
+    assert sources(study)[:8] == ["fallback:unusable_answer"] * 8
     # The first advice, whenever it comes, begins the schedule.
     first = next(post for post in board_of(study).read().posts if post.outcome == "ok")
-    assert first.start == sources(study).index("llm")
-    assert sources(study)[first.start :][:5] == ["llm"] * min(5, 14 - first.start)
-    assert usage(study).outcomes == {"unusable_answer": 2, "ok": 1}
+    assert first.start == sources(study).index("llm") == 8
+    assert sources(study)[8:13] == ["llm"] * 5
+    assert usage(study).outcomes == {"unusable_answer": 4, "ok": 1}
 
 
 # --- nearly the same ------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def next_question(
     """
     session = sampler._session(study)
     view = session._board.read()
-    question = session._question(view, view.settled + 1)
+    question = session._caller.question(view, view.settled + 1)
     if not question.space:
         raise Problem(
             "The parameters are not known yet: no trial of this study has finished.",

@@ -126,7 +126,8 @@ class Endpoint:
                 return self._client
             try:
                 self._client = self._build()
-            except OptunaLLMError:
+            except OptunaLLMError as error:
+                error.local = True  # nothing was sent, and another machine may have a key
                 raise
             except Exception as exc:
                 failure = failure_from(exc, asked=self.name)

@@ -1,0 +1,190 @@
+"""The board → one question → what came of it, as a post. Never fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+import time
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.logging import get_logger
+
+from ._ask import Answer
+from ._ask import ask
+from ._board import Board
+from ._board import Claim
+from ._board import Post
+from ._board import View
+from ._branches import combined
+from ._branches import Conditions
+from ._branches import parents_first
+from ._budget import Budget
+from ._call import Call
+from ._earlier import Earlier
+from ._history import plain
+from ._history import Shown
+from ._ledger import CallHook
+from ._ledger import record_of
+from ._limits import Limits
+from ._plan import Plan
+from ._policy import Schedule
+from ._prices import cost_of
+from ._prices import Price
+from ._prompt import Question
+from .errors import OptunaLLMError
+from .llms._types import LLM
+
+
+_logger = get_logger(f"optuna.{__name__}")
+
+# A call may go on for this long after nobody waits for it: its answer serves later trials.
+_MIN_CALL_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a session needs to know of the sampler's arguments."""
+
+    llm: Callable[[], LLM]
+    schedule: Schedule
+    task: str
+    param_notes: Mapping[str, str]
+    search_space: Mapping[str, BaseDistribution] | None
+    conditions: Conditions
+    earlier: tuple[Earlier, ...]
+    n_configs: int
+    timeout: float
+    prefetch: bool
+    seed: int | None
+    budget: Budget | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    on_call: CallHook | None = None
+    clock: Callable[[], float] = time.time
+
+
+class Caller:
+    """Asks the model for one study, from one process.
+
+    Attributes:
+        limits:
+            Why the model may not be asked, if so.
+    """
+
+    def __init__(self, board: Board, settings: Settings) -> None:
+        self.limits = Limits(
+            settings.llm,
+            settings.budget,
+            settings.prices,
+            settings.clock,
+            timed=settings.seed is None,
+        )
+        self._board = board
+        self._settings = settings
+        self._warned: set[str] = set()
+
+    def ask(self, view: View, claim: Claim) -> Post:
+        """Ask for a block."""
+        blank = Post(
+            trial=claim.trial,
+            anchor=claim.anchor,
+            block=claim.block,
+            start=claim.anchor,
+            ticket=claim.ticket,
+            claimed=claim.block,
+            budget=self._settings.budget,
+        )
+        try:
+            answer = self._answer(view, claim.block)
+        except Exception as error:
+            self.limits.turn_off("internal")
+            self.warn("internal", repr(error), "The base sampler goes on; please report this.")
+            return replace(blank, outcome="internal", call=Call(at=self._settings.clock()))
+        self._note(answer)
+        call = replace(
+            answer.call,
+            at=round(self._settings.clock(), 3),
+            usd=cost_of(answer.call, self._settings.prices),
+        )
+        post = replace(blank, outcome=answer.outcome, call=call, advice=answer.advice)
+        if answer.error is not None:
+            post = replace(
+                post,
+                retryable=answer.error.retryable or answer.error.local,
+                retry_after=max(0.0, answer.error.retry_after or 0.0),
+            )
+        self._tell(post)
+        return post
+
+    def _answer(self, view: View, block: int) -> Answer:
+        question = self.question(view, block)
+        known = [*self.pending(view).values(), *(t.params for t in view.trials if t.params)]
+        try:
+            llm = self._settings.llm()
+        except OptunaLLMError as error:  # the back end could not be built
+            return Answer(Call(), error=error)
+        timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
+        return ask(llm, question, known, timeout=timeout, max_requests=self.limits.requests(view))
+
+    def question(self, view: View, block: int) -> Question:
+        """Return what is asked for a block."""
+        settings, space = self._settings, self.space(view)
+        seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
+        running = [Shown(n, plain(params, space)) for n, params in self.pending(view).items()]
+        conditions = combined(settings.conditions, view.history.conditions(space), space)
+        return Question(
+            space=parents_first(space, conditions),
+            digest=view.history.digest(running, self._board.metric_names(), space),
+            task=settings.task,
+            param_notes=settings.param_notes,
+            n_configs=settings.n_configs,
+            optional=view.history.optional(list(space), conditions),
+            conditions=conditions,
+            untried=view.history.untried(space),
+            earlier=settings.earlier,
+            seed=seed,
+        )
+
+    def pending(self, view: View, number: int | None = None) -> dict[int, dict[str, Any]]:
+        """Return the parameters of the trials that run, see :meth:`Plan.pending`."""
+        anchor = len(view.trials) if view.anchor is None else view.anchor
+        return Plan(self._settings.schedule, view, anchor).pending(self.space(view), number)
+
+    def space(self, view: View) -> dict[str, BaseDistribution]:
+        """Return the parameters as far as they are known."""
+        given = self._settings.search_space or {}
+        # What trials have shown is newer than what the user said at construction.
+        merged = {**given, **view.history.space()}
+        return {n: d for n, d in merged.items() if not d.single()}
+
+    def _tell(self, post: Post) -> None:
+        if self._settings.on_call is None:
+            return
+        try:
+            self._settings.on_call(record_of(post))
+        except Exception as error:  # what others do with it must not cost a trial
+            if "on_call" not in self._warned:
+                self._warned.add("on_call")
+                _logger.warning(f"on_call raised {error!r}. The advice is used all the same.")
+
+    def _note(self, answer: Answer) -> None:
+        error = answer.error
+        if error is None:
+            call = answer.call
+            _logger.info(
+                f"{call.model}: {len(answer.advice.configs)} configurations in "
+                f"{call.seconds:.1f} s."
+            )
+            return
+        if error.local and not error.retryable:
+            self.limits.turn_off(error.reason)
+        self.warn(error.reason, str(error), error.hint)
+
+    def warn(self, reason: str, message: str, hint: str) -> None:
+        """Warn once per reason; a thousand trials need not say the same."""
+        if reason not in self._warned:
+            self._warned.add(reason)
+            _logger.warning(f"The language model was not used ({reason}): {message} {hint}")
