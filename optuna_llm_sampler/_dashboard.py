@@ -143,6 +143,7 @@ def save_plots(study: Study, params: Sequence[str] | None = None) -> list[str]:
         MissingExtraError: optuna-dashboard or plotly is not installed.
     """
     from .visualization import plot_advice
+    from .visualization import plot_front
     from .visualization import plot_llm_usage
     from .visualization import plot_sources
 
@@ -154,6 +155,8 @@ def save_plots(study: Study, params: Sequence[str] | None = None) -> list[str]:
         "llm-advice": plot_advice(study, params),
         "llm-usage": plot_llm_usage(study),
     }
+    if len(study.directions) > 1:
+        figures["llm-front"] = plot_front(study)
     for name, figure in figures.items():
         figure.update_layout(_DASHBOARD_LAYOUT, overwrite=True)
         for trace in figure.data:

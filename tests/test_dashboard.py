@@ -201,11 +201,12 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_plots_are_saved_and_replaced(of: Any) -> None:
     pytest.importorskip("plotly")
     study = tuned(6, of=of)
-    assert save_plots(study) == ["llm-sources", "llm-advice", "llm-usage"]
+    names = ["llm-sources", "llm-advice", "llm-usage"] + ["llm-front"] * (of is two)
+    assert save_plots(study) == names
     study.optimize(of, n_trials=3)
     save_plots(study)
     shown = {p["id"]: p["graph_object"] for p in detail_of(study)["plotly_graph_objects"]}
-    assert set(shown) == {"llm-sources", "llm-advice", "llm-usage"}
+    assert set(shown) == set(names)
     assert "Trial 8" in shown["llm-sources"]
     assert "A small learning rate" in shown["llm-sources"]
     assert all("layout" in json.loads(text) for text in shown.values())

@@ -204,6 +204,32 @@ def test_target() -> None:
     assert figure.layout.yaxis.title.text == "Seconds"
 
 
+def test_the_front_is_told_from_the_rest() -> None:
+    study = tuned(20, of=two)
+    study.set_metric_names(["accuracy", "<b>seconds"])
+    infeasible = study.ask()
+    infeasible.set_constraint("memory", 1.0)
+    two(infeasible)
+    study.tell(infeasible, (2.0, 0.0))
+    figure = visualization.plot_front(study)
+    line = next(trace for trace in figure.data if trace.name == "Pareto front")
+    best = sorted((t.values[0], t.values[1]) for t in study.best_trials)
+    assert list(zip(line.x, line.y, strict=True)) == best
+    dots = [trace for trace in figure.data if trace.mode == "markers"]
+    assert sum(size == 12 for trace in dots for size in trace.marker.size) == len(best)
+    hollow = [x for t in dots for x, s in zip(t.x, t.marker.symbol, strict=True) if s != "circle"]
+    assert hollow == [2.0]
+    assert figure.layout.xaxis.title.text == "accuracy"
+    assert "<b>" not in figure.layout.yaxis.title.text
+    assert visualization.plot_front(study, objectives=(1, 0)).layout.yaxis.title.text == "accuracy"
+
+
+@pytest.mark.parametrize("objectives", [(0, 2), (1, 1), (-1, 0)])
+def test_a_front_needs_two_objectives_of_the_study(objectives: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="objectives must be two"):
+        visualization.plot_front(tuned(4, of=two), objectives=objectives)
+
+
 def test_a_target_that_does_not_fit_leaves_the_trial_out() -> None:
     figure = visualization.plot_sources(tuned(4, of=objective), target=lambda t: t.values[5])
     assert figure.data == ()

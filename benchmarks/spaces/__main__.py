@@ -24,6 +24,7 @@ from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler.llms import LLM
 
 from . import intents
+from . import trade_off as two
 from .problems import best_so_far
 from .problems import Problem
 from .problems import PROBLEMS
@@ -34,7 +35,7 @@ _CHECKPOINTS = (1, 3, 5, 10, 15, 20, 30)
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.spaces", description=__doc__)
-    parser.add_argument("problems", nargs="+", choices=[*PROBLEMS, "transfer"])
+    parser.add_argument("problems", nargs="+", choices=[*PROBLEMS, "trade-off", "transfer"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--model", default=None, help="local model, by name or path")
@@ -65,7 +66,7 @@ def compare(problem: Problem, llm: LLM, args: argparse.Namespace) -> None:
         name: [run(problem, make(seed), args.trials).trials for seed in range(args.seeds)]
         for name, make in makers.items()
     }
-    _table(studies, args.trials)
+    _table("best error so far", _errors(studies), args.trials)
     for name, runs in studies.items():
         trials = [trial for run in runs for trial in run]
         _say(name, trials, problem.branch)
@@ -110,15 +111,38 @@ def transfer(llm: LLM, args: argparse.Namespace) -> None:
         name: [run(problem, make(seed), args.trials).trials for seed in range(args.seeds)]
         for name, make in makers.items()
     }
-    _table(studies, args.trials)
+    _table("best error so far", _errors(studies), args.trials)
 
 
-def _table(studies: dict[str, list[list[FrozenTrial]]], n_trials: int) -> None:
+def trade_off(llm: LLM, args: argparse.Namespace) -> None:
+    """Print the hypervolume of accuracy and training time."""
+    trained = two.objective()
+    makers: dict[str, Callable[[int], BaseSampler]] = {
+        "base sampler": lambda seed: DefaultBaseSampler(seed=seed),
+        "with the model": lambda seed: LLMSampler(
+            llm, task=trained.task, search_space=trained.space, timeout=600, seed=seed
+        ),
+    }
+    studies = {
+        name: [two.run(trained, make(seed), args.trials) for seed in range(args.seeds)]
+        for name, make in makers.items()
+    }
+    longest = max(t.values[1] for runs in studies.values() for run in runs for t in run)
+    curves = {
+        name: [two.volumes(trials, longest) for trials in runs] for name, runs in studies.items()
+    }
+    _table("hypervolume", curves, args.trials)
+
+
+def _errors(studies: dict[str, list[list[FrozenTrial]]]) -> dict[str, list[list[float]]]:
+    return {name: [best_so_far(trials) for trials in runs] for name, runs in studies.items()}
+
+
+def _table(what: str, rows: dict[str, list[list[float]]], n_trials: int) -> None:
     points = [n for n in _CHECKPOINTS if n <= n_trials]
-    print("\n| best error so far | " + " | ".join(f"trial {n}" for n in points) + " |")
+    print(f"\n| {what} | " + " | ".join(f"trial {n}" for n in points) + " |")
     print("|" + "---|" * (len(points) + 1))
-    for name, runs in studies.items():
-        curves = [best_so_far(trials) for trials in runs]
+    for name, curves in rows.items():
         cells = []
         for n in points:
             values = [curve[n - 1] for curve in curves]
@@ -137,6 +161,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\n## {name} ({args.seeds} seeds, {llm.name})", flush=True)
         if name == "transfer":
             transfer(llm, args)
+        elif name == "trade-off":
+            trade_off(llm, args)
         else:
             compare(PROBLEMS[name](), llm, args)
     return 0

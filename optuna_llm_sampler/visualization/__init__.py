@@ -14,6 +14,7 @@ from .._dashboard import write_note
 from .._transcripts import LLMTranscripts
 from . import matplotlib
 from ._advice import plot_advice
+from ._front import plot_front
 from ._sources import plot_sources
 from ._usage import plot_llm_usage
 
@@ -24,6 +25,7 @@ __all__ = [
     "is_available",
     "matplotlib",
     "plot_advice",
+    "plot_front",
     "plot_llm_usage",
     "plot_sources",
     "save_plots",

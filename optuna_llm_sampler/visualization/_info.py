@@ -154,13 +154,13 @@ def _history(
     lowest = math.inf
     for trial in view.trials:
         if trial.state == TrialState.FAIL:
-            failed.append(_point(trial, math.nan))
+            failed.append(point(trial, math.nan))
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or not trial.values:
             continue
         value = _finite(target, trial)
         if value is None:
             continue
-        points.append(_point(trial, value))
+        points.append(point(trial, value))
         feasible = all(c <= 0 for c in trial.constraints.values())
         if direction is not None and trial.state == TrialState.COMPLETE and feasible:
             lowest = min(lowest, sign * value)
@@ -180,7 +180,8 @@ def _finite(target: Callable[[FrozenTrial], float], trial: FrozenTrial) -> float
     return value if math.isfinite(value) else None
 
 
-def _point(trial: FrozenTrial, value: float) -> Point:
+def point(trial: FrozenTrial, value: float) -> Point:
+    """Return a trial with what is read when pointing at it."""
     line = trial_line(trial)
     lines = [f"Trial {trial.number}" + (f" ({line.state})" if line.state != "complete" else "")]
     if not math.isnan(value):
