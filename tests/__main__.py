@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from . import chromium
+
 
 CHECKS = (
     ["ruff", "check", "."],
@@ -16,6 +18,7 @@ CHECKS = (
 
 def main(arguments: list[str]) -> int:
     """Run every check, also after one has failed, and say at the end which did."""
+    chromium.install()
     failed = []
     for name, *rest in CHECKS:
         command = [sys.executable, "-m", name, *rest, *(arguments if name == "pytest" else [])]

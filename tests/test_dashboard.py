@@ -1,21 +1,14 @@
-"""optuna-dashboard as it is: what lies in it, what it costs it, and how it looks in a browser."""
+"""optuna-dashboard as it is: what lies in it, and what it costs it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import importlib.util
 import io
 import json
 from pathlib import Path
 import pickle
-import shutil
-import struct
-import subprocess
 import sys
-import threading
 from typing import Any
-from wsgiref.simple_server import make_server
-from wsgiref.simple_server import WSGIRequestHandler
 
 import optuna
 from optuna.study import Study
@@ -24,8 +17,6 @@ import pytest
 from optuna_llm_sampler import _dashboard
 from optuna_llm_sampler._explain import explain
 from optuna_llm_sampler._prices import Price
-from optuna_llm_sampler._report import report
-from optuna_llm_sampler._report_html import to_html
 from optuna_llm_sampler.cli import main
 from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.errors import RateLimitError
@@ -304,110 +295,3 @@ def test_saved_plots_do_not_grow_with_the_study() -> None:
     save_plots(study)
     attrs = study._storage.get_study_system_attrs(study._study_id)
     assert sum(len(value) for value in attrs.values()) < 150_000
-
-
-# --- how it looks ---------------------------------------------------------------------------
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[tuple[str, Study]]:
-    from optuna_dashboard import wsgi
-
-    study = tuned(16)
-    write_note(study, price=Price(0.25, 2))
-    save_plots(study)
-    nasty = tuned(
-        4, of=objective, llm=FakeLLM(hostile), storage=study._storage, study_name="nasty"
-    )
-    write_note(nasty)
-    server = make_server("127.0.0.1", 0, wsgi(study._storage), handler_class=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/dashboard", study
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    # Without these it looks for hosts that a closed network does not have.
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-    "--hide-scrollbars",
-    "--virtual-time-budget=20000",
-    "--window-size=1500,2900",
-    "--dump-dom",
-)
-
-
-def browse(url: str, folder: Path, name: str) -> str:
-    """Open a page in a real browser, keep a picture of it, and return its text as HTML."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if browser is None:
-        pytest.skip("there is no Chromium on this machine")
-    picture = folder / f"{name}.png"
-    command = [browser, *_FLAGS, f"--user-data-dir={folder}/{name}", f"--screenshot={picture}"]
-    done = subprocess.run([*command, url], capture_output=True, text=True, timeout=120, check=True)
-    assert _is_a_picture(picture)
-    return done.stdout
-
-
-def _is_a_picture(path: Path) -> bool:
-    data = path.read_bytes()
-    width, height = struct.unpack(">II", data[16:24])
-    # A blank page of this size takes some 10 kB.
-    return data[:4] == b"\x89PNG" and (width, height) == (1500, 2900) and len(data) > 25_000
-
-
-@pytest.mark.slow
-class TestInABrowser:
-    def test_study_page(self, served: tuple[str, Study], tmp_path: Path) -> None:
-        url, study = served
-        page = browse(f"{url}/studies/{study._study_id}", tmp_path, "study")
-        for title in ("Optimization History by Source", "Use of the Model", "Language model"):
-            assert title in page
-
-    def test_trial_page(self, served: tuple[str, Study], tmp_path: Path) -> None:
-        url, study = served
-        page = browse(f"{url}/studies/{study._study_id}/trials?numbers=1", tmp_path, "trial")
-        why = study.trials[1].user_attrs["llm:why"]
-        assert why.startswith("Larger batches")
-        assert why in page
-        assert "llm:source llm" in page
-        assert "trial 0, block 0, config 1" in page
-
-    def test_note_page(self, served: tuple[str, Study], tmp_path: Path) -> None:
-        url, study = served
-        page = browse(f"{url}/studies/{study._study_id}/note", tmp_path, "note")
-        assert "Language model report</h2>" in page
-        assert "<table>" in page
-        assert "optuna-llm-sampler: report" not in page
-
-    def test_markup_from_outside_is_shown_as_text(
-        self, served: tuple[str, Study], tmp_path: Path
-    ) -> None:
-        url, study = served
-        page = browse(f"{url}/studies/{study._study_id + 1}/note", tmp_path, "nasty")
-        assert "&lt;img src=x onerror=alert(1)&gt; **bold**" in page
-        assert "[click](http" in page
-        assert "<img src=" not in page.partition("Language model report")[2]
-        assert 'href="http:' not in page.partition("Language model report")[2]
-
-    def test_report_page(self, served: tuple[str, Study], tmp_path: Path) -> None:
-        _, study = served
-        file = tmp_path / "report.html"
-        file.write_text(to_html(report(study)), encoding="utf-8")
-        page = browse(file.as_uri(), tmp_path, "report")
-        assert "The model's reason" in page
-        assert "Larger batches allow" in page
