@@ -49,15 +49,24 @@ def shown(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> Shown:
         plain(trial.params, trial.distributions),
         tuple(trial.values) if trial.values is not None else (),
         pruned=trial.state == TrialState.PRUNED,
-        violated={name: amount for name, amount in trial.constraints.items() if amount > 0},
+        violated=violations(trial),
         curve=told,
         error=one_line(trial.user_attrs.get(_keys.ERROR), MAX_ERROR_CHARS),
     )
 
 
+def violations(trial: FrozenTrial) -> dict[str, float]:
+    """Return by how much a trial breaks which constraints; the storage may hold anything."""
+    return {
+        name: float(amount)
+        for name, amount in trial.constraints.items()
+        if isinstance(amount, (int, float)) and amount > 0
+    }
+
+
 def violation(trial: FrozenTrial) -> float:
     """Return by how much a trial breaks its constraints in all, 0 when it is feasible."""
-    return math.fsum(amount for amount in trial.constraints.values() if amount > 0)
+    return math.fsum(violations(trial).values())
 
 
 def losses_of(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> Losses:
