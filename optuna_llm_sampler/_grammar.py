@@ -25,6 +25,7 @@ from ._variants import Variant
 
 # An integer with no more values than this is decoded as a choice.
 _MAX_ENUMERATED = 10
+_NO_MARKS = str.maketrans("", "", "(){}[]=:\"'\\")
 
 
 def code_grammar(
@@ -88,8 +89,9 @@ def list_grammar(
 
 
 def aim_line(variant: Variant) -> str:
-    """Write what stands above a configuration in a list."""
-    return f"    # {comment(variant.aim)}\n" if variant.aim else ""
+    """Write what stands above a configuration in a list, without marks that are read as code."""
+    aim = comment(variant.aim).translate(_NO_MARKS)
+    return f"    # {aim}\n" if aim else ""
 
 
 def json_text(value: Any) -> str:

@@ -22,10 +22,14 @@ import pytest
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import record_failures
+from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._curves import curve
+from optuna_llm_sampler._digest import Digest
 from optuna_llm_sampler._front import hypervolume
 from optuna_llm_sampler._front import shares
 from optuna_llm_sampler._front import thinned
+from optuna_llm_sampler._prompt import build
+from optuna_llm_sampler._question import Question
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -115,6 +119,19 @@ def test_a_small_model_writes_one_configuration_per_aim() -> None:
     assert request.n == 3
     assert "(accuracy: higher is better, seconds: lower is better)" in text
     assert study.trials[-1].user_attrs["llm:source"] == "llm"
+
+
+def test_the_name_of_a_metric_is_not_read_as_a_configuration() -> None:
+    names = ("a dict(x=7", 'seconds: {"x": 9} "')
+    question = Question(
+        {"x": FloatDistribution(0, 10)}, Digest(("maximize", "minimize"), names), n_configs=3
+    )
+    request = build(question, "code")
+    aims = [line for line in request.messages[1]["content"].splitlines() if "# " in line]
+    assert len(aims) == 3
+    text = "\n".join(f"{aim}\n    dict(x={i})," for i, aim in enumerate(aims))
+    found = [config.params["x"] for config in parse([text], question.space).configs]
+    assert found == [0, 1, 2]
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
