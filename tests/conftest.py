@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import os
 
 import optuna
 import pytest
@@ -15,3 +16,9 @@ def _verbosity() -> Iterator[None]:
     before = optuna.logging.get_verbosity()
     yield
     optuna.logging.set_verbosity(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Share loaded weights among the processes of this run, not with the user's own."""
+    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))

@@ -307,7 +307,7 @@ from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler.errors import OptunaLLMError
 from optuna_llm_sampler.llms import Request
 
-llm = LocalLLM(sys.argv[1])
+llm = LocalLLM(sys.argv[1], shared=False)
 llm.prepare()
 story = Request(messages=({"role": "user", "content": "Write a long story."},), max_tokens=2000)
 short = Request(messages=({"role": "user", "content": "Hi"},), max_tokens=2)

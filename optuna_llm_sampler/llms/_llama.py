@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Callable
 import ctypes
 import logging
 import os
@@ -33,6 +34,7 @@ _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 # A generation can be cancelled between two batches only; a larger one is hardly faster on a CPU.
 _PROMPT_BATCH = 64
 _EXIT_WAIT = 30.0
+_LOOK_SECONDS = 0.5
 
 
 class Generation:
@@ -66,6 +68,26 @@ class Generation:
             self.output_tokens += usage["completion_tokens"]
         return self.cancelled
 
+    def to_json(self) -> dict[str, Any]:
+        """Write what has been said as pure JSON types."""
+        return {
+            "texts": [[i, self.texts.get(i, ""), end] for i, end in dict(self.ends).items()],
+            "error": self.error,
+            "tokens": [self.input_tokens, self.cached_tokens, self.output_tokens],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Generation:
+        """Read what :meth:`to_json` wrote."""
+        generation = cls()
+        for i, text, end in data["texts"]:
+            generation.texts[i], generation.ends[i] = text, end
+        generation.error = data["error"]
+        generation.input_tokens, generation.cached_tokens, generation.output_tokens = data[
+            "tokens"
+        ]
+        return generation
+
     def completion(self, model: str) -> Completion:
         """The finished answers; raises the reason when there is none."""
         ends = dict(self.ends)  # After a timeout the stream may still be running.
@@ -96,6 +118,7 @@ class Settings(NamedTuple):
     n_threads: int
     n_ctx: int
     n_parallel: int
+    unload_after: int
 
 
 class Engine:
@@ -111,15 +134,25 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._generation: Generation | None = None
 
-    def generate(self, payload: dict[str, Any], *, timeout: float) -> Generation:
+    def generate(
+        self,
+        payload: dict[str, Any],
+        *,
+        timeout: float,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> Generation:
         """Send one request (a chat if it has messages) and wait, but no longer than the timeout.
 
-        What is not finished then is cancelled: within a token or a batch of the prompt.
+        What is not finished then, or not wanted any more, is cancelled: within a token or a batch
+        of the prompt.
         """
         deadline = time.monotonic() + timeout
         if not self._busy.acquire(timeout=timeout):
             raise CallTimeoutError("The local model is busy with another call.")
         generation = Generation()
+        if not is_wanted():
+            self._busy.release()
+            return generation
         thread = threading.Thread(
             target=self._work, args=(payload, generation), daemon=True, name="optuna-llm-local"
         )
@@ -131,7 +164,9 @@ class Engine:
                 self._busy.release()
             raise
         try:
-            generation.done.wait(max(deadline - time.monotonic(), 0.0))
+            while is_wanted() and (left := deadline - time.monotonic()) > 0:
+                if generation.done.wait(min(left, _LOOK_SECONDS)):
+                    break
         finally:
             # Also when the user presses Ctrl-C: nobody wants the rest of this answer.
             generation.cancelled = True
@@ -189,6 +224,8 @@ def _load(path: Path, settings: Settings) -> Any:
     params.endpoint_slots = False
     params.verbosity = 3 if optuna.logging.get_verbosity() <= logging.DEBUG else -1
     params.endpoint_metrics = True
+    # The weights are freed then, and read again for the next request.
+    params.sleep_idle_seconds = settings.unload_after or -1
     try:
         server = xllamacpp.Server(params)
     except RuntimeError as error:

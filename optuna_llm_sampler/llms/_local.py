@@ -1,4 +1,4 @@
-"""Local weights in this process: llama.cpp through xllamacpp, nothing to install or to start."""
+"""Local weights by llama.cpp through xllamacpp: nothing to install or to start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from ..errors import LLMError
 from ..errors import MissingExtraError
 from ..errors import WeightsError
 from ._llama import engine_of
+from ._llama import Generation
 from ._llama import Settings
+from ._shared import generate
+from ._shared import prepare
 from ._style import as_style
 from ._style import CODE
 from ._style import Style
@@ -37,8 +40,8 @@ _SAMPLING = {"min_p": 0.02, "top_k": 0, "top_p": 1.0}
 class LocalLLM:
     """A model whose weights are in this process, by llama.cpp.
 
-    The weights are pulled at the first use and loaded once per process, however many objects ask
-    for them with the same settings. Nothing is loaded before :meth:`prepare` or
+    The weights are pulled at the first use and loaded once per machine, however many objects and
+    processes ask for them with the same settings. Nothing is loaded before :meth:`prepare` or
     :meth:`complete`. Copies, also those in other processes, carry only the settings.
 
     Args:
@@ -63,6 +66,13 @@ class LocalLLM:
             ``"chat"`` wraps the messages as the model was trained to chat. ``"raw"`` joins their
             contents by newlines and lets the model go on from there. :obj:`None`: as the style
             wants it.
+        shared:
+            Whether processes of this user on this machine that ask for the same model use one
+            copy of it: that of the first one that needed it. It listens on a Unix socket (on
+            Windows on the loopback device) that only this user can open.
+        unload_after:
+            The weights are freed after so many seconds without a call, and read again for the
+            next one: most studies ask a few times in hours. 0 keeps them.
     """
 
     def __init__(
@@ -74,12 +84,15 @@ class LocalLLM:
         n_parallel: int = 4,
         style: Style | str | None = None,
         template: Template | None = None,
+        shared: bool = True,
+        unload_after: int = 300,
     ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise MissingExtraError("The embedded model", "local")
         _check_least("n_threads", n_threads, 1)
         _check_least("n_ctx", n_ctx, 256)
         _check_least("n_parallel", n_parallel, 1)
+        _check_least("unload_after", unload_after, 0)
         if template is not None and template not in get_args(Template):
             known = get_args(Template)
             raise ValueError(f"template must be one of {known}, but got {template!r}.")
@@ -87,6 +100,8 @@ class LocalLLM:
         self.n_threads = n_threads
         self.n_ctx = n_ctx
         self.n_parallel = n_parallel
+        self.shared = shared
+        self.unload_after = unload_after
         by_name = style_for(Path(self.model).name) or CODE
         self.style = by_name if style is None else as_style(style)
         self.template = template or ("raw" if self.style.form == "script" else "chat")
@@ -104,7 +119,7 @@ class LocalLLM:
         Raises:
             WeightsError: The weights cannot be had or cannot be loaded.
         """
-        engine_of(self._settings())
+        (prepare if self.shared else engine_of)(self._settings())
 
     def complete(self, request: Request) -> Completion:
         """Answer one request.
@@ -116,19 +131,24 @@ class LocalLLM:
             LLMError: There is no usable answer.
             WeightsError: The weights cannot be had or cannot be loaded.
         """
-        engine = engine_of(self._settings())
+        self.prepare()
         deadline = time.monotonic() + request.timeout
         done: list[Completion] = []
         for start in range(0, request.n, self.n_parallel):
             payload = self._payload(request, start)
             try:
                 left = max(deadline - time.monotonic(), 0.0)
-                done.append(engine.generate(payload, timeout=left).completion(self.name))
+                done.append(self._generate(payload, left).completion(self.name))
             except LLMError:
                 if not done:
                     raise
                 break
         return _joined(done)
+
+    def _generate(self, payload: dict[str, Any], timeout: float) -> Generation:
+        if self.shared:
+            return generate(self._settings(), payload, timeout=timeout)
+        return engine_of(self._settings()).generate(payload, timeout=timeout)
 
     def _payload(self, request: Request, start: int) -> dict[str, Any]:
         """The request for the answers from number ``start`` on, as llama.cpp wants it."""
@@ -166,7 +186,7 @@ class LocalLLM:
         return payload
 
     def _settings(self) -> Settings:
-        return Settings(self.model, self.n_threads, self.n_ctx, self.n_parallel)
+        return Settings(self.model, self.n_threads, self.n_ctx, self.n_parallel, self.unload_after)
 
 
 def _check_least(key: str, value: int, least: int) -> None:
