@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ from ._arguments import check_space
 from ._arguments import check_text
 from ._arguments import read_conditions
 from ._arguments import read_history
+from ._avoid import first_that_works
+from ._avoid import MAX_DRAWS
+from ._avoid import outcomes_of
 from ._base_sampler import DefaultBaseSampler
 from ._board import Board
 from ._budget import Budget
@@ -286,7 +290,7 @@ class LLMSampler(BaseSampler):
             self._describe(study, trial, draft.decision)
         config = draft.decision.config
         if config is None:
-            return self._base.sample_relative(study, trial, search_space)
+            return self._from_base(study, trial, search_space)
         params = {
             name: coerced.value
             for name, distribution in search_space.items()
@@ -298,6 +302,27 @@ class LLMSampler(BaseSampler):
             params.update({name: base[name] for name in missing if name in base})
             draft.from_base.extend(name for name in missing if name in base)
         return params
+
+    def _from_base(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Return the base sampler's parameters, drawn anew where trials have failed."""
+        params = self._base.sample_relative(study, trial, search_space)
+        if self._share == 0 or (outcomes := outcomes_of(study, search_space)) is None:
+            return params
+
+        def candidates() -> Iterator[dict[str, Any]]:
+            for draw in range(MAX_DRAWS):
+                again = self._base.sample_relative
+                relative = again(study, trial, search_space) if draw else params
+                yield {
+                    name: relative[name]
+                    if name in relative
+                    else self._base.sample_independent(study, trial, name, distribution)
+                    for name, distribution in search_space.items()
+                }
+
+        return first_that_works(candidates(), outcomes)
 
     def sample_independent(
         self,

@@ -155,6 +155,19 @@ def unit(value: Any, distribution: BaseDistribution) -> float:
     return (internal - low) / (high - low)
 
 
+def between(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
+    """Return a legal value at a share of the way from one to another, in the own scale."""
+    if isinstance(distribution, CategoricalDistribution):
+        return a if share < 0.5 else b
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    if distribution.log:
+        value = math.exp((1 - share) * math.log(a) + share * math.log(b))
+    else:
+        value = (1 - share) * a + share * b
+    coerced = coerce(value, distribution)
+    return coerced.value if isinstance(coerced, Coerced) else a
+
+
 # Where a configuration lies: by parameter of the space its unit, or None if it has not got it.
 Point: TypeAlias = tuple[float | None, ...]
 

@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from collections.abc import Sequence
-from concurrent.futures import as_completed
-from concurrent.futures import ProcessPoolExecutor
-import multiprocessing
 from pathlib import Path
 import sys
 
@@ -37,7 +35,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=10, help="repetitions of each pair")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--trials", type=int, default=50)
-    parser.add_argument("--jobs", type=int, default=1, help="studies at the same time")
+    parser.add_argument("--failing", action="store_true", help="half of each space fails")
     parser.add_argument("--out", type=Path, default=Path("runs/regret.csv"))
     parser.add_argument("--report-only", action="store_true")
     return parser.parse_args(arguments)
@@ -45,7 +43,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def pairs(args: argparse.Namespace) -> list[tuple[str, str, int]]:
     """Every (task, sampler, seed) that is asked for and makes sense."""
-    tasks = [n for n in names() if any(n.startswith(prefix) for prefix in args.tasks)]
+    known = [n for n in names() if n.startswith(tuple(args.tasks))]
+    tasks = [task + "!memory" * args.failing for task in known]
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     return [
         (task, sampler, seed)
@@ -56,6 +55,16 @@ def pairs(args: argparse.Namespace) -> list[tuple[str, str, int]]:
     ]
 
 
+def run(todo: list[tuple[str, str, int]], args: argparse.Namespace) -> Iterator[str]:
+    """Run studies and keep their rows; yield what went wrong with each, or nothing."""
+    for task, sampler, seed in tqdm(todo, unit="study", mininterval=5.0):
+        try:
+            write(args.out, run_study(task, sampler, seed, args.trials))
+            yield ""
+        except NotRecorded as error:
+            yield str(error)
+
+
 def main(arguments: Sequence[str]) -> int:
     args = parse(arguments)
     unknown = set(args.samplers) - set(SAMPLERS)
@@ -64,15 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     done = {(r.task, r.sampler, r.seed) for r in read(args.out) if r.n >= args.trials}
     todo = [] if args.report_only else [pair for pair in pairs(args) if pair not in done]
-    missing: list[str] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.jobs, mp_context=context) as pool:
-        futures = [pool.submit(run_study, *pair, args.trials) for pair in todo]
-        for future in tqdm(as_completed(futures), total=len(futures), unit="study"):
-            try:
-                write(args.out, future.result())
-            except NotRecorded as error:
-                missing.append(str(error))
+    missing = [problem for problem in run(todo, args) if problem]
     rows = [row for row in read(args.out) if row.sampler in args.samplers]
     print(markdown(rows))
     plot(rows, args.out.with_suffix(".png"))

@@ -34,7 +34,7 @@ class Row:
         n:
             Number of trials so far, this one included.
         value:
-            What the objective returned; lower is better.
+            What the objective returned; lower is better. Not a number: the trial failed.
         regret:
             Normalised regret of the best trial so far, in [0, 1].
         source:
@@ -87,7 +87,10 @@ def run_study(task_name: str, sampler: str, seed: int, n_trials: int) -> list[Ro
         seconds.append(time.perf_counter() - start)
         if trial.number == 0 and asks_beside_the_default(sampler):
             _wait_for_advice(study)
-        study.tell(trial, task.objective(params))
+        try:
+            study.tell(trial, task.objective(params))
+        except MemoryError:
+            study.tell(trial, state=TrialState.FAIL)
     if any(trial.user_attrs.get("llm:source") == _UNANSWERED for trial in study.trials):
         raise NotRecorded(f"{sampler} has no recorded answer for {task_name}, seed {seed}.")
     return list(_rows(study, task_name, sampler, seed, seconds))
@@ -109,15 +112,14 @@ def _rows(
     task, used = load(task_name), usage(study)
     best, spent = math.inf, 0.0
     for n, (trial, step) in enumerate(zip(study.trials, seconds, strict=True), 1):
-        assert trial.state == TrialState.COMPLETE
-        assert trial.value is not None
-        best, spent = min(best, trial.value), spent + step
+        value = math.nan if trial.value is None else trial.value
+        best, spent = min(best, math.inf if math.isnan(value) else value), spent + step
         yield Row(
             task=task_name,
             sampler=sampler,
             seed=seed,
             n=n,
-            value=trial.value,
+            value=value,
             regret=round(task.normalised_regret(best), 6),
             source=str(trial.user_attrs.get("llm:source", "")),
             sampler_seconds=round(spent, 3),
