@@ -22,38 +22,43 @@ from ._branches import parent_values
 from ._space import SearchSpace
 
 
-# More combinations of parameters than this are not explained: a question must stay cheap.
-_MAX_KINDS = 64
-# A parameter that so many trials have not had, for no known reason, is not asked for any more.
+# A parameter that so many complete trials have not had, for no known reason, is asked for no more.
 _FORGOTTEN_AFTER = 20
+# More parameters than these are not looked at as parents: a trial must stay cheap to take in.
+_MAX_PARENTS = 64
 
 
 @dataclass
-class _Kind:
-    """Trials with the same parameters.
+class _Seen:
+    """What is known of one parameter.
 
     Attributes:
-        full:
-            Whether they completed: a trial that failed may not have asked for all it needs.
-        first, last:
-            Lowest and highest number.
-        values:
-            By possible parent, the values seen, as Optuna stores them.
+        before:
+            How many complete trials there were before it appeared.
+        last:
+            Highest number of a trial that had it.
+        n, n_full:
+            How many trials, and how many complete ones, had it.
+        beside:
+            By possible parent, by its value as Optuna stores it: how many trials, and how many
+            complete ones, had both. A trial that failed shows what is used, but not what is not:
+            it may have failed before it asked for the rest.
     """
 
-    full: bool
-    first: int
-    last: int
-    values: dict[str, set[float]] = field(default_factory=dict)
+    before: int
+    last: int = -1
+    n: int = 0
+    n_full: int = 0
+    beside: dict[str, dict[float, list[int]]] = field(default_factory=dict)
 
 
 class Structure:
     """Learns from finished trials, one at a time. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._kinds: dict[tuple[frozenset[str], bool], _Kind] = {}
-        self._overflow = False
+        self._seen: dict[str, _Seen] = {}
         self._domains: dict[str, tuple[Any, ...] | None] = {}
+        self._n_full = 0
         self._last = -1
         self._cached: dict[str, dict[str, set[float]]] | None = None
 
@@ -66,61 +71,57 @@ class Structure:
         full: bool,
     ) -> None:
         """Take in the parameters of a trial, as Optuna stores them."""
-        key = frozenset(internal), full
-        kind = self._kinds.get(key)
-        if kind is None:
-            if len(self._kinds) >= _MAX_KINDS:
-                self._overflow = True
-                return
-            kind = self._kinds[key] = _Kind(full, number, number)
-            self._cached = None
-        kind.first, kind.last = min(kind.first, number), max(kind.last, number)
+        self._cached = None
+        parents = {n: v for n, v in internal.items() if self._may_decide(n, distributions[n])}
+        for name in internal:
+            seen = self._seen.get(name)
+            if seen is None:
+                seen = self._seen[name] = _Seen(self._n_full)
+            seen.last = max(seen.last, number)
+            seen.n += 1
+            seen.n_full += full
+            for parent, value in parents.items():
+                counts = seen.beside.setdefault(parent, {}).setdefault(value, [0, 0])
+                counts[0] += 1
+                counts[1] += full
         if full:
+            self._n_full += 1
             self._last = max(self._last, number)
-        for name, value in internal.items():
-            if self._may_decide(name, distributions[name]):
-                seen = kind.values.setdefault(name, set())
-                if value not in seen and len(seen) < _MAX_KINDS:
-                    seen.add(value)
-                    self._cached = None
 
     def _may_decide(self, name: str, distribution: BaseDistribution) -> bool:
         """Tell whether a parameter can be a parent: it has few values, and they do not move."""
         if isinstance(distribution, CategoricalDistribution):
-            domain: tuple[Any, ...] | None = distribution.choices
-        elif isinstance(distribution, IntDistribution):
+            domain: tuple[Any, ...] = distribution.choices
+        elif isinstance(distribution, IntDistribution) and parent_values(distribution):
             domain = ("integer",)
         else:
+            return False
+        if name not in self._domains and len(self._domains) >= _MAX_PARENTS:
             return False
         known = self._domains.setdefault(name, domain)
         if known is not None and known != domain:
             self._domains[name] = None
-            self._cached = None
         return self._domains[name] is not None
 
     def unexplained(self, names: Sequence[str], conditions: Conditions) -> frozenset[str]:
         """Return the parameters that some trials lack for no known reason.
 
-        One that all trials have since it appeared is new, not optional.
+        One that all complete trials have since it appeared is new, not optional.
         """
-        found = set()
-        for name in names:
-            with_, without = self._split(name)
-            begin = min((kind.first for kind in with_), default=0)
-            if name not in conditions and any(k.full and k.last > begin for k in without):
-                found.add(name)
-        return frozenset(found)
+        return frozenset(
+            name
+            for name in names
+            if name not in conditions
+            and (seen := self._seen.get(name)) is not None
+            and seen.n_full < self._n_full - seen.before
+        )
 
     def forgotten(self, conditions: Conditions) -> frozenset[str]:
         """Return the parameters that no recent trial has had, for no known reason."""
-        last: dict[str, int] = {}
-        for (names, _), kind in self._kinds.items():
-            for name in names:
-                last[name] = max(last.get(name, -1), kind.last)
         return frozenset(
             name
-            for name, number in last.items()
-            if name not in conditions and self._last - number >= _FORGOTTEN_AFTER
+            for name, seen in self._seen.items()
+            if name not in conditions and self._last - seen.last >= _FORGOTTEN_AFTER
         )
 
     def seen(self, name: str, distribution: BaseDistribution) -> frozenset[Any]:
@@ -128,13 +129,12 @@ class Structure:
         values = parent_values(distribution)
         if values is None or self._domains.get(name) is None:
             return frozenset(values or ())
-        found = {value for kind in self._kinds.values() for value in kind.values.get(name, ())}
-        return frozenset(_external(found, distribution, values))
+        return frozenset(_external(self._beside(name, name), distribution, values))
 
     def conditions(self, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
         """Explain the parameters that only some trials have."""
         if self._cached is None:
-            self._cached = {} if self._overflow else self._infer(space)
+            self._cached = self._infer(space)
         found: dict[str, dict[str, tuple[Any, ...]]] = {}
         for name, parents in self._cached.items():
             for parent, seen in parents.items():
@@ -147,23 +147,18 @@ class Structure:
     def _infer(self, space: SearchSpace) -> dict[str, dict[str, set[float]]]:
         candidates: dict[str, dict[str, set[float]]] = {}
         explains: dict[str, int] = {}
+        parents = [p for p, domain in self._domains.items() if domain is not None and p in space]
         for name in space:
-            with_, without = self._split(name)
-            if not with_ or not any(kind.full for kind in without):
+            seen = self._seen.get(name)
+            if seen is None or seen.n_full == self._n_full:
                 continue
-            found = {}
-            for parent, domain in self._domains.items():
-                if domain is None or parent == name or parent not in space:
-                    continue
-                positive = [kind.values.get(parent) for kind in with_]
-                negative = [kind.values.get(parent, set()) for kind in without if kind.full]
-                if not all(positive) or not any(negative):
-                    continue
-                values = set().union(*(v for v in positive if v))
-                if values.isdisjoint(set().union(*negative)):
-                    found[parent] = values
+            candidates[name] = {}
+            for parent in parents:
+                values, lacking = self._beside(name, parent), self._lacking(name, parent)
+                always = sum(n for n, _ in seen.beside.get(parent, {}).values()) == seen.n
+                if parent != name and always and lacking and values.isdisjoint(lacking):
+                    candidates[name][parent] = values
                     explains[parent] = explains.get(parent, 0) + 1
-            candidates[name] = found
 
         def doubt(name: str, parent: str) -> tuple[bool, bool, int, str]:
             distribution = space[parent]
@@ -180,10 +175,19 @@ class Structure:
             for parent in [min(found, key=lambda p, n=name: doubt(n, p))]  # type: ignore[misc]
         }
 
-    def _split(self, name: str) -> tuple[list[_Kind], list[_Kind]]:
-        """Return the kinds of trials with a parameter and those without it."""
-        with_ = [kind for (names, _), kind in self._kinds.items() if name in names]
-        return with_, [kind for (names, _), kind in self._kinds.items() if name not in names]
+    def _beside(self, name: str, parent: str) -> set[float]:
+        """Return the values of a parent in trials that had a parameter."""
+        seen = self._seen.get(name)
+        return set(seen.beside.get(parent, ())) if seen is not None else set()
+
+    def _lacking(self, name: str, parent: str) -> set[float]:
+        """Return the values of a parent in complete trials that lacked a parameter."""
+        have = self._seen[name].beside.get(parent, {})
+        return {
+            value
+            for value, (_, n_full) in self._seen[parent].beside[parent].items()
+            if n_full > have.get(value, (0, 0))[1]
+        }
 
     def _allowed(
         self, name: str, parent: str, seen: set[float], distribution: BaseDistribution
@@ -192,8 +196,7 @@ class Structure:
         allowed = set(_external(seen, distribution, values))
         if isinstance(distribution, IntDistribution) and allowed:
             # "units of the third layer": with 3 layers and more, though 5 were never tried
-            _, without = self._split(name)
-            lacking = {v for kind in without if kind.full for v in kind.values.get(parent, ())}
+            lacking = self._lacking(name, parent)
             if lacking and max(lacking) < min(allowed):
                 allowed = {value for value in values if value >= min(allowed)}
             elif lacking and min(lacking) > max(allowed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import json
+import random
 from typing import Any
 
 import optuna
@@ -157,20 +158,23 @@ def test_a_parameter_that_is_used_no_more_is_not_asked_for() -> None:
     assert list(known.space()) == ["new"]
 
 
-def test_ten_thousand_kinds_of_trials_cost_no_more_than_a_few() -> None:
+def test_many_independent_groups_are_told_apart() -> None:
+    """Six choices, each with parameters of its own: 729 combinations, of which few are seen."""
+    rng = random.Random(0)
     known = history(0)
-    distributions = {f"p{i}": FloatDistribution(0, 1) for i in range(400)}
-    for number in range(400):
-        names = ["p0", f"p{number}"]
-        trial = create_trial(
-            value=0.0,
-            params=dict.fromkeys(names, 0.5),
-            distributions={name: distributions[name] for name in names},
-        )
+    for number in range(60):
+        distributions: dict[str, BaseDistribution] = {}
+        params: dict[str, Any] = {}
+        for i in range(6):
+            choice = params[f"m{i}"] = rng.choice("abc")
+            distributions[f"m{i}"] = CategoricalDistribution(["a", "b", "c"])
+            params[f"x{i}{choice}"] = rng.random()
+            distributions[f"x{i}{choice}"] = FloatDistribution(0, 1)
+        trial = create_trial(value=rng.random(), params=params, distributions=distributions)
         trial.number = number
         known.add(trial)
-    assert len(known._structure._kinds) == 64
-    assert known.conditions(known.space()) == {}
+    found = known.conditions(known.space())
+    assert found == {f"x{i}{c}": {f"m{i}": (c,)} for i in range(6) for c in "abc"}
 
 
 # --- what the model is told -----------------------------------------------------------------
