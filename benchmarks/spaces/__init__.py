@@ -1,9 +1,9 @@
 """Spaces and studies beyond the ordinary: branches, constraints, failures, trade-offs, transfer.
 
-``python -m benchmarks.spaces conditional constrained failing trade-off`` runs each problem with the
-sampler and a real local model, and with its base sampler alone, same seeds, and prints a table;
-``python -m benchmarks.spaces transfer --data FOLDER --trials 10`` needs a folder with Banking77's
-``train.csv``. Best error so far, mean ± standard deviation of 5 seeds, qwen2.5-coder-0.5b (Q4):
+``python -m benchmarks.spaces conditional constrained failing trade-off`` runs each problem with
+the sampler and a real local model, and with its base sampler alone, same seeds, and prints a table;
+``python -m benchmarks.spaces transfer --data FOLDER --trials 10`` needs a folder with the
+``train.csv`` of Banking77. Best error so far, mean ± standard deviation of 5 seeds, qwen2.5-coder-0.5b (Q4):
 
 ============= ==================== ============== ============== ============== ==============
 problem       sampler              trial 1        trial 5        trial 10       trial 20
@@ -25,7 +25,7 @@ the model's 25): the base sampler does not see failures. Constrained: 31 and 16 
 (14 of the model's 25: it cannot multiply). Transfer: the model's own proposals were worse than
 random points at trial 5; what helped was the earlier study, whose best three are tried first.
 
-``TPESampler(group=True, multivariate=True)`` was no better than ``TPESampler()`` on the conditional
-problem (normalised regret of 8 seeds: .042 and .048 at trial 20, .031 and .029 at 30, .020 and .018
-at 60), so the default base sampler does not use it.
+``TPESampler(group=True, multivariate=True)`` was no better than ``TPESampler()`` on the
+conditional problem (normalised regret of 8 seeds: .042 and .048 at trial 20, .031 and .029 at 30,
+.020 and .018 at 60), so the default base sampler does not use it.
 """
