@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .llms._openai import OpenAI
     from .llms._record import Recorder
     from .llms._record import Replay
+    from .llms._transformers import TransformersLLM
 
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "record_failures",
     "Recorder",
     "Replay",
+    "TransformersLLM",
     "Usage",
     "calls",
     "usage",
@@ -50,6 +52,7 @@ _LAZY = {
     "OpenAI": "_openai",
     "Recorder": "_record",
     "Replay": "_record",
+    "TransformersLLM": "_transformers",
 }
 
 

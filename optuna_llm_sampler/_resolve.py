@@ -10,8 +10,8 @@ from .llms._types import LLM
 
 
 _FORMS = (
-    '"openai/<model>", "azure/<deployment>", "local", "local/<name or path.gguf>", or an object '
-    "with a method complete(request)"
+    '"openai/<model>", "azure/<deployment>", "local", "local/<name or path.gguf>", '
+    '"hf/<hub id or folder>", or an object with a method complete(request)'
 )
 
 
@@ -54,6 +54,8 @@ def _from_string(text: str) -> Callable[[], LLM]:
         return lambda: _openai(rest)
     if kind == "azure" and rest:
         return lambda: _azure(rest)
+    if kind == "hf" and rest:
+        return lambda: _transformers(rest)
     if kind == "local":
         return lambda: _local(rest or None)
     raise ValueError(f"llm must be {_FORMS}; got {text!r}.")
@@ -79,3 +81,9 @@ def _local(model: str | None) -> LLM:
     except ImportError:
         raise MissingExtraError("The embedded model", "local") from None
     return LocalLLM(model)
+
+
+def _transformers(model: str) -> LLM:
+    from .llms._transformers import TransformersLLM
+
+    return TransformersLLM(model)
