@@ -61,12 +61,12 @@ class History:
     """
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
-        self._directions = tuple(directions)
+        self.directions = tuple(directions)
         self._lock = threading.Lock()
         self._latest: dict[str, tuple[int, BaseDistribution]] = {}
         self._structure = Structure()
         self._known = Points()
-        self._scored = (Ranking if len(self._directions) == 1 else Front)(self._directions)
+        self._scored = (Ranking if len(self.directions) == 1 else Front)(self.directions)
         self._failures = Failures()
         self._kinds: dict[str, str] = {}
         self._constraints: dict[str, None] = {}
@@ -165,10 +165,10 @@ class History:
                 The space that is asked about, for the regions in which trials fail.
         """
         with self._lock:
-            failed = [shown(trial, self._directions) for trial in self._failures.choose()]
+            failed = [shown(trial, self.directions) for trial in self._failures.choose()]
             return Digest(
-                directions=tuple(d.name.lower() for d in self._directions),
-                metric_names=tuple(metric_names or [""] * len(self._directions)),
+                directions=tuple(d.name.lower() for d in self.directions),
+                metric_names=tuple(metric_names or [""] * len(self.directions)),
                 finished=tuple(self._scored.choose()),
                 running=tuple(running[-N_RUNNING:]),
                 failed=tuple(failed),

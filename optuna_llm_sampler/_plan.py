@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from ._advice import Config
@@ -13,6 +14,8 @@ from ._advice import values
 from ._board import Claim
 from ._board import Post
 from ._board import View
+from ._credit import is_spent
+from ._credit import results_of
 from ._policy import Place
 from ._policy import Schedule
 from ._space import SearchSpace
@@ -55,7 +58,18 @@ class Plan:
         """Return a trial's place; a trial before the schedule is the base sampler's."""
         if number < self.anchor:
             return Place(-1, None)
-        return self.schedule.place(number - self.anchor)
+        place = self.schedule.place(number - self.anchor)
+        # The first proposals are the model's whatever they come to.
+        if place.slot is not None and place.turn >= self.schedule.n_first and self._is_spent:
+            return replace(place, slot=None)
+        return place
+
+    @cached_property
+    def _is_spent(self) -> bool:
+        """Whether the model has lost its share; it is not asked any more, so this is for good."""
+        if not self.schedule.decays:
+            return False
+        return is_spent(results_of(self.view.trials, self.view.history.directions))
 
     def slot(self, number: int) -> Slot | None:
         """Return a trial's own configuration in the latest advice that serves it."""
@@ -76,6 +90,8 @@ class Plan:
         elif place.renewal and place.block == self.view.settled:
             block = place.block + 1  # the last trial of a block asks for the next one ahead
         if block is None or not self.schedule.has_turn(block, number - self.anchor):
+            return None
+        if block > 0 and self._is_spent:
             return None
         return block
 

@@ -85,6 +85,11 @@ class Schedule:
         """Number of trials at the start that are all the model's."""
         return self._n_first
 
+    @property
+    def decays(self) -> bool:
+        """Whether the model has a share of the later trials, but not all of them."""
+        return 0 < self._share < 1
+
     def place(self, index: int) -> Place:
         """Return the place of the ``index``-th trial after the anchor (0-based)."""
         if self._share <= 0:
