@@ -104,4 +104,4 @@ def test_a_good_model_keeps_its_share() -> None:
 
 def test_who_gives_the_model_all_trials_gets_that() -> None:
     study = _run("minimize", _Adviser(0.8, 1.0), llm_share=1.0)
-    assert len(_mine(study)) > 40
+    assert len(_mine(study)) > PATIENCE
