@@ -1,9 +1,9 @@
 """Spaces and studies beyond the ordinary: branches, constraints, failures, trade-offs, transfer.
 
 ``python -m benchmarks.spaces conditional constrained failing trade-off`` runs each problem with
-the sampler and a real local model, and with its base sampler alone, same seeds, and prints a table;
+the sampler and a real local model, and with its base sampler alone, and prints a table;
 ``python -m benchmarks.spaces transfer --data FOLDER --trials 10`` needs a folder with the
-``train.csv`` of Banking77. Best error so far, mean ± standard deviation of 5 seeds, qwen2.5-coder-0.5b (Q4):
+``train.csv`` of Banking77. Best error so far, mean ± deviation of 5 seeds, qwen2.5-coder-0.5b:
 
 ============= ==================== ============== ============== ============== ==============
 problem       sampler              trial 1        trial 5        trial 10       trial 20
