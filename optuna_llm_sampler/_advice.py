@@ -7,12 +7,14 @@ data: nothing is evaluated, every size is bounded.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
+from typing import TypeAlias
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -45,6 +47,14 @@ MAX_WHY_CHARS = 140  # optuna-dashboard's trial page does not wrap
 MAX_NOTE_CHARS = 2_000
 # Two configurations closer than this in every parameter are the same idea.
 NEAR = 0.01
+
+# Tells whether a configuration, in Optuna's own values, need not be run again.
+Known: TypeAlias = Callable[[Mapping[str, Any]], bool]
+
+
+def nothing(params: Mapping[str, Any]) -> bool:
+    """What is known of an empty study."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ def parse(
     texts: Sequence[str],
     space: SearchSpace,
     *,
-    known: Sequence[Mapping[str, Any]] = (),
+    known: Known = nothing,
     limit: int = MAX_CONFIGS,
     conditions: Conditions | None = None,
 ) -> Advice:
@@ -110,7 +120,7 @@ def parse(
         space:
             The space the model was asked about.
         known:
-            Parameters of trials that need not be run again, in Optuna's own values.
+            Tells which configurations need not be run again.
         limit:
             Longest list of configurations to return.
         conditions:
@@ -228,11 +238,11 @@ def _distinct(
 
 def _unknown(
     configs: Sequence[Config],
-    known: Sequence[Mapping[str, Any]],
+    known: Known,
     space: SearchSpace,
     rejected: Counter[str],
 ) -> tuple[Config, ...]:
-    fresh = tuple(c for c in configs if not is_known(values(c, space), known, space))
+    fresh = tuple(c for c in configs if not known(values(c, space)))
     rejected["known"] += len(configs) - len(fresh)
     rejected += Counter()  # drops the zeros
     return fresh

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import Any
 
 from ._advice import Advice
+from ._advice import Known
 from ._advice import MAX_CONFIGS
+from ._advice import nothing
 from ._advice import parse
 from ._advice import values
 from ._call import Call
@@ -55,7 +55,7 @@ class Answer:
 def ask(
     llm: LLM,
     question: Question,
-    known: Sequence[Mapping[str, Any]],
+    known: Known = nothing,
     *,
     timeout: float,
     purpose: str = "advice",
@@ -69,7 +69,7 @@ def ask(
         question:
             What to ask.
         known:
-            Parameters of trials that need not be run again.
+            Tells which configurations need not be run again.
         timeout:
             Longest time for both requests together, in seconds.
         purpose:
@@ -82,10 +82,11 @@ def ask(
         :class:`~optuna_llm_sampler.errors.OptunaLLMError` is raised.
     """
     if short := short_names(question.space):
+        long = {new: old for old, new in short.items()}
         answer = ask(
             llm,
             shortened(question, short),
-            [renamed(params, short) for params in known],
+            lambda params: known(renamed(params, long)),
             timeout=timeout,
             purpose=purpose,
             max_requests=max_requests,

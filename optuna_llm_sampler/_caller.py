@@ -13,6 +13,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
+from ._advice import is_known
+from ._advice import Known
 from ._ask import Answer
 from ._ask import ask
 from ._board import Board
@@ -121,13 +123,13 @@ class Caller:
 
     def _answer(self, view: View, block: int) -> Answer:
         question = self.question(view, block)
-        known = [*self.pending(view).values(), *(t.params for t in view.trials if t.params)]
         try:
             llm = self._settings.llm()
         except OptunaLLMError as error:  # the back end could not be built
             return Answer(Call(), error=error)
         timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
-        return ask(llm, question, known, timeout=timeout, max_requests=self.limits.requests(view))
+        known, most = self.known(view), self.limits.requests(view)
+        return ask(llm, question, known, timeout=timeout, max_requests=most)
 
     def question(self, view: View, block: int) -> Question:
         """Return what is asked for a block."""
@@ -152,6 +154,15 @@ class Caller:
         """Return the parameters of the trials that run, see :meth:`Plan.pending`."""
         anchor = len(view.trials) if view.anchor is None else view.anchor
         return Plan(self._settings.schedule, view, anchor).pending(self.space(view), number)
+
+    def known(self, view: View, number: int | None = None) -> Known:
+        """Return what tells whether a trial had nearly these parameters, or is to have them.
+
+        It costs the same for 100 trials as for 10,000, but for one comparison of columns.
+        """
+        space = self.space(view)
+        running = list(self.pending(view, number).values())
+        return lambda params: view.history.knows(params, space) or is_known(params, running, space)
 
     def space(self, view: View) -> dict[str, BaseDistribution]:
         """Return the parameters as far as they are known."""

@@ -15,7 +15,7 @@ import time
 from optuna.logging import get_logger
 
 from ._advice import Config
-from ._advice import is_known
+from ._advice import Known
 from ._advice import values
 from ._board import Board
 from ._board import Claim
@@ -28,6 +28,7 @@ from ._flight import Flight
 from ._flight import Home
 from ._plan import Plan
 from ._policy import Place
+from ._prompt import Question
 
 
 _logger = get_logger(f"optuna.{__name__}")
@@ -55,6 +56,14 @@ class Decision:
     source: str
     config: Config | None = None
     advice: str = ""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The next question, and what tells which answers to it are known already."""
+
+    question: Question
+    known: Known
 
 
 class Session:
@@ -95,6 +104,11 @@ class Session:
                 self._prefetch(plan, Home(trial_id, number))
         except Exception as error:
             self._caller.warn("storage", repr(error), "The base sampler goes on.")
+
+    def look_ahead(self) -> Ahead:
+        """Return what the model would be asked next. Asks nothing."""
+        view = self._board.read()
+        return Ahead(self._caller.question(view, view.settled + 1), self._caller.known(view))
 
     def _decide(self, home: Home) -> Decision:
         flight = self._flight
@@ -182,10 +196,8 @@ class Session:
         return Decision(f"fallback:{'few_ideas' if few else 'not_ready'}")
 
     def _is_repetition(self, plan: Plan, config: Config, number: int) -> bool:
-        space = self._caller.space(plan.view)
-        params = values(config, space)
-        running = list(self._caller.pending(plan.view, number).values())
-        return plan.view.history.knows(params, space) or is_known(params, running, space)
+        params = values(config, self._caller.space(plan.view))
+        return self._caller.known(plan.view, number)(params)
 
     def _landed(self, flight: Flight) -> tuple[Decision | None, View | None]:
         """Return what a call has come to: a decision, or the board with the new advice."""

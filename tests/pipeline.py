@@ -17,6 +17,7 @@ from optuna_llm_sampler import _keys
 from optuna_llm_sampler._advice import Advice
 from optuna_llm_sampler._advice import Config
 from optuna_llm_sampler._advice import from_json
+from optuna_llm_sampler._advice import is_known
 from optuna_llm_sampler._advice import MAX_CONFIGS
 from optuna_llm_sampler._advice import MAX_NOTE_CHARS
 from optuna_llm_sampler._advice import MAX_WHY_CHARS
@@ -53,7 +54,8 @@ class Pipeline:
         space = SPACES[case.space]
         name, first = next(iter(space.items()))
         begin = time.thread_time()
-        advice = parse(case.texts, space, known=[{name: _low(first)}])
+        tried = [{name: _low(first)}]
+        advice = parse(case.texts, space, known=lambda params: is_known(params, tried, space))
         seconds = time.thread_time() - begin
         assert seconds < MAX_SECONDS, f"{seconds:.1f} s"
         _check(advice, space)

@@ -14,6 +14,7 @@ import pytest
 
 from optuna_llm_sampler._advice import Advice
 from optuna_llm_sampler._advice import from_json
+from optuna_llm_sampler._advice import is_known
 from optuna_llm_sampler._advice import MAX_CONFIGS
 from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._advice import to_json
@@ -74,7 +75,8 @@ def test_a_missing_parameter_is_left_to_the_base_sampler() -> None:
 def test_repetitions_are_one_idea() -> None:
     near = {**GOOD, "lr": 3.001e-4}
     other = {**GOOD, "layers": 7}
-    advice = parse([json.dumps({"configs": [GOOD, near, GOOD, other]})], SPACE, known=[other])
+    text = json.dumps({"configs": [GOOD, near, GOOD, other]})
+    advice = parse([text], SPACE, known=lambda params: is_known(params, [other], SPACE))
     assert len(advice.configs) == 1
     assert advice.n_ideas == 2
     assert advice.rejected == {"repeated": 2, "known": 1}

@@ -63,14 +63,14 @@ MANY = [f"lr={k}e-5, kind='b')" for k in range(1, 9)]
 
 def test_samples_that_differ_are_asked_for_once() -> None:
     model = Samples(MANY)
-    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    answer = ask(model.llm, QUESTION, timeout=60.0)
     assert answer.call.requests == len(model.llm.requests) == 1
     assert answer.advice.n_ideas == len(answer.advice.configs) == 8
 
 
 def test_too_few_ideas_are_added_to_by_wilder_samples() -> None:
     model = Samples(FEW, MANY)
-    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    answer = ask(model.llm, QUESTION, timeout=60.0)
     first, second = model.llm.requests
     assert first.temperature is not None
     assert second.temperature is not None
@@ -87,7 +87,7 @@ def test_of_twice_as_many_samples_the_most_typical_are_kept() -> None:
     more = [f"lr={k}.5e-5, kind='b')" for k in range(1, 7)]
     model = Samples(MANY[:4] + odd[:4], more + odd[4:6])
     model.llm.style = replace(CODE, draws=2)
-    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    answer = ask(model.llm, QUESTION, timeout=60.0)
     assert [r.temperature for r in model.llm.requests] == [0.8, 0.8]
     assert answer.advice.n_ideas == 16
     assert len(answer.advice.configs) == 8
@@ -102,7 +102,7 @@ def test_reciting_the_choices_is_no_idea() -> None:
     meant = "op0='conv', op1='conv', op2='skip', op3='conv', op4='conv')"
     question = replace(QUESTION, space=space, n_configs=4)
     model = Samples([recited, around, meant, meant], [recited] * 4)
-    answer = ask(model.llm, question, [], timeout=60.0)
+    answer = ask(model.llm, question, timeout=60.0)
     assert answer.call.requests == 2  # one idea is too few
     assert [c.params["op0"] for c in answer.advice.configs] == ["conv"]
     assert answer.advice.n_ideas == 1
@@ -110,7 +110,6 @@ def test_reciting_the_choices_is_no_idea() -> None:
     only = ask(
         Samples([recited] * 4, [around] * 4).llm,
         replace(QUESTION, space=space, n_configs=4),
-        [],
         timeout=9.0,
     )
     assert only.outcome == "unusable_answer"
@@ -118,7 +117,7 @@ def test_reciting_the_choices_is_no_idea() -> None:
 
 def test_a_model_of_one_idea_says_so() -> None:
     model = Samples(SAME, SAME)
-    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    answer = ask(model.llm, QUESTION, timeout=60.0)
     assert answer.outcome == "ok"
     assert answer.advice.n_ideas == len(answer.advice.configs) == 1
     assert answer.advice.rejected == {"repeated": 15}
@@ -127,18 +126,18 @@ def test_a_model_of_one_idea_says_so() -> None:
 
 def test_what_is_there_survives_a_second_request_that_fails() -> None:
     model = Samples(FEW, ConnectionFailedError("gone"))
-    answer = ask(model.llm, QUESTION, [], timeout=60.0)
+    answer = ask(model.llm, QUESTION, timeout=60.0)
     assert answer.outcome == "ok"
     assert len(answer.advice.configs) == 3
 
 
 def test_nothing_usable_and_then_an_error() -> None:
     model = Samples(["nonsense"] * 8, ConnectionFailedError("gone"))
-    assert isinstance(ask(model.llm, QUESTION, [], timeout=60.0).error, ConnectionFailedError)
+    assert isinstance(ask(model.llm, QUESTION, timeout=60.0).error, ConnectionFailedError)
 
 
 def test_a_prior_is_fitted_to_the_samples() -> None:
-    prior = ask(Samples(MANY).llm, QUESTION, [], timeout=60.0).advice.prior
+    prior = ask(Samples(MANY).llm, QUESTION, timeout=60.0).advice.prior
     rate, kinds = prior["lr"], prior["kind"]
     assert isinstance(rate, NumericPrior)
     assert 1e-5 <= rate.low < rate.center < rate.high < 1e-3
@@ -153,7 +152,7 @@ def test_what_a_model_states_is_not_overruled() -> None:
         rate = {"center": 0.1, "low": 0.05, "high": 0.2, "confidence": 0.9}
         return f'{{"configs": [{{"lr": 0.001}}], "prior": {{"lr": {rate}}}}}'.replace("'", '"')
 
-    advice = ask(FakeLLM(stated), QUESTION, [], timeout=60.0).advice
+    advice = ask(FakeLLM(stated), QUESTION, timeout=60.0).advice
     assert advice.prior == {"lr": NumericPrior(0.1, 0.05, 0.2, 0.9)}
 
 

@@ -149,7 +149,7 @@ def test_stored_advice_is_bounded_and_printable() -> None:
     }
     advice = from_json(data)
     assert len(advice.configs) == 64
-    assert len(advice.configs[0].why) == 200
+    assert len(advice.configs[0].why) == 140
     assert advice.note == ""
     assert len(advice.rejected) == 64
     assert all(len(reason) <= 40 and reason.isprintable() for reason in advice.rejected)

@@ -101,7 +101,7 @@ ANSWER = {
 @pytest.mark.parametrize("style", [JSON, CODE, SCRIPT, replace(CODE, begun=False)])
 def test_every_style_leads_to_the_same_configuration(style: Style) -> None:
     text = ANSWER[style.form] if style.begun or style == JSON else f"dict({ANSWER[style.form]}"
-    advice = ask(FakeLLM(lambda request: text, style=style), QUESTION, [], timeout=9.0).advice
+    advice = ask(FakeLLM(lambda request: text, style=style), QUESTION, timeout=9.0).advice
     assert [config.params for config in advice.configs] == [
         {"lr": 3e-5, "units": 64, "act": "relu"}
     ]
@@ -142,8 +142,7 @@ def test_a_recording_is_asked_for_as_it_was_recorded(tmp_path: Path, style: Styl
     recorded = ask(
         Recorder(FakeLLM(lambda request: ANSWER["code"], style=style), path),
         QUESTION,
-        [],
         timeout=9.0,
     )
     assert Replay(path).style == as_style(style)
-    assert ask(Replay(path), QUESTION, [], timeout=9.0).advice == recorded.advice
+    assert ask(Replay(path), QUESTION, timeout=9.0).advice == recorded.advice

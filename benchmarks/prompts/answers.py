@@ -82,7 +82,7 @@ class _Listener:
 def ask_once(key: Key, llm: LLM, question: Question) -> Asked:
     """Ask as the sampler does."""
     listener = _Listener(llm)
-    answer = ask(listener, question, [], timeout=900.0)
+    answer = ask(listener, question, timeout=900.0)
     call = answer.call
     return Asked(
         key=key,

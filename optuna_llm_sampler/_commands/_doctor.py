@@ -179,7 +179,7 @@ def _asked_by(llm: Endpoint, rung: int) -> Iterator[None]:
 def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
     question = Question(_SPACE, Digest(("maximize",), ("accuracy",)), task=_TASK, n_configs=8)
     with waiting(f"{llm.name} (sample advice)", timeout):
-        answer = ask(llm, question, [], timeout=timeout)
+        answer = ask(llm, question, timeout=timeout)
     if answer.error is not None:
         yield Check("sample advice", False, str(answer.error), answer.error.hint)
         return

@@ -23,7 +23,7 @@ from ._common import print_json
 from ._common import Problem
 from ._common import Subparsers
 from ._questions import add_sampler
-from ._questions import next_question
+from ._questions import look_ahead
 from ._questions import sampler_of
 from ._storage import open_study
 
@@ -48,7 +48,7 @@ def _run(args: argparse.Namespace) -> int:
     sampler = sampler_of(args, args.llm, **arguments)
     llm = _llm_of(sampler._given, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
-    question, _ = next_question(study, sampler)
+    question = look_ahead(study, sampler).question
     short = short_names(question.space)
     request = build(shortened(question, short), style)
     tokens, exact = count_tokens(llm, request)

@@ -12,10 +12,9 @@ import sys
 from typing import Any
 from typing import TYPE_CHECKING
 
-from .._board import View
 from .._plain import plain
-from .._prompt import Question
 from .._sampler import LLMSampler
+from .._session import Ahead
 from ._common import BAD_STUDY
 from ._common import Problem
 
@@ -54,10 +53,8 @@ def sampler_of(args: argparse.Namespace, llm: Any, **arguments: Any) -> LLMSampl
         raise Problem(str(error)) from error
 
 
-def next_question(
-    study: Study, sampler: LLMSampler, n: int | None = None
-) -> tuple[Question, View]:
-    """Return the next question, and the board from which it was made.
+def look_ahead(study: Study, sampler: LLMSampler, n: int | None = None) -> Ahead:
+    """Return the next question.
 
     Args:
         study:
@@ -70,16 +67,16 @@ def next_question(
     Raises:
         Problem: The parameters are not known yet.
     """
-    session = sampler._session(study)
-    view = session._board.read()
-    question = session._caller.question(view, view.settled + 1)
-    if not question.space:
+    ahead = sampler._session(study).look_ahead()
+    if not ahead.question.space:
         raise Problem(
             "The parameters are not known yet: no trial of this study has finished.",
             "Run one trial first, or give search_space= to the sampler and name it by --sampler.",
             BAD_STUDY,
         )
-    return (question if n is None else replace(question, n_configs=n)), view
+    if n is None:
+        return ahead
+    return replace(ahead, question=replace(ahead.question, n_configs=n))
 
 
 def _notes(path: Path | None) -> dict[str, str] | None:

@@ -24,7 +24,7 @@ from ._common import bold
 from ._common import print_json
 from ._common import Subparsers
 from ._questions import add_sampler
-from ._questions import next_question
+from ._questions import look_ahead
 from ._questions import sampler_of
 from ._storage import open_study
 from ._terminal import checked_llm
@@ -65,10 +65,10 @@ def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     sampler = sampler_of(args, args.llm)
     llm = checked_llm(sampler._given)
-    question, view = next_question(study, sampler, args.n)
-    known = [trial.params for trial in view.trials if trial.params]
+    ahead = look_ahead(study, sampler, args.n)
+    question = ahead.question
     with waiting(f"{llm.name} to answer", args.timeout):
-        answer = ask(llm, question, known, timeout=args.timeout, purpose="suggest")
+        answer = ask(llm, question, ahead.known, timeout=args.timeout, purpose="suggest")
     keep(study, answer.call, answer.error)
     if answer.error is not None:
         raise answer.error
