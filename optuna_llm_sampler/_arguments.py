@@ -17,6 +17,7 @@ from ._branches import parents_first
 from ._budget import Budget
 from ._earlier import Earlier
 from ._earlier import remember
+from ._shared_attrs import MAX_SHARED
 from ._space import coerce
 from ._space import Rejected
 from ._space import to_label
@@ -167,6 +168,14 @@ def check_budget(budget: Any) -> None:
 def check_callable(function: Any, name: str) -> None:
     if function is not None and not callable(function):
         raise ValueError(f"{name} must be a function; got {type(function).__name__}.")
+
+
+def check_shared(names: Any) -> None:
+    is_list = isinstance(names, Sequence) and not isinstance(names, str)
+    if not is_list or not all(isinstance(n, str) for n in names) or len(names) > MAX_SHARED:
+        raise ValueError(
+            f"share_user_attrs must be a list of at most {MAX_SHARED} names; got {names!r}."
+        )
 
 
 def check_prefetch(prefetch: Any) -> None:

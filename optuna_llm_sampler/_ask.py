@@ -20,6 +20,8 @@ from ._prompt import build
 from ._prompt import prefill
 from ._prompt import Question
 from ._recital import without_recitals
+from ._redact import Redact
+from ._redact import Redaction
 from ._short_names import renamed
 from ._short_names import restored
 from ._short_names import short_names
@@ -60,6 +62,7 @@ def ask(
     timeout: float,
     purpose: str = "advice",
     max_requests: int = 2,
+    redact: Redact | None = None,
 ) -> Answer:
     """Ask once, and once more if nothing in the first answer can be used, or too little differs.
 
@@ -76,11 +79,24 @@ def ask(
             As in :class:`~optuna_llm_sampler._call.Call`.
         max_requests:
             1: do not ask again.
+        redact:
+            Rewrites every text that is sent; the advice has the names as they are.
 
     Returns:
         The answer; errors of the model are in it. What is not an
         :class:`~optuna_llm_sampler.errors.OptunaLLMError` is raised.
     """
+    if redact is not None:
+        sent = Redaction(question, redact)
+        answer = ask(
+            llm,
+            sent.question,
+            lambda params: known(sent.own(params)),
+            timeout=timeout,
+            purpose=purpose,
+            max_requests=max_requests,
+        )
+        return replace(answer, advice=sent.restored(answer.advice))
     if short := short_names(question.space):
         long = {new: old for old, new in short.items()}
         answer = ask(

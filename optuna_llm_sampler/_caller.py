@@ -37,7 +37,10 @@ from ._policy import Schedule
 from ._prices import cost_of
 from ._prices import Price
 from ._prompt import Question
+from ._redact import Redact
+from ._shared_attrs import with_attrs
 from .errors import OptunaLLMError
+from .errors import RedactionError
 from .llms._types import LLM
 
 
@@ -65,6 +68,8 @@ class Settings:
     budget: Budget | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
     on_call: CallHook | None = None
+    share_user_attrs: tuple[str, ...] = ()
+    redact: Redact | None = None
     clock: Callable[[], float] = time.time
 
 
@@ -128,8 +133,17 @@ class Caller:
         except OptunaLLMError as error:  # the back end could not be built
             return Answer(Call(), error=error)
         timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
-        known, most = self.known(view), self.limits.requests(view)
-        return ask(llm, question, known, timeout=timeout, max_requests=most)
+        try:
+            return ask(
+                llm,
+                question,
+                self.known(view),
+                timeout=timeout,
+                max_requests=self.limits.requests(view),
+                redact=self._settings.redact,
+            )
+        except RedactionError as error:
+            return Answer(Call(), error=error)
 
     def question(self, view: View, block: int) -> Question:
         """Return what is asked for a block."""
@@ -137,9 +151,10 @@ class Caller:
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
         running = [Shown(n, plain(params, space)) for n, params in self.pending(view).items()]
         conditions = combined(settings.conditions, view.history.conditions(space), space)
+        digest = view.history.digest(running, self._board.metric_names(), space)
         return Question(
             space=parents_first(space, conditions),
-            digest=view.history.digest(running, self._board.metric_names(), space),
+            digest=with_attrs(digest, view.trials, settings.share_user_attrs),
             task=settings.task,
             param_notes=settings.param_notes,
             n_configs=settings.n_configs,

@@ -36,6 +36,8 @@ class Shown:
         share:
             How much of the Pareto front's hypervolume is lost without it; :obj:`None` for a trial
             that is not on the front.
+        attrs:
+            User attributes that the user wants to be shown.
     """
 
     number: int
@@ -46,6 +48,7 @@ class Shown:
     curve: str = ""
     error: str = ""
     share: float | None = None
+    attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -202,12 +202,13 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
 
 
 def _code_note(shown: Shown) -> str:
+    notes = [f"{name}: {json_text(value)}" for name, value in shown.attrs.items()]
     if shown.violated:
-        over = ", ".join(f"{comment(name)} over by {x:.2g}" for name, x in shown.violated.items())
-        return f"  # not allowed: {over}"
-    if shown.pruned:
-        return f"  # pruned: {shown.curve}".removesuffix(": ")
-    return ""
+        over = ", ".join(f"{name} over by {x:.2g}" for name, x in shown.violated.items())
+        notes.insert(0, f"not allowed: {over}")
+    elif shown.pruned:
+        notes.insert(0, f"pruned: {shown.curve}".removesuffix(": "))
+    return f"  # {comment('; '.join(notes))}" if notes else ""
 
 
 def _code_row(shown: Shown, question: Question, *, braces: bool) -> tuple[str, bool]:

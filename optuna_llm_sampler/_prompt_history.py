@@ -65,11 +65,16 @@ def _finished(shown: Shown, question: Question) -> str:
         notes.append(shown.curve)
     values = ", ".join(f"{value:.4g}" for value in shown.values)
     said = f" ({'; '.join(notes)})" if notes else ""
-    return f"{values}{said} {_row(shown, question)}"
+    return f"{values}{said} {_row(shown, question)}{_attrs(shown)}"
+
+
+def _attrs(shown: Shown) -> str:
+    return f" with {quote(dict(shown.attrs))}" if shown.attrs else ""
 
 
 def _failed(shown: Shown, question: Question) -> str:
-    return _row(shown, question) + (f" failed with {quote(shown.error)}" if shown.error else "")
+    error = f" failed with {quote(shown.error)}" if shown.error else ""
+    return f"{_row(shown, question)}{error}{_attrs(shown)}"
 
 
 def _row(shown: Shown, question: Question) -> str:

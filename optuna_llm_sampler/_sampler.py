@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -17,19 +18,8 @@ from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 from optuna.samplers import BaseSampler
 
-from . import _keys
+from . import _arguments
 from ._advice import Config
-from ._arguments import check_base_sampler
-from ._arguments import check_budget
-from ._arguments import check_callable
-from ._arguments import check_defaults
-from ._arguments import check_notes
-from ._arguments import check_numbers
-from ._arguments import check_prefetch
-from ._arguments import check_space
-from ._arguments import check_text
-from ._arguments import read_conditions
-from ._arguments import read_history
 from ._avoid import first_that_works
 from ._avoid import MAX_DRAWS
 from ._avoid import outcomes_of
@@ -46,6 +36,8 @@ from ._prices import Price
 from ._resolve import resolve
 from ._session import Decision
 from ._session import Session
+from ._sources import complete
+from ._sources import describe
 from ._space import coerce
 from ._space import Coerced
 from ._space import Rejected
@@ -141,6 +133,13 @@ class LLMSampler(BaseSampler):
         on_call:
             Is told of every call that this process made, see
             :class:`~optuna_llm_sampler.CallHook`.
+        share_user_attrs:
+            Names of user attributes of trials, eight at most, that the model is shown. No other
+            one leaves the machine.
+        redact:
+            Rewrites every text before it is sent, one at a time: names of parameters, choices and
+            metrics, your texts, shared attributes. Names and choices must stay distinct; they are
+            put back in the answer. The model's own words keep what it was told.
         seed:
             Seed of the base sampler (unless one is given) and of the requests.
 
@@ -176,21 +175,25 @@ class LLMSampler(BaseSampler):
         budget: Budget | None = None,
         prices: Mapping[str, Price] | None = None,
         on_call: CallHook | None = None,
+        share_user_attrs: Sequence[str] = (),
+        redact: Callable[[str], str] | None = None,
         seed: int | None = None,
     ) -> None:
-        check_text(task)
-        check_notes(param_notes)
-        check_space(search_space)
-        check_defaults(defaults, search_space)
-        check_numbers(llm_share, n_configs, timeout, seed)
-        check_base_sampler(base_sampler)
-        check_prefetch(prefetch)
-        check_budget(budget)
+        _arguments.check_text(task)
+        _arguments.check_notes(param_notes)
+        _arguments.check_space(search_space)
+        _arguments.check_defaults(defaults, search_space)
+        _arguments.check_numbers(llm_share, n_configs, timeout, seed)
+        _arguments.check_base_sampler(base_sampler)
+        _arguments.check_prefetch(prefetch)
+        _arguments.check_budget(budget)
         check_prices(prices)
-        check_callable(on_call, "on_call")
+        _arguments.check_callable(on_call, "on_call")
+        _arguments.check_shared(share_user_attrs)
+        _arguments.check_callable(redact, "redact")
         self._given = llm
         self._why, _ = resolve(llm)
-        earlier = read_history(history)
+        earlier = _arguments.read_history(history)
         # What is tried before the model is asked, by trial number.
         self._first = [("defaults", dict(defaults))] if defaults else []
         self._first += [("history", params) for params in to_try(earlier, search_space)]
@@ -200,7 +203,7 @@ class LLMSampler(BaseSampler):
             "task": task,
             "param_notes": dict(param_notes or {}),
             "search_space": None if search_space is None else dict(search_space),
-            "conditions": read_conditions(conditions, search_space),
+            "conditions": _arguments.read_conditions(conditions, search_space),
             "earlier": earlier,
             "n_configs": n_configs,
             "timeout": float(timeout),
@@ -208,6 +211,8 @@ class LLMSampler(BaseSampler):
             "budget": budget,
             "prices": dict(prices or {}),
             "on_call": on_call,
+            "share_user_attrs": tuple(share_user_attrs),
+            "redact": redact,
             "seed": seed,
         }
         self._start_clean()
@@ -287,7 +292,7 @@ class LLMSampler(BaseSampler):
             # Here and not in before_trial, which runs outside the heartbeat
             # (optuna/study/_optimize.py): a worker killed there leaves a trial for ever running.
             draft.decision = self._decide(study, trial)
-            self._describe(study, trial, draft.decision)
+            describe(study._storage, trial, draft.decision)
         config = draft.decision.config
         if config is None:
             return self._from_base(study, trial, search_space)
@@ -350,10 +355,8 @@ class LLMSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         draft = self._drafts.pop(_id(study, trial), None)
-        try:
-            self._complete(study, trial, draft)
-        except Exception as error:
-            _logger.debug(f"Trial {trial.number} keeps no record of its source: {error!r}")
+        decided = draft is not None and draft.decision is not None
+        complete(study._storage, trial, draft.from_base if draft and decided else None)
         self._base.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
@@ -373,29 +376,6 @@ class LLMSampler(BaseSampler):
         if self._share == 0:
             return Decision("base")
         return self._session(study).decide(trial._trial_id, trial.number)
-
-    def _describe(self, study: Study, trial: FrozenTrial, decision: Decision) -> None:
-        attrs: dict[str, str | int] = {_keys.SOURCE: decision.source}
-        if decision.advice:
-            attrs[_keys.ADVICE] = decision.advice
-        if decision.config is not None and decision.config.why:
-            attrs[_keys.WHY] = decision.config.why
-        if decision.config is not None and decision.config.repaired:
-            attrs[_keys.REPAIRED] = decision.config.repaired
-        try:
-            for key, value in attrs.items():
-                study._storage.set_trial_user_attr(trial._trial_id, key, value)
-        except Exception as error:  # a trial is not lost because of what is said about it
-            _logger.debug(f"Trial {trial.number} lacks a record of its source: {error!r}")
-
-    def _complete(self, study: Study, trial: FrozenTrial, draft: _Draft | None) -> None:
-        """Write what is known only when the trial has asked for all of its parameters."""
-        if draft is not None and draft.decision is not None:
-            if draft.from_base:
-                names = ", ".join(sorted(draft.from_base))[:200]
-                study._storage.set_trial_user_attr(trial._trial_id, _keys.FROM_BASE, names)
-        elif trial.system_attrs.get("fixed_params"):
-            study._storage.set_trial_user_attr(trial._trial_id, _keys.SOURCE, "enqueued")
 
 
 def _id(study: Study, trial: FrozenTrial) -> tuple[int, int]:

@@ -15,6 +15,7 @@
     │   ├── TruncatedError          the answer was cut by the token limit
     │   ├── UnusableAnswerError     an answer, but no configuration in it that can be used
     │   └── ReplayMissError         a recording has no answer to the request
+    ├── RedactionError              the user's own function fails
     ├── RecordError                 a recording cannot be read or written
     ├── WeightsError                weights cannot be had, or are not what they should be
     └── MissingExtraError           a back end needs an extra that is not installed
@@ -150,6 +151,14 @@ class ReplayMissError(LLMError):
     reason = "replay_miss"
     retryable = False
     default_hint = "Record the study anew: the study, its arguments or the prompts have changed."
+
+
+class RedactionError(OptunaLLMError):
+    """The function given as ``redact=`` cannot be used."""
+
+    reason = "redaction"
+    local = True
+    default_hint = "Nothing was sent. Correct the function; the base sampler goes on."
 
 
 class RecordError(OptunaLLMError):

@@ -18,6 +18,7 @@ from optuna.storages import RDBStorage
 import pytest
 
 from optuna_llm_sampler._advice import from_json
+from optuna_llm_sampler._advice import MAX_WHY_CHARS
 from optuna_llm_sampler._advice import parse
 
 from .hostile import Case
@@ -149,7 +150,7 @@ def test_stored_advice_is_bounded_and_printable() -> None:
     }
     advice = from_json(data)
     assert len(advice.configs) == 64
-    assert len(advice.configs[0].why) == 140
+    assert len(advice.configs[0].why) == MAX_WHY_CHARS
     assert advice.note == ""
     assert len(advice.rejected) == 64
     assert all(len(reason) <= 40 and reason.isprintable() for reason in advice.rejected)

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from .._prompt import build
+from .._redact import Redaction
 from .._resolve import resolve
 from .._short_names import short_names
 from .._short_names import shortened
@@ -49,6 +50,8 @@ def _run(args: argparse.Namespace) -> int:
     llm = _llm_of(sampler._given, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
     question = look_ahead(study, sampler).question
+    if (redact := sampler._arguments["redact"]) is not None:
+        question = Redaction(question, redact).question
     short = short_names(question.space)
     request = build(shortened(question, short), style)
     tokens, exact = count_tokens(llm, request)

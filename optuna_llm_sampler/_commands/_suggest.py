@@ -68,7 +68,14 @@ def _run(args: argparse.Namespace) -> int:
     ahead = look_ahead(study, sampler, args.n)
     question = ahead.question
     with waiting(f"{llm.name} to answer", args.timeout):
-        answer = ask(llm, question, ahead.known, timeout=args.timeout, purpose="suggest")
+        answer = ask(
+            llm,
+            question,
+            ahead.known,
+            timeout=args.timeout,
+            purpose="suggest",
+            redact=sampler._arguments["redact"],
+        )
     keep(study, answer.call, answer.error)
     if answer.error is not None:
         raise answer.error
