@@ -20,6 +20,7 @@ from ._call import Call
 from ._call import read_call
 from ._call import read_text
 from ._posts import Post
+from ._posts import warn_version
 from ._prices import cost_of
 from .errors import OptunaLLMError
 
@@ -172,7 +173,9 @@ def _of_commands(attrs: Mapping[str, Any]) -> list[CallRecord]:
     for key, value in attrs.items():
         if key.startswith(_keys.CALL) and isinstance(value, Mapping):
             try:
-                if value["v"] == _keys.VERSION:
+                if value["v"] != _keys.VERSION:
+                    warn_version(str(value["v"])[:20])
+                else:
                     outcome = read_text(value["outcome"])[:40]
                     found.append(_record(read_call(value["call"]), trial=-1, outcome=outcome))
             except (KeyError, OverflowError, TypeError, ValueError):

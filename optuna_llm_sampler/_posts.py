@@ -148,7 +148,7 @@ def _read(trial: FrozenTrial, prefix: str, read: Callable[[Mapping[str, Any]], _
         if not key.startswith(prefix) or not isinstance(value, Mapping):
             continue
         if value.get("v") != _keys.VERSION:
-            _warn_version(str(value.get("v"))[:20])
+            warn_version(str(value.get("v"))[:20])
         elif value.get("trial") == trial.number:
             try:
                 found.append(read(value))
@@ -160,7 +160,7 @@ def _read(trial: FrozenTrial, prefix: str, read: Callable[[Mapping[str, Any]], _
 _warned_versions: set[str] = set()
 
 
-def _warn_version(version: str) -> None:
+def warn_version(version: str) -> None:
     if version not in _warned_versions and len(_warned_versions) < 10:
         _warned_versions.add(version)
         _logger.warning(

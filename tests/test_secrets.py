@@ -24,11 +24,19 @@ import pytest
 import sqlalchemy
 
 from optuna_llm_sampler import AzureOpenAI
+from optuna_llm_sampler import Budget
+from optuna_llm_sampler import CallRecord
+from optuna_llm_sampler import calls
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import OpenAI
+from optuna_llm_sampler import Price
 from optuna_llm_sampler import Recorder
 from optuna_llm_sampler import Replay
 from optuna_llm_sampler import usage
+from optuna_llm_sampler._report import report
+from optuna_llm_sampler._report_html import to_html
+from optuna_llm_sampler._report_text import to_markdown
+from optuna_llm_sampler._report_text import to_text
 from optuna_llm_sampler.errors import OptunaLLMError
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
@@ -148,18 +156,32 @@ def without_private(storage: RDBStorage, path: Path) -> bytes:
 
 def private_objective(trial: Trial) -> float:
     trial.set_user_attr("private", PRIVATE)
+    trial.set_user_attr("public", "for everybody")
     return objective(trial)
 
 
 def run_study(llm: LLM, storage: RDBStorage, where: str, haystack: Haystack) -> None:
+    told: list[CallRecord] = []
     sampler = LLMSampler(
-        llm, search_space=SPACE, base_sampler=RandomSampler(seed=0), timeout=3.0, seed=0
+        llm,
+        search_space=SPACE,
+        base_sampler=RandomSampler(seed=0),
+        budget=Budget(calls=9, usd=1.0),
+        prices={llm.name: Price(1, 1)},
+        share_user_attrs=["public"],
+        timeout=3.0,
+        seed=0,
     )
+    sampler._arguments["on_call"] = told.append  # pickled without the list
     study = optuna.create_study(storage=storage, sampler=sampler)
     study.set_user_attr("private", PRIVATE)
     study.optimize(private_objective, n_trials=2)
+    sampler._arguments["on_call"] = None
     haystack.add_object(f"{where}, sampler", sampler)
-    haystack.add(f"{where}, usage", usage(study))
+    haystack.add_object(f"{where}, ledger", [usage(study), *calls(study), *told])
+    data = report(study)
+    haystack.add(f"{where}, report", data, data.to_json())
+    haystack.add(f"{where}, report", to_text(data), to_markdown(data), to_html(data))
 
 
 def ask(llm: LLM, where: str, haystack: Haystack) -> None:
