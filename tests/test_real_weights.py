@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+import re
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -18,6 +19,8 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler import usage
+from optuna_llm_sampler.llms import Message
+from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms._weights import pull
 
 from .llama_server import llama_server
@@ -84,3 +87,25 @@ def test_in_this_process(weights: Path) -> None:
 def test_behind_llama_cpps_own_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)  # such a server wants none
     first(study_on(OpenAI(base_url=url, model="anything")))
+
+
+def test_llama_cpps_own_server_keeps_to_the_grammar(url: str) -> None:
+    # Something that the model would never write of its own accord.
+    grammar = '%llguidance {}\nstart: "zebra=" /7{3}/ ", ox=" /[1-9]e-[1-8]/ ")"\n'
+    messages: tuple[Message, ...] = (
+        {"role": "user", "content": "Good hyperparameters for BERT, as `params = dict(lr=...)`."},
+        {"role": "assistant", "content": "params = dict("},
+    )
+    request = Request(messages, grammar=grammar, n=6, max_tokens=40, timeout=240.0, seed=1)
+    llm = OpenAI(base_url=url, model="anything", style="code")
+    texts = llm.complete(request).texts  # its four slots, and then the rest
+    assert len(texts) == 6
+    assert all(re.fullmatch(r"zebra=777, ox=[1-9]e-[1-8]\)", text) for text in texts)
+    assert len(set(texts)) > 1
+
+
+def test_as_code_behind_llama_cpps_own_server(url: str) -> None:
+    llm = OpenAI(base_url=url, model="qwen2.5-coder-0.5b")
+    assert str(llm.style) == "code"
+    trial = first(study_on(llm))
+    assert 1e-6 < trial.params["learning_rate"] < 1e-2

@@ -24,8 +24,8 @@ from ._style import CODE
 from ._style import Style
 from ._style import style_for
 from ._types import Completion
+from ._types import joined
 from ._types import Request
-from ._types import Usage
 from ._weights import DEFAULT
 from ._weights import MODELS
 
@@ -143,7 +143,7 @@ class LocalLLM:
                 if not done:
                     raise
                 break
-        return _joined(done)
+        return joined(done)
 
     def _generate(self, payload: dict[str, Any], timeout: float) -> Generation:
         if self.shared:
@@ -208,18 +208,6 @@ def _checked_model(model: str | os.PathLike[str] | None) -> str:
     raise ValueError(
         f"model must be one of {sorted(MODELS)} or the path of a .gguf file, but got {text!r}."
     )
-
-
-def _joined(done: list[Completion]) -> Completion:
-    first = done[0]
-    usage = Usage(
-        first.usage.input_tokens,
-        sum(c.usage.output_tokens or 0 for c in done),
-        first.usage.cached_tokens,
-    )
-    whole = any(c.finish_reason == "stop" for c in done)
-    texts = tuple(text for c in done for text in c.texts)
-    return Completion(texts, usage, first.model, "stop" if whole else "length")
 
 
 def _schema_grammar(schema: Any) -> str:

@@ -16,11 +16,13 @@ from urllib.parse import urlunsplit
 from optuna.logging import get_logger
 
 from ..errors import CallTimeoutError
+from ..errors import LLMError
 from ..errors import OptunaLLMError
 from ._openai_answers import body_of
 from ._openai_answers import completion_of
 from ._openai_answers import is_json
 from ._openai_modes import Abilities
+from ._openai_modes import EXTRAS
 from ._openai_modes import Failure
 from ._openai_modes import first_guess
 from ._openai_modes import is_own_endpoint
@@ -31,6 +33,7 @@ from ._style import JSON
 from ._style import Style
 from ._style import style_for
 from ._types import Completion
+from ._types import joined
 from ._types import Request
 
 
@@ -111,9 +114,27 @@ class Endpoint:
         Raises:
             LLMError: There is no usable answer. The subclass says why.
         """
-        client = self._ready_client()
         deadline = time.monotonic() + request.timeout
-        return _within(request.timeout, lambda: self._answer(client, request, deadline), self.name)
+        done = [self._complete_once(request, deadline)]
+        while (n := sum(len(part.texts) for part in done)) < request.n and self._gives_one():
+            # Ollama and others give one answer, whatever `n` says.
+            seed = None if request.seed is None else request.seed + n
+            rest = replace(request, n=request.n - n, seed=seed)
+            try:
+                done.append(self._complete_once(rest, deadline))
+            except LLMError:
+                break
+        return joined(done)
+
+    def _gives_one(self) -> bool:
+        """Tell whether single samples are wanted of a server of one's own."""
+        with self._lock:
+            known = list(self._abilities.values())
+        return self.style.samples and all(a.api == "chat" and not a.own for a in known)
+
+    def _complete_once(self, request: Request, deadline: float) -> Completion:
+        client, left = self._ready_client(), deadline - time.monotonic()
+        return _within(left, lambda: self._answer(client, request, deadline), self.name)
 
     def _build(self) -> openai.OpenAI:
         raise NotImplementedError
@@ -204,6 +225,8 @@ class Endpoint:
             return Failure(CallTimeoutError(f"{self.name} did not answer in time"))
         timeout = openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
         arguments = parameters(request, abilities)
+        if extras := {name: arguments.pop(name) for name in EXTRAS if name in arguments}:
+            arguments["extra_body"] = extras
         try:
             once = client.with_options(max_retries=0, timeout=timeout)
             # The raw body, because compatible servers send what the SDK's types do not foresee.

@@ -26,6 +26,10 @@ Api = Literal["responses", "chat"]
 
 RUNGS = ("json_schema", "json_object", "text")
 
+# What only servers of one's own know: llama.cpp, and vLLM and SGLang, which go on from a begun
+# answer only when told so. Others leave it out of account, or refuse it and are not told again.
+EXTRAS = ("grammar", "continue_final_message", "add_generation_prompt")
+
 _OWN_HOSTS = ("api.openai.com", "openai.azure.com", "services.ai.azure.com")
 
 _INSTRUCTION = (
@@ -48,6 +52,8 @@ class Abilities:
     Attributes:
         api:
             Which of the two APIs is spoken.
+        own:
+            Whether it is OpenAI's or Azure's own endpoint, which has no extras.
         limits:
             The names that the token limit may have, best first.
         rung:
@@ -59,6 +65,7 @@ class Abilities:
     api: Api
     limits: tuple[str, ...]
     rung: int = 0
+    own: bool = True
     dropped: frozenset[str] = frozenset()
 
     def lowered(self) -> Abilities:
@@ -109,7 +116,8 @@ def first_guess(*, own: bool, use_chat_completions_api: bool | None) -> Abilitie
     """The form in which an endpoint is asked for the first time."""
     chat = not own if use_chat_completions_api is None else use_chat_completions_api
     names = ("max_completion_tokens", "max_tokens")
-    return Abilities(api="chat" if chat else "responses", limits=names if own else names[::-1])
+    limits = names if own else names[::-1]
+    return Abilities(api="chat" if chat else "responses", limits=limits, own=own)
 
 
 def parameters(request: Request, abilities: Abilities) -> dict[str, Any]:
@@ -151,6 +159,8 @@ def next_step(
         return abilities.lowered()
     if "n" in sent:
         return replace(abilities, dropped=abilities.dropped | {"n"})
+    if extras := frozenset(EXTRAS) & set(sent):
+        return replace(abilities, dropped=abilities.dropped | extras)
     return None
 
 
@@ -162,6 +172,10 @@ def _chat_options(request: Request, abilities: Abilities) -> dict[str, Any]:
         "stop": list(request.stop[:4]) or None,  # OpenAI takes four; the rest is cut by us.
         "response_format": _chat_format(request, abilities),
     }
+    if not abilities.own:
+        options["grammar"] = request.grammar
+        if request.messages and request.messages[-1]["role"] == "assistant":
+            options |= {"continue_final_message": True, "add_generation_prompt": False}
     limit = next((name for name in abilities.limits if name not in abilities.dropped), None)
     return options if limit is None else options | {limit: request.max_tokens}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 from typing import Literal
 from typing import Protocol
@@ -74,6 +76,18 @@ class Completion:
     usage: Usage = Usage()
     model: str = ""
     finish_reason: str = "stop"
+
+
+def joined(parts: Sequence[Completion]) -> Completion:
+    """Put the answers of several calls on the same question together."""
+    first = parts[0].usage
+    spent = [part.usage.output_tokens for part in parts if part.usage.output_tokens is not None]
+    return Completion(
+        texts=tuple(text for part in parts for text in part.texts),
+        usage=replace(first, output_tokens=sum(spent) if spent else None),
+        model=parts[0].model,
+        finish_reason="stop" if any(p.finish_reason == "stop" for p in parts) else "length",
+    )
 
 
 @runtime_checkable
