@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 import hashlib
 import json
 from pathlib import Path
@@ -23,8 +24,14 @@ from optuna.samplers import TPESampler
 from benchmarks.tasks import Task
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler.errors import ReplayMissError
+from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
+from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms._record import Replay
+from optuna_llm_sampler.llms._style import CODE
+from optuna_llm_sampler.llms._style import Style
+from optuna_llm_sampler.llms._style import TINY
 from optuna_llm_sampler.testing import FakeLLM
 
 
@@ -42,10 +49,13 @@ class Run:
             What is tuned.
         seed:
             Number of the repetition, from 0.
+        misses:
+            Requests that had no recorded answer.
     """
 
     task: Task
     seed: int
+    misses: list[ReplayMissError] = field(default_factory=list)
 
     def number(self, *salt: str) -> int:
         """A seed of this run's own, so that no two samplers share a stream by accident."""
@@ -62,9 +72,28 @@ def answers(model: str) -> Path:
     return _ANSWERS / f"{model}.jsonl"
 
 
-def recorded(model: str) -> Callable[[Run], LLM]:
-    """The recorded answers of a model; it has the style of the model itself."""
-    return lambda run: Replay(answers(LOCAL[model]))
+@dataclass(frozen=True)
+class Recorded:
+    """The recorded answers of a model, which is asked in its own way; misses are made known."""
+
+    replay: Replay
+    style: Style
+    misses: list[ReplayMissError]
+
+    @property
+    def name(self) -> str:
+        return self.replay.name
+
+    def complete(self, request: Request) -> Completion:
+        try:
+            return self.replay.complete(request)
+        except ReplayMissError as error:
+            self.misses.append(error)
+            raise
+
+
+def recorded(model: str, style: Style) -> Callable[[Run], LLM]:
+    return lambda run: Recorded(Replay(answers(LOCAL[model])), style, run.misses)
 
 
 def ask_of(run: Run) -> dict[str, Any]:
@@ -120,7 +149,10 @@ BASES: Mapping[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=5, warn_independent_sampling=False),
 }
 MODELS: Mapping[str, Callable[[Run], LLM]] = {
-    **{model: recorded(model) for model in LOCAL},
+    # As the sampler asks it, for sixteen samples of which eight are kept; and for eight.
+    "0.5b": recorded("0.5b", TINY),
+    "0.5b/8": recorded("0.5b", CODE),
+    "1.5b": recorded("1.5b", CODE),
     "nothing": nothing,
     "noise": noise,
     "adversary": adversary,

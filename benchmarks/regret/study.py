@@ -7,6 +7,7 @@ import csv
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import fields
+import lzma
 import math
 from pathlib import Path
 import time
@@ -17,7 +18,6 @@ from optuna.trial import TrialState
 
 from benchmarks.tasks import load
 from optuna_llm_sampler import usage
-from optuna_llm_sampler.errors import ReplayMissError
 
 from .samplers import asks_beside_the_default
 from .samplers import Run
@@ -57,9 +57,6 @@ class Row:
     tokens: int
 
 
-_UNANSWERED = f"fallback:{ReplayMissError.reason}"
-
-
 class NotRecorded(Exception):
     """A model is asked what it has not been asked before; the prompt may have changed."""
 
@@ -76,7 +73,8 @@ def run_study(task_name: str, sampler: str, seed: int, n_trials: int) -> list[Ro
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     task = load(task_name)
-    study = optuna.create_study(sampler=SAMPLERS[sampler](Run(task, seed)))
+    run = Run(task, seed)
+    study = optuna.create_study(sampler=SAMPLERS[sampler](run))
     if sampler.endswith("+default") and not sampler.startswith("ours"):
         study.enqueue_trial(dict(task.defaults))
     seconds = []
@@ -91,7 +89,7 @@ def run_study(task_name: str, sampler: str, seed: int, n_trials: int) -> list[Ro
             study.tell(trial, task.objective(params))
         except MemoryError:
             study.tell(trial, state=TrialState.FAIL)
-    if any(trial.user_attrs.get("llm:source") == _UNANSWERED for trial in study.trials):
+    if run.misses:
         raise NotRecorded(f"{sampler} has no recorded answer for {task_name}, seed {seed}.")
     return list(_rows(study, task_name, sampler, seed, seconds))
 
@@ -140,12 +138,13 @@ def write(path: Path, rows: list[Row]) -> None:
 
 
 def read(path: Path) -> list[Row]:
-    """Read every complete row."""
+    """Read every complete row; a file that ends in ``.xz`` is compressed."""
     if not path.exists():
         return []
     kinds = {"seed": int, "n": int, "calls": int, "tokens": int}
     kinds.update(dict.fromkeys(("value", "regret", "sampler_seconds"), float))  # type: ignore[arg-type]
-    with path.open(newline="") as file:
+    opened = lzma.open if path.suffix == ".xz" else open
+    with opened(path, "rt", newline="") as file:
         return [
             Row(**{key: kinds.get(key, str)(text) for key, text in line.items()})  # type: ignore[arg-type]
             for line in csv.DictReader(file)

