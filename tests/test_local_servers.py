@@ -9,8 +9,10 @@ has slots. The real llama.cpp server is in ``test_real_weights.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import itertools
 import json
+from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import FloatDistribution
@@ -36,6 +38,11 @@ SPACE: dict[str, BaseDistribution] = {
 }
 QUESTION = Question(SPACE, Digest(("minimize",), ("",)), n_configs=4)
 BEGUN = "```python\nparams = dict("
+
+
+def nothing(params: Mapping[str, Any]) -> bool:
+    """No configuration is known already."""
+    return False
 
 
 class Model:
@@ -130,9 +137,9 @@ def test_every_server_gives_all_configurations(name: str, style: str) -> None:
 
     with serving(respond) as server:
         llm = OpenAI(base_url=server.url, model="anything", style=style)
-        advice = ask(llm, QUESTION, [], timeout=30.0, max_requests=1).advice
+        advice = ask(llm, QUESTION, nothing, timeout=30.0, max_requests=1).advice
         asked = len(server.bodies)
-        again = ask(llm, QUESTION, [], timeout=30.0, max_requests=1).advice
+        again = ask(llm, QUESTION, nothing, timeout=30.0, max_requests=1).advice
         assert len(server.bodies) - asked <= (4 if style == "code" else 1)  # nothing is refused
     assert len(advice.configs) == len(again.configs) == 4
     assert not advice.repaired
