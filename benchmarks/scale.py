@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import replace
 import json
 import multiprocessing
 from multiprocessing.queues import Queue
@@ -56,7 +57,8 @@ class Result:
 
     Attributes:
         rate:
-            Trials per second, from when the last trial that waited for the model has stopped to.
+            Trials per second, from when the last trial that waited for the model has stopped to,
+            while all workers are busy.
         sql, cpu_ms:
             Per trial: statements, and processor time of the workers.
         calls:
@@ -131,11 +133,14 @@ def _result(
     timings = [timing for report in reports for timing in report.timings]
     begin = max([start, *(timing.until for timing in timings if timing.waited)])
     ends = [t.datetime_complete.timestamp() for t in trials if t.datetime_complete]
-    late = [end for end in ends if end > begin]
+    # Without the first trial of each worker, which all end late, and the last, when some are idle.
+    begin += cell.seconds
+    end = max(ends, default=begin) - 2 * cell.seconds
+    late = [moment for moment in ends if begin < moment <= end]
     mine = [t for t in trials if t.user_attrs.get("llm:source") == "llm"]
     n = max(len(trials), 1)
     return Result(
-        rate=len(late) / (max(late) - begin) if late else float("nan"),
+        rate=len(late) / (end - begin) if late else float("nan"),
         sql=sum(report.sql for report in reports) / n,
         cpu_ms=1e3 * sum(report.cpu_seconds for report in reports) / n,
         calls=usage(study).calls,
@@ -144,6 +149,17 @@ def _result(
         waits=sum(timing.waited for timing in timings),
         longest=max((timing.seconds for timing in timings), default=0.0),
         errors=sum(t.state != TrialState.COMPLETE for t in trials) + sum(map(bool, codes)),
+    )
+
+
+def middle(results: Sequence[Result]) -> Result:
+    """Return the run of median rate, with the defects of all."""
+    found = sorted(results, key=lambda result: result.rate)[len(results) // 2]
+    return replace(
+        found,
+        twice=max(result.twice for result in results),
+        longest=max(result.longest for result in results),
+        errors=sum(result.errors for result in results),
     )
 
 
@@ -263,6 +279,9 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--per-worker", type=int, default=25, help="trials per worker")
     parser.add_argument("--at-least", type=int, default=50, help="trials per study")
     parser.add_argument("--seconds", type=float, default=0.0, help="duration of the objective")
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="rounds of all studies; the median rate counts"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/scale"))
     args = parser.parse_args(argv)
     if args.quick:
@@ -275,8 +294,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = _arguments(argv)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     args.out.mkdir(parents=True, exist_ok=True)
-    results: dict[Cell, Result] = {}
-    todo = cells(args)
+    runs: dict[Cell, list[Result]] = {}
+    todo = cells(args) * args.repeat  # round by round, so that a busy machine is so for all
     console = Console()
     # A worker uses one connection, and two more while it calls the model.
     with (
@@ -286,7 +305,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         bar = progress.add_task("studies", total=len(todo))
         for cell in todo:
             progress.update(bar, description=f"{cell.sampler}, {cell.workers} workers")
-            results[cell] = measure(cell, url)
+            runs.setdefault(cell, []).append(measure(cell, url))
+            results = {cell: middle(found) for cell, found in runs.items()}
             progress.advance(bar)
             rows = [{**asdict(c), **asdict(r)} for c, r in results.items()]
             (args.out / "results.json").write_text(json.dumps(rows, indent=1))

@@ -5,7 +5,10 @@ Knows trial numbers and the board, not Optuna's study or trial.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import replace
 import random
@@ -28,6 +31,7 @@ from ._flight import Flight
 from ._flight import Home
 from ._plan import Plan
 from ._policy import Place
+from ._progress import waiting
 from ._prompt import Question
 
 
@@ -83,6 +87,7 @@ class Session:
         self._last: Plan | None = None
         self._flight: Flight | None = None
         self._waited_in_vain: set[int] = set()
+        self._saying = threading.Lock()
 
     def decide(self, trial_id: int, number: int) -> Decision:
         """Say whose a trial is; waits for the model no longer than the timeout.
@@ -146,6 +151,10 @@ class Session:
     # --- taking a configuration -------------------------------------------------------------
 
     def _take(self, plan: Plan, home: Home) -> Decision:
+        with ExitStack() as until_decided:
+            return self._wait(plan, home, until_decided)
+
+    def _wait(self, plan: Plan, home: Home, until_decided: ExitStack) -> Decision:
         start, pause, waited = time.monotonic(), _FIRST_PAUSE, False
         while True:
             place = plan.place(home.number)
@@ -161,7 +170,9 @@ class Session:
             left = start + patience - time.monotonic()
             if left <= 0:
                 return self._give_up(place.block, patience)
-            self.waits += not waited
+            if not waited:
+                self.waits += 1
+                until_decided.enter_context(self._said_once(left))
             waited, view = True, None
             if flight is None:
                 time.sleep(min(left, pause * random.uniform(0.7, 1.3)))
@@ -171,6 +182,18 @@ class Session:
                 if decision is not None:
                     return decision
             plan = self._look(home.number, view) or plan
+
+    @contextmanager
+    def _said_once(self, at_most: float) -> Iterator[None]:
+        """Say what is being waited for, unless another thread does."""
+        if not self._saying.acquire(blocking=False):
+            yield
+            return
+        try:
+            with waiting("the language model's advice", at_most):
+                yield
+        finally:
+            self._saying.release()
 
     def _patience(self, plan: Plan, place: Place) -> float:
         """How long a trial may wait: only for the first advice if later ones are prefetched, and

@@ -27,6 +27,7 @@ from optuna.trial import Trial
 from optuna.trial import TrialState
 import pytest
 
+from optuna_llm_sampler import _progress
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import usage
@@ -139,6 +140,30 @@ def test_no_call_is_made_for_a_block_that_hands_out_nothing() -> None:
     )
     assert sources(study) == ["llm"] * 5 + ["base"] * 55
     assert len(llm.requests) == 1
+
+
+@pytest.mark.parametrize("verbosity", [optuna.logging.INFO, optuna.logging.WARNING])
+def test_what_trials_wait_for_is_said_once(
+    verbosity: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    shown = threading.Event()
+
+    def say(message: str) -> None:
+        said.append(message)
+        shown.set()
+
+    def answer(request: Request) -> str:
+        shown.wait(0.5)
+        return says(POINT).complete(request).texts[0]
+
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.0)
+    monkeypatch.setattr(_progress._logger, "info", say)
+    optuna.logging.set_verbosity(verbosity)
+    study = run(sampler_on(FakeLLM(answer), search_space=SPACE, timeout=30.0), 2)
+    assert sources(study)[0] == "llm"
+    loud = verbosity == optuna.logging.INFO
+    assert said == ["Waiting for the language model's advice, 30 s at most."] * loud
 
 
 def test_a_small_model_is_asked_once() -> None:
