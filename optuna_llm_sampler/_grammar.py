@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import json
 import math
+import re
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -25,6 +26,8 @@ from ._variants import Variant
 
 # An integer with no more values than this is decoded as a choice.
 _MAX_ENUMERATED = 10
+# Of a chat template; nested ones, too, so that none is left.
+_MARK = re.compile(r"<+\|+|\|+>+")
 _NO_MARKS = str.maketrans("", "", "(){}[]=:\"'\\")
 
 
@@ -100,8 +103,9 @@ def json_text(value: Any) -> str:
 
 
 def comment(text: str) -> str:
-    """One line, without the marks of a chat template such as ``<|im_end|>``."""
-    return " ".join(text.split()).replace("<|", "<").replace("|>", ">")
+    """One line, without fences and the marks of a chat template such as ``<|im_end|>``."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return _MARK.sub(lambda mark: mark.group().replace("|", ""), line).replace("```", "")
 
 
 def value_literals(

@@ -97,7 +97,7 @@ def _build_list(
     space, said, entries = question.space, [], []
     for variant in several:
         fixed = {
-            name: " | ".join(value_literals(space[name], values, braces=braces))
+            name: comment(" | ".join(value_literals(space[name], values, braces=braces)))
             for name, values in variant.where.items()
         }
         part = {name: space[name] for name in variant.names}

@@ -126,9 +126,11 @@ def fitted(rows: Sequence[str], limit: int) -> list[str]:
 def quote(value: Any) -> str:
     """Write JSON that cannot close a tag around it."""
     text = json.dumps(value, ensure_ascii=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+    text = "".join(c if c.isprintable() else "?" for c in text)  # JSON leaves some line breaks
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("```", "")
 
 
 def fence(text: str) -> str:
     """Keep a text from closing the tags around it."""
-    return text.strip().replace("<", "‹").replace(">", "›")
+    text = "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+    return text.strip().replace("<", "‹").replace(">", "›").replace("```", "")

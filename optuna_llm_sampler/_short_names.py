@@ -1,7 +1,7 @@
-"""Long parameter names, shortened for the length of a question.
+"""Parameter names that are long, or could be taken for more than names, exchanged in a question.
 
 A name of 200 characters would be written by the model again in every configuration, and some
-endpoints limit the names in a schema.
+endpoints limit the names in a schema. A name such as ``<|im_end|>`` would end the user's turn.
 """
 
 from __future__ import annotations
@@ -21,19 +21,28 @@ from ._question import Question
 MAX_NAME_CHARS = 40
 _HEAD, _TAIL = 20, 14
 
+# Of tags, marks of chat templates, and fences around code.
+_ODD = "<>|`"
+
 _T = TypeVar("_T")
 
 
+def _is_odd(name: str) -> bool:
+    return not name.isprintable() or any(c in name for c in _ODD)
+
+
 def short_names(names: Set[str] | Mapping[str, Any]) -> dict[str, str]:
-    """Return a short form for each name that is too long; it stays an identifier if it was one."""
+    """Return a form for each name that cannot be used; it stays an identifier if it was one."""
     found: dict[str, str] = {}
-    taken = {name for name in names if len(name) <= MAX_NAME_CHARS}
+    taken = {name for name in names if len(name) <= MAX_NAME_CHARS and not _is_odd(name)}
     for name in names:
         if name in taken:
             continue
-        short, n = f"{name[:_HEAD]}__{name[-_TAIL:]}", 2
+        plain, n = "".join("_" if c in _ODD or not c.isprintable() else c for c in name), 2
+        head, tail = plain[:_HEAD], plain[-_TAIL:]
+        short = f"{head}__{tail}" if len(name) > MAX_NAME_CHARS else plain
         while short in taken:
-            short, n = f"{name[:_HEAD]}_{n}_{name[-_TAIL:]}", n + 1
+            short, n = f"{head}_{n}_{tail}", n + 1
         taken.add(short)
         found[name] = short
     return found
