@@ -149,7 +149,8 @@ def unit(value: Any, distribution: BaseDistribution) -> float:
         return 0.0
     internal = min(max(internal, low), high)  # the bounds may have moved since the value was used
     if distribution.log:
-        return (math.log(internal) - math.log(low)) / (math.log(high) - math.log(low))
+        width = math.log(high) - math.log(low)  # 0 for bounds that are neighbouring floats
+        return (math.log(internal) - math.log(low)) / width if width > 0 else 0.0
     if math.isinf(high - low):
         internal, low, high = internal / 2, low / 2, high / 2
     return (internal - low) / (high - low)
