@@ -10,12 +10,15 @@ import pytest
 pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 
 
+_VERBOSITY = optuna.logging.get_verbosity()
+
+
 @pytest.fixture(autouse=True)
 def _verbosity() -> Iterator[None]:
-    """Undo what a test does to Optuna's verbosity, which progress bars obey."""
-    before = optuna.logging.get_verbosity()
+    """Undo what tests, and fixtures of whole modules, do to Optuna's verbosity."""
+    optuna.logging.set_verbosity(_VERBOSITY)
     yield
-    optuna.logging.set_verbosity(before)
+    optuna.logging.set_verbosity(_VERBOSITY)
 
 
 @pytest.fixture(autouse=True, scope="session")

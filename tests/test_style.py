@@ -29,7 +29,6 @@ from optuna_llm_sampler.llms._record import Recorder
 from optuna_llm_sampler.llms._record import Replay
 from optuna_llm_sampler.llms._style import as_style
 from optuna_llm_sampler.llms._style import style_for
-from optuna_llm_sampler.llms._style import TINY
 from optuna_llm_sampler.testing import FakeLLM
 
 
@@ -48,9 +47,9 @@ def user(request: Request) -> str:
 @pytest.mark.parametrize(
     ("model", "style"),
     [
-        ("qwen2.5-coder-0.5b", TINY),
+        ("qwen2.5-coder-0.5b", CODE),
         ("Llama-3.2-3B-Instruct-Q4_K_M.gguf", CODE),
-        ("gemma-3-270m-it", TINY),
+        ("gemma-3-270m-it", CODE),
         ("qwen2.5:1.5b", CODE),
         ("qwen2.5-coder:7b", JSON),
         ("Qwen3-30B-A3B", JSON),
@@ -70,7 +69,7 @@ def test_the_rule_at_the_back_ends(tmp_path: Path) -> None:
     assert LocalLLM(tmp_path / "llama-3.1-70b.gguf").style == JSON
     assert LocalLLM(tmp_path / "model.gguf").style == CODE
     assert LocalLLM(style="json").style == JSON
-    assert OpenAI(model="qwen2.5:0.5b").style == TINY
+    assert OpenAI(model="qwen2.5:0.5b").style == CODE
     assert OpenAI(model="gpt-5-mini").style == JSON
     assert OpenAI(model="qwen2.5:0.5b", style=JSON).style == JSON
     script = LocalLLM(style=SCRIPT)

@@ -18,6 +18,7 @@ from benchmarks.tasks import names
 
 from .report import markdown
 from .report import plot
+from .report import shared
 from .samplers import is_numeric
 from .samplers import SAMPLERS
 from .study import NotRecorded
@@ -37,6 +38,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--failing", action="store_true", help="half of each space fails")
     parser.add_argument("--out", type=Path, default=Path("runs/regret.csv"))
+    parser.add_argument("--plot", type=Path, help="where the plot goes")
     parser.add_argument("--report-only", action="store_true")
     return parser.parse_args(arguments)
 
@@ -75,8 +77,9 @@ def main(arguments: Sequence[str]) -> int:
     todo = [] if args.report_only else [pair for pair in pairs(args) if pair not in done]
     missing = [problem for problem in run(todo, args) if problem]
     rows = [row for row in read(args.out) if row.sampler in args.samplers]
+    rows = shared([row for row in rows if row.task.startswith(tuple(args.tasks))])
     print(markdown(rows))
-    plot(rows, args.out.with_suffix(".png"))
+    plot(rows, args.plot or args.out.with_suffix(".png"))
     print("\n".join(missing))
     return 1 if missing else 0
 

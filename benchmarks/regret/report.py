@@ -26,6 +26,17 @@ def cells(rows: Sequence[Row]) -> dict[tuple[str, int], Cells]:
     return out
 
 
+def shared(rows: Sequence[Row]) -> list[Row]:
+    """Leave out what not all samplers have run, task and seed, and as many trials of it."""
+    runs: dict[tuple[str, int], dict[str, int]] = defaultdict(dict)
+    for row in rows:
+        runs[row.task, row.seed][row.sampler] = row.n
+    samplers = {row.sampler for row in rows}
+    full = {pair: min(ns.values()) for pair, ns in runs.items() if set(ns) == samplers}
+    least = min(full.values(), default=0)
+    return [row for row in rows if (row.task, row.seed) in full and row.n <= least]
+
+
 def by_task(values: Cells) -> dict[str, float]:
     """Average over seeds."""
     groups: dict[str, list[float]] = defaultdict(list)

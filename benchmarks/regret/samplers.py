@@ -149,9 +149,9 @@ BASES: Mapping[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=5, warn_independent_sampling=False),
 }
 MODELS: Mapping[str, Callable[[Run], LLM]] = {
-    # As the sampler asks it, for sixteen samples of which eight are kept; and for eight.
-    "0.5b": recorded("0.5b", TINY),
-    "0.5b/8": recorded("0.5b", CODE),
+    # As the sampler asks it, for eight samples; and for sixteen of which eight are kept.
+    "0.5b": recorded("0.5b", CODE),
+    "0.5b/16": recorded("0.5b", TINY),
     "1.5b": recorded("1.5b", CODE),
     "nothing": nothing,
     "noise": noise,

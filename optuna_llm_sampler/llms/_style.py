@@ -18,8 +18,6 @@ Form = Literal["json", "code", "script"]
 
 # Parameters of a model, in billions. Up to 3B, bounds in the prompt were measured to do harm.
 _SMALL = 4.0
-# Below this, half of the samples are thrown away: they cost little, and many are odd.
-_TINY = 1.0
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])")
 
 
@@ -97,9 +95,8 @@ def style_for(model: str) -> Style | None:
     """Choose by a model's name, if it says how large the model is.
 
     Models of less than four billion parameters are asked as code, without bounds, for several
-    short answers (of less than one billion: for twice as many, of which the most typical half is
-    kept); larger ones for JSON with bounds, reasons and a prior. :obj:`None` where the name has
-    no size: then the back end decides (local weights: code; an endpoint: JSON).
+    short answers; larger ones for JSON with bounds, reasons and a prior. :obj:`None` where the
+    name has no size: then the back end decides (local weights: code; an endpoint: JSON).
     """
     sizes = [
         float(number) / (1000 if unit == "m" else 1)
@@ -107,6 +104,4 @@ def style_for(model: str) -> Style | None:
     ]
     if not sizes:
         return None
-    if max(sizes) >= _SMALL:
-        return JSON
-    return TINY if max(sizes) < _TINY else CODE
+    return JSON if max(sizes) >= _SMALL else CODE
