@@ -396,7 +396,7 @@ def test_a_slow_model_is_not_waited_for_and_its_answer_not_lost() -> None:
     assert sources(study) == ["fallback:not_ready"] * 2
     gate.set()
     for thread in threading.enumerate():
-        if thread.name.startswith("optuna-llm"):
+        if thread.name.startswith("optuna-llm-sampler"):
             thread.join()
     study.optimize(objective, n_trials=2)
     assert sources(study)[2:] == ["llm", "llm"]
