@@ -147,7 +147,7 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
     postgres: tuple[str, Path], tmp_path: Path
 ) -> None:
     # The asker's trial ends long before its call does: its claim has to move on with it.
-    job = Job(postgres[0], tmp_path, latency=2.0, seconds=0.1, name="slow-model")
+    job = Job(postgres[0], tmp_path, latency=2.0, seconds=0.7, name="slow-model")
     job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 0.0})
     found = run(job, 8, 80)
     asked = [call["at"] for call in noted(job, "calls")]
@@ -181,13 +181,15 @@ def test_leaders_are_killed_in_mid_call(
 ) -> None:
     jobs = [Job(postgres[0], tmp_path / str(i), latency=1.0, name=f"killed-{i}") for i in seeds]
     with ExitStack() as stack:
-        running = []
-        for job in jobs:  # side by side, since most of the time is spent waiting
+        running, killed = [], []
+        killers = stack.enter_context(ThreadPoolExecutor())
+        for job, seed in zip(jobs, seeds, strict=True):  # side by side: they mostly wait
             job.folder.mkdir()
             job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 15.0, "prefetch": False})
             running.append(stack.enter_context(workers(job, 3, 8)))
-        with ThreadPoolExecutor() as killers:
-            list(killers.map(_kill_leader, jobs, seeds))
+            killed.append(killers.submit(_kill_leader, job, seed))
+        for kill in killed:
+            kill.result()
         for processes in running:
             assert sorted(join(processes), key=str) == [-signal.SIGKILL, 0, 0]
     for job in jobs:
@@ -200,7 +202,7 @@ def test_leaders_are_killed_in_mid_call(
 
 
 def _kill_leader(job: Job, seed: int) -> None:
-    moment = random.Random(seed).uniform(0.0, job.latency)
+    moment = random.Random(seed).uniform(0.0, 0.8 * job.latency)
     until(lambda: bool(noted(job, "calls")))
     time.sleep(moment)
     os.kill(noted(job, "calls")[0]["pid"], signal.SIGKILL)
