@@ -14,19 +14,22 @@ from ._advice import parse
 from ._advice import values
 from ._call import Call
 from ._call import complete
+from ._nameless import nameless
+from ._order import agreed_first
 from ._order import typical_first
 from ._prior import fit_priors
 from ._prompt import build
 from ._prompt import prefill
 from ._prompt import Question
-from ._recital import without_recitals
 from ._redact import Redact
 from ._redact import Redaction
 from ._short_names import renamed
 from ._short_names import restored
 from ._short_names import short_names
 from ._short_names import shortened
+from ._variants import variants
 from .errors import LLMError
+from .errors import NamelessError
 from .errors import OptunaLLMError
 from .errors import TruncatedError
 from .errors import UnusableAnswerError
@@ -112,6 +115,11 @@ def ask(
     advice = Advice()
     texts: list[str] = []
     style = style_of(llm)
+    if style.samples and (silent := nameless(question)):
+        told = {name: d for name, d in question.space.items() if name not in silent}
+        if not told:
+            return Answer(call, error=NamelessError("No parameter's name says what it is."))
+        question = replace(question, space=told)
     request = replace(build(question, style), timeout=timeout)
     begin = prefill(request)
     while True:
@@ -127,22 +135,15 @@ def ask(
             limit=MAX_CONFIGS if style.samples else question.n_configs,
             conditions=question.conditions,
         )
-        if style.samples:
-            advice = without_recitals(advice, question.space)
         left = timeout - call.seconds
         if call.requests >= max_requests or left < timeout / 4:
             break
-        # Trials wait. A draw for quality alone must not be what they wait for in vain.
-        draws = style.draws if call.seconds < timeout / 8 else 1
-        if call.requests >= draws and _suffices(advice, question, style):
+        if _suffices(advice, question, style):
             break
-        if style.samples:
-            request = _more(request, wild=not _suffices(advice, question, style))
-        else:
-            request = _complained(request, texts, advice)
+        request = _wilder(request) if style.samples else _complained(request, texts, advice)
         request = replace(request, timeout=left)
     if advice.configs:  # after an error, too: more ideas would have been a luxury
-        return Answer(call, _of_samples(advice, question) if style.samples else advice)
+        return Answer(call, _of_samples(advice, question, known) if style.samples else advice)
     error = outcome if isinstance(outcome, OptunaLLMError) else _nothing(advice, outcome)
     return Answer(call, Advice(rejected=advice.rejected), error)
 
@@ -154,18 +155,21 @@ def _suffices(advice: Advice, question: Question, style: Style) -> bool:
     return bool(advice.configs or advice.n_ideas)
 
 
-def _of_samples(advice: Advice, question: Question) -> Advice:
+def _of_samples(advice: Advice, question: Question, known: Known) -> Advice:
     """Add what a small model does not say: an order of its samples, and a prior."""
     space = question.space
-    configs = typical_first(advice.configs, space, question.n_configs)
+    if variants(question):
+        configs = typical_first(advice.configs, space)[: question.n_configs]
+    else:
+        configs = agreed_first(advice.configs, space, question.n_configs, known)
     prior = fit_priors([values(config, space) for config in advice.configs], space)
     return replace(advice, configs=configs, prior=advice.prior or prior)
 
 
-def _more(request: Request, *, wild: bool) -> Request:
+def _wilder(request: Request) -> Request:
     """Let a small model draw once more; llama.cpp counts on from the seed for each sample."""
     seed = None if request.seed is None else request.seed + request.n
-    return replace(request, seed=seed, temperature=_WILD if wild else request.temperature)
+    return replace(request, seed=seed, temperature=_WILD)
 
 
 def _complained(request: Request, texts: Sequence[str], advice: Advice) -> Request:

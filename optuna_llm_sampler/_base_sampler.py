@@ -13,6 +13,8 @@ from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
 from ._policy import N_FIRST
+from ._relaxed import relaxed
+from ._relaxed import rounded
 
 
 if TYPE_CHECKING:
@@ -65,7 +67,10 @@ class DefaultBaseSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        return self._of(trial).sample_relative(study, trial, search_space)
+        sampler = self._of(trial)
+        if sampler is not self._gp:
+            return sampler.sample_relative(study, trial, search_space)
+        return rounded(sampler.sample_relative(study, trial, relaxed(search_space)), search_space)
 
     def sample_independent(
         self,

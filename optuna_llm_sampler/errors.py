@@ -15,6 +15,7 @@
     │   ├── TruncatedError          the answer was cut by the token limit
     │   ├── UnusableAnswerError     an answer, but no configuration in it that can be used
     │   └── ReplayMissError         a recording has no answer to the request
+    ├── NamelessError               a small model cannot know what the parameters are
     ├── RedactionError              the user's own function fails
     ├── RecordError                 a recording cannot be read or written
     ├── WeightsError                weights cannot be had, or are not what they should be
@@ -151,6 +152,14 @@ class ReplayMissError(LLMError):
     reason = "replay_miss"
     retryable = False
     default_hint = "Record the study anew: the study, its arguments or the prompts have changed."
+
+
+class NamelessError(OptunaLLMError):
+    """A small model cannot know what the parameters are, and is not asked."""
+
+    reason = "nameless"
+    local = True
+    default_hint = "Say what they are in param_notes=, or use a larger model."
 
 
 class RedactionError(OptunaLLMError):

@@ -86,8 +86,6 @@ def test_what_is_no_style(style: Any) -> None:
 def test_what_is_no_form() -> None:
     with pytest.raises(ValueError, match="^form must be one of"):
         Style("xml")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="^draws must be 1 or 2"):
-        Style("code", draws=3)
 
 
 ANSWER = {

@@ -14,7 +14,6 @@ from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import SCRIPT
 from optuna_llm_sampler.llms import Style
-from optuna_llm_sampler.llms._style import TINY
 
 from .boxes import PROBLEMS
 from .bump import bump_names
@@ -33,7 +32,6 @@ class Way:
 # taken back.
 WAYS: Mapping[str, Way] = {
     "code": Way(CODE),
-    "code, half of 16": Way(TINY),
     "code, notes": Way(CODE, notes=True),
     "code, bounds": Way(replace(CODE, bounds=True)),
     "code, no exponents": Way(replace(CODE, exponents=False)),

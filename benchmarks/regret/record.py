@@ -38,9 +38,9 @@ from .samplers import Run
 class Missing:
     """Answers from the file what is in it, and asks the model for the rest."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, n_threads: int) -> None:
         path = answers(model)
-        self._llm = Recorder(LocalLLM(model), path)
+        self._llm = Recorder(LocalLLM(model, n_threads=n_threads, n_parallel=8), path)
         self._path = path
         self.style = self._llm.style
         self.name = self._llm.name
@@ -76,10 +76,11 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("model")
     parser.add_argument("tasks", nargs="*", default=[""], help="names or their beginnings")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=1, help="no more than cores are free")
     args = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    llm = Missing(args.model)
+    llm = Missing(args.model, args.threads)
     tasks = [task for task in names() if task.startswith(tuple(args.tasks))]
     for task, seed in tqdm([(task, seed) for task in tasks for seed in range(args.seeds)]):
         record(llm, task, seed)

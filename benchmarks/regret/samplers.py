@@ -31,7 +31,6 @@ from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms._record import Replay
 from optuna_llm_sampler.llms._style import CODE
 from optuna_llm_sampler.llms._style import Style
-from optuna_llm_sampler.llms._style import TINY
 from optuna_llm_sampler.testing import FakeLLM
 
 
@@ -149,9 +148,7 @@ BASES: Mapping[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=5, warn_independent_sampling=False),
 }
 MODELS: Mapping[str, Callable[[Run], LLM]] = {
-    # As the sampler asks it, for eight samples; and for sixteen of which eight are kept.
     "0.5b": recorded("0.5b", CODE),
-    "0.5b/16": recorded("0.5b", TINY),
     "1.5b": recorded("1.5b", CODE),
     "nothing": nothing,
     "noise": noise,

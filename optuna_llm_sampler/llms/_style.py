@@ -39,9 +39,6 @@ class Style:
             Whether the answer's first words are given (code and script).
         temperature:
             Sampling temperature, :obj:`None` for the endpoint's default.
-        draws:
-            How many samples are drawn for each that is kept: the most typical are (code and
-            script; 1 or 2).
     """
 
     form: Form
@@ -49,13 +46,10 @@ class Style:
     exponents: bool = True
     begun: bool = True
     temperature: float | None = 0.8
-    draws: int = 1
 
     def __post_init__(self) -> None:
         if self.form not in get_args(Form):
             raise ValueError(f"form must be one of {get_args(Form)}, but got {self.form!r}.")
-        if self.draws not in (1, 2):
-            raise ValueError(f"draws must be 1 or 2, but got {self.draws!r}.")
 
     @property
     def samples(self) -> bool:
@@ -68,7 +62,6 @@ class Style:
 
 JSON = Style("json", bounds=True, begun=False, temperature=None)
 CODE = Style("code")
-TINY = Style("code", draws=2)
 SCRIPT = Style("script")
 STYLES = {str(style): style for style in (JSON, CODE, SCRIPT)}
 

