@@ -45,6 +45,20 @@ def test_recorded_answers_are_found_by_the_request() -> None:
     assert [row.value for row in again] == [row.value for row in rows]
 
 
+def test_a_model_that_takes_names_for_others_moves_every_number() -> None:
+    answer = "act='relu', alpha=1e-4, units=64, lr=0.01)"
+    assert samplers._swapped(answer) == "act='relu', alpha=0.01, units=1e-4, lr=64)"
+    rows = run_study(_TASKS[0], "ours-tpe(swapped)", 0, 6)
+    assert [row.source for row in rows] == ["llm"] * 5 + ["base"]
+    assert rows[0].value != run_study(_TASKS[0], "ours-tpe(0.5b)", 0, 1)[0].value
+
+
+def test_edges_of_a_cell_are_left_to_the_base_sampler() -> None:
+    ours, alone = (run_study(_TASKS[2], name, 0, 12) for name in ("ours-tpe(0.5b)", "tpe"))
+    assert [row.value for row in ours] == [row.value for row in alone]
+    assert ours[-1].calls == 0
+
+
 def test_another_question_has_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     task = replace(load(_TASKS[0]), description="A perceptron is trained on other data.")
     monkeypatch.setattr("benchmarks.regret.study.load", lambda name: task)

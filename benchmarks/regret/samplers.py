@@ -6,9 +6,11 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 import hashlib
 import json
 from pathlib import Path
+import re
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms._record import Replay
 from optuna_llm_sampler.llms._style import CODE
 from optuna_llm_sampler.llms._style import Style
+from optuna_llm_sampler.llms._style import style_of
 from optuna_llm_sampler.testing import FakeLLM
 
 
@@ -95,6 +98,38 @@ def recorded(model: str, style: Style) -> Callable[[Run], LLM]:
     return lambda run: Recorded(Replay(answers(LOCAL[model])), style, run.misses)
 
 
+@dataclass(frozen=True)
+class Swapped:
+    """A model that takes each number's name for the next one's: what it knows misleads.
+
+    Names swapped in the question would do the same, since the question shows no bounds.
+    """
+
+    llm: LLM
+
+    @property
+    def name(self) -> str:
+        return self.llm.name
+
+    @property
+    def style(self) -> Style:
+        return style_of(self.llm)
+
+    def complete(self, request: Request) -> Completion:
+        completion = self.llm.complete(request)
+        return replace(completion, texts=tuple(map(_swapped, completion.texts)))
+
+
+_NUMBER = re.compile(r"(?<==)[-+.0-9e]+(?=[,)])")
+
+
+def _swapped(text: str) -> str:
+    """Move every number of an answer (``lr=1e-3, width=64)``) on to the next name."""
+    numbers = _NUMBER.findall(text)
+    moved = iter(numbers[-1:] + numbers[:-1])
+    return _NUMBER.sub(lambda _: next(moved), text)
+
+
 def ask_of(run: Run) -> dict[str, Any]:
     """What decides the requests of a study, as arguments of the sampler."""
     return {
@@ -150,6 +185,9 @@ BASES: Mapping[str, Callable[[int], BaseSampler]] = {
 MODELS: Mapping[str, Callable[[Run], LLM]] = {
     "0.5b": recorded("0.5b", CODE),
     "1.5b": recorded("1.5b", CODE),
+    # Values that are out of range are alike when they are clipped, and then the sampler asks once
+    # more, which was not recorded: what it has got already is what counts.
+    "swapped": lambda run: Swapped(recorded("0.5b", CODE)(Run(run.task, run.seed))),
     "nothing": nothing,
     "noise": noise,
     "adversary": adversary,
@@ -190,6 +228,7 @@ SAMPLERS: dict[str, Maker] = {
     "autosampler": auto_sampler,
     "base": lambda run: BASES["auto"](run.number("auto")),
     "tpe+default": lambda run: TPESampler(seed=run.number("tpe")),
+    "base+default": lambda run: BASES["auto"](run.number("auto")),
     "gp+default": lambda run: GPSampler(seed=run.number("gp"), warn_independent_sampling=False),
     **{
         f"ours{'' if base == 'auto' else '-' + base}({model}){'+default' * defaults}": ours(
