@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from optuna_llm_sampler._advice import Advice
-from optuna_llm_sampler._advice import from_json
-from optuna_llm_sampler._advice import to_json
 from optuna_llm_sampler._ask import ask
 from optuna_llm_sampler._prompt import Question
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.llms import Style
+from optuna_llm_sampler.llms._style import style_of
+
+
+_TIMEOUT = 900.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,6 @@ class Asked:
     Attributes:
         key:
             The cell.
-        advice:
-            As the sampler would use it; without configurations if nothing was usable.
         texts:
             The model's own words, prefix of the answer excluded.
         outcome:
@@ -49,7 +50,6 @@ class Asked:
     """
 
     key: Key
-    advice: Advice
     texts: tuple[str, ...]
     outcome: str = "ok"
     seconds: float = 0.0
@@ -70,8 +70,8 @@ class _Listener:
         return self.llm.name
 
     @property
-    def style(self) -> Any:
-        return getattr(self.llm, "style", "json")
+    def style(self) -> Style:
+        return style_of(self.llm)
 
     def complete(self, request: Request) -> Completion:
         completion = self.llm.complete(request)
@@ -79,14 +79,26 @@ class _Listener:
         return completion
 
 
+@dataclass
+class _Told:
+    """Says again what was said, so many answers at a time as are asked for."""
+
+    texts: list[str]
+    style: Style
+    name: str = "told"
+
+    def complete(self, request: Request) -> Completion:
+        said, self.texts = self.texts[: request.n], self.texts[request.n :]
+        return Completion(tuple(said))
+
+
 def ask_once(key: Key, llm: LLM, question: Question) -> Asked:
     """Ask as the sampler does."""
     listener = _Listener(llm)
-    answer = ask(listener, question, timeout=900.0)
+    answer = ask(listener, question, timeout=_TIMEOUT)
     call = answer.call
     return Asked(
         key=key,
-        advice=answer.advice,
         texts=tuple(listener.texts),
         outcome=answer.outcome,
         seconds=call.seconds,
@@ -96,11 +108,16 @@ def ask_once(key: Key, llm: LLM, question: Question) -> Asked:
     )
 
 
+def advice_of(asked: Asked, question: Question, style: Style) -> Advice:
+    """Return what the sampler makes of an answer now; no configurations if nothing is usable."""
+    told = _Told(list(asked.texts), style)
+    return ask(told, question, timeout=_TIMEOUT, max_requests=asked.requests or 1).advice
+
+
 def append(path: Path, asked: Asked) -> None:
     """Write one line."""
-    line = {**asdict(asked), "advice": to_json(asked.advice)}
     with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(json.dumps(asdict(asked)) + "\n")
 
 
 def read(path: Path) -> Iterator[Asked]:
@@ -113,5 +130,4 @@ def read(path: Path) -> Iterator[Asked]:
 
 
 def _asked(data: Mapping[str, Any]) -> Asked:
-    rest = {**data, "key": Key(**data["key"]), "advice": from_json(data["advice"])}
-    return Asked(**{**rest, "texts": tuple(rest["texts"])})
+    return Asked(**{**data, "key": Key(**data["key"]), "texts": tuple(data["texts"])})

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
+from functools import cache
 from itertools import groupby
 import math
 from statistics import fmean
@@ -15,9 +16,11 @@ import numpy as np
 
 from benchmarks.tasks import load
 from benchmarks.tasks import table_names
+from optuna_llm_sampler._advice import Advice
 from optuna_llm_sampler._advice import values
 from optuna_llm_sampler._prior import at_unit
 
+from .answers import advice_of
 from .answers import Asked
 from .boxes import is_inside
 from .bump import bump_names
@@ -32,11 +35,18 @@ BEST_OF = (1, 5, 8)
 FAMILIES = ("hpobench", "hpolib", "nasbench201")
 
 
+@cache
+def advice(asked: Asked) -> Advice:
+    """What the sampler makes of an answer."""
+    key, way = asked.key, WAYS[asked.key.style]
+    return advice_of(asked, question(key.problem, way, key.seed), way.style)
+
+
 def configs(asked: Asked) -> list[dict[str, Any]]:
     """The proposals in the order in which they would be tried."""
     key = asked.key
     space = question(key.problem, WAYS[key.style], key.seed).space
-    return [values(config, space) for config in asked.advice.configs]
+    return [values(config, space) for config in advice(asked).configs]
 
 
 def share_inside(asked: Asked) -> float:
@@ -80,7 +90,7 @@ def random_regret(task_name: str, k: int, n: int = 1000) -> float:
 def clipped(asked: Asked) -> float:
     """Share of the values that had to be moved into the range."""
     n = sum(len(c) for c in configs(asked))
-    return asked.advice.repaired.get("clipped", 0) / n if n else 0.0
+    return advice(asked).repaired.get("clipped", 0) / n if n else 0.0
 
 
 def _mean(found: Iterable[Asked], measure: Callable[[Asked], float]) -> float:
@@ -126,7 +136,7 @@ def _cells(found: Sequence[Asked]) -> list[str]:
             if of_family
             else "–"
         )
-    cells.append(_text(_mean(found, lambda a: a.advice.n_ideas / max(len(a.texts), 8))))
+    cells.append(_text(_mean(found, lambda a: advice(a).n_ideas / max(len(a.texts), 8))))
     cells.append(_text(_mean(found, clipped)))
     tokens = (fmean(a.input_tokens for a in found), fmean(a.output_tokens for a in found))
     return [*cells, " + ".join(f"{t:.0f}" for t in tokens)]
