@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+import optuna
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 import pytest
 
+from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler._relaxed import relaxed
 from optuna_llm_sampler._relaxed import rounded
 
@@ -50,3 +53,14 @@ def test_every_float_becomes_a_value_of_the_space(distribution: IntDistribution,
 def test_a_value_of_the_space_is_its_own_float(distribution: IntDistribution) -> None:
     for value in (distribution.low, distribution.high):
         assert rounded({"x": float(value)}, {"x": distribution}) == {"x": value}
+
+
+def test_the_default_base_sampler_gives_the_gp_floats_and_the_trial_integers() -> None:
+    pytest.importorskip("torch")
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    study.optimize(lambda trial: trial.suggest_int("width", 16, 1024, log=True), n_trials=8)
+    last = study.trials[-1]
+    published = json.loads(last.system_attrs["gp:relative_params:0"])["width"]
+    assert isinstance(published, float)
+    assert last.params["width"] == round(published)
+    assert all(type(trial.params["width"]) is int for trial in study.trials)
