@@ -151,7 +151,8 @@ def parse(
                 configs.append(config)
         prior = prior or read_priors(answer.get("prior"), space)
         note = note or one_line(answer.get("note"), MAX_NOTE_CHARS)
-    ideas = _distinct(configs, space, rejected)
+    ideas = distinct(configs, space)
+    rejected["repeated"] += len(configs) - len(ideas)
     fresh = _unknown(ideas, known, space, rejected)
     return Advice(fresh[:limit], prior, note, len(ideas), dict(repaired), dict(rejected))
 
@@ -221,16 +222,13 @@ def _has_none(distribution: BaseDistribution) -> bool:
     return isinstance(distribution, CategoricalDistribution) and None in distribution.choices
 
 
-def _distinct(
-    configs: Sequence[Config], space: SearchSpace, rejected: Counter[str]
-) -> list[Config]:
+def distinct(configs: Sequence[Config], space: SearchSpace) -> list[Config]:
+    """Leave out what is nearly the same as one before it."""
     kept: list[Config] = []
     points: list[Point] = []
     for config in configs:
         point = locate(values(config, space), space)
-        if any(is_near(point, other, NEAR) for other in points):
-            rejected["repeated"] += 1
-        else:
+        if not any(is_near(point, other, NEAR) for other in points):
             kept.append(config)
             points.append(point)
     return kept

@@ -42,11 +42,13 @@ class DefaultBaseSampler(BaseSampler):
     good trials are worth more to it than ten random ones. It searches long ranges of integers as
     floats (:mod:`~optuna_llm_sampler._relaxed`).
 
-    NOTE: What else was tried on it and brought nothing (benchmarks/regret, 0.5B model): the prior
-    of the model's samples added to its acquisition, β/n, as in πBO (arXiv 2204.11051), regret at
-    trial 20 .064 without, .072 (β = 1), .076 (3), .099 (10), 14 pairs; values cut below the
-    median, .090 → .093 at trial 20 and .054 → .061 at trial 50, 19 pairs; ranks in their place,
-    worse at every mark, 45 pairs.
+    NOTE: What else was tried on it and brought no clear gain (benchmarks/regret, 0.5B model).
+    The prior of the model's samples added to its acquisition, β/n, as in πBO (arXiv 2204.11051):
+    regret at trials 20 and 30 .064, .056 without; .072, .049 (β = 1); .076, .062 (3); .099, .086
+    (10); 12 pairs. Bad values cut: at trials 20 and 50 .114, .057 → .113, .044 (45 pairs, streams
+    of their own), and .090, .054 → .093, .061 (19 pairs, the same streams). Ranks in their place:
+    .114, .057 → .121, .056 (the 45 pairs). TPE for every other trial from the 20th on: at trial 50
+    .050 → .047 (49 pairs).
 
     Args:
         seed:

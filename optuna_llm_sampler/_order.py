@@ -26,15 +26,12 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from ._advice import Config
+from ._advice import distinct
 from ._advice import Known
-from ._advice import NEAR
 from ._advice import nothing
 from ._advice import values
 from ._prior import at_unit
-from ._space import coerce
-from ._space import Coerced
-from ._space import is_near
-from ._space import locate
+from ._space import legal_or
 from ._space import SearchSpace
 from ._space import to_label
 from ._space import unit
@@ -77,15 +74,13 @@ def agreed_first(
         for name, distribution in space.items()
         if any(name in point for point in points)
     }
-    made = [(agreed, _AGREED), (_plain(agreed, space), _PLAIN)]
-    first = _farthest_first(
-        [_config(params, why, space) for params, why in made if not known(params)][:n],
-        (),
-        space,
-    )
-    if len(first) == 2 and _is_same(first[0], first[1], space):
-        first = first[:1]
-    rest = [c for c in configs if not any(_is_same(c, other, space) for other in first)]
+    made = [
+        _config(params, why, space)
+        for params, why in ((agreed, _AGREED), (_plain(agreed, space), _PLAIN))
+        if not known(params)
+    ]
+    first = distinct(made, space)
+    rest = distinct([*first, *configs], space)[len(first) :]
     return _farthest_first(first, rest, space)[:n]
 
 
@@ -96,8 +91,7 @@ def _agreed(found: Sequence[Any], distribution: BaseDistribution) -> Any:
         return found[names.index(Counter(names).most_common(1)[0][0])]
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     place = median(unit(value, distribution) for value in found)
-    coerced = coerce(at_unit(place, distribution), distribution)
-    return coerced.value if isinstance(coerced, Coerced) else found[0]
+    return legal_or(found[0], at_unit(place, distribution), distribution)
 
 
 def _plain(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
@@ -110,10 +104,6 @@ def _plain(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
 
 def _config(params: Mapping[str, Any], why: str, space: SearchSpace) -> Config:
     return Config({name: to_label(value, space[name]) for name, value in params.items()}, why)
-
-
-def _is_same(a: Config, b: Config, space: SearchSpace) -> bool:
-    return is_near(locate(values(a, space), space), locate(values(b, space), space), NEAR)
 
 
 def _farthest_first(

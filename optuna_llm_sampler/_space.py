@@ -156,6 +156,12 @@ def unit(value: Any, distribution: BaseDistribution) -> float:
     return (internal - low) / (high - low)
 
 
+def legal_or(otherwise: Any, value: Any, distribution: BaseDistribution) -> Any:
+    """Return a value as the distribution has it, or another one if it cannot be mapped."""
+    coerced = coerce(value, distribution)
+    return coerced.value if isinstance(coerced, Coerced) else otherwise
+
+
 def between(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
     """Return a legal value at a share of the way from one to another, in the own scale."""
     if isinstance(distribution, CategoricalDistribution):
@@ -165,8 +171,7 @@ def between(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any
         value = math.exp((1 - share) * math.log(a) + share * math.log(b))
     else:
         value = (1 - share) * a + share * b
-    coerced = coerce(value, distribution)
-    return coerced.value if isinstance(coerced, Coerced) else a
+    return legal_or(a, value, distribution)
 
 
 # Where a configuration lies: by parameter of the space its unit, or None if it has not got it.

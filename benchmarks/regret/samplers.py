@@ -102,7 +102,7 @@ def recorded(model: str, style: Style) -> Callable[[Run], LLM]:
 class Swapped:
     """A model that takes each number's name for the next one's: what it knows misleads.
 
-    Names swapped in the question would do the same, since the question shows no bounds.
+    It stands for names swapped in the question, which shows no bounds; that one was not asked.
     """
 
     llm: LLM
