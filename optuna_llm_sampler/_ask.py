@@ -16,7 +16,6 @@ from ._call import Call
 from ._call import complete
 from ._nameless import nameless
 from ._order import agreed_first
-from ._order import typical_first
 from ._prior import fit_priors
 from ._prompt import build
 from ._prompt import prefill
@@ -27,7 +26,6 @@ from ._short_names import renamed
 from ._short_names import restored
 from ._short_names import short_names
 from ._short_names import shortened
-from ._variants import variants
 from .errors import LLMError
 from .errors import NamelessError
 from .errors import OptunaLLMError
@@ -158,10 +156,7 @@ def _suffices(advice: Advice, question: Question, style: Style) -> bool:
 def _of_samples(advice: Advice, question: Question, known: Known) -> Advice:
     """Add what a small model does not say: an order of its samples, and a prior."""
     space = question.space
-    if variants(question):
-        configs = typical_first(advice.configs, space)[: question.n_configs]
-    else:
-        configs = agreed_first(advice.configs, space, question.n_configs, known)
+    configs = agreed_first(advice.configs, space, question.n_configs, known, question.conditions)
     prior = fit_priors([values(config, space) for config in advice.configs], space)
     return replace(advice, configs=configs, prior=advice.prior or prior)
 

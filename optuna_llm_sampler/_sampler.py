@@ -103,7 +103,7 @@ class LLMSampler(BaseSampler):
             (a sampler cannot give another study's trials to it).
         base_sampler:
             The classical sampler. :obj:`None` (default): a Gaussian process that models from
-            trial 6 on while the space is static, the study has one objective and fewer than 100
+            trial 6 on while the space is static, the study has one objective and fewer than 50
             finished trials, and torch and scipy are installed; otherwise
             :class:`~optuna.samplers.TPESampler`.
         llm_share:

@@ -308,8 +308,10 @@ def test_every_branch_is_the_models(style: Any) -> None:
     assert not any("llm:repaired" in t.user_attrs for t in study.trials)
     by_model = {trial.params["model"]: trial.params for trial in study.trials}
     assert by_model["svm"]["degree"] == 3
-    assert by_model["forest"]["trees"] == 100
-    assert by_model["boost"]["rate"] == 0.1
+    assert set(by_model) == {"svm", "forest", "boost"}
+    if style == "json":  # samples are moved towards the middle of the ranges
+        assert by_model["forest"]["trees"] == 100
+        assert by_model["boost"]["rate"] == 0.1
     assert len(llm.requests) == 1
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+import math
 from typing import Any
 
 from hypothesis import given
@@ -13,7 +15,6 @@ import pytest
 from optuna_llm_sampler._advice import Config
 from optuna_llm_sampler._advice import values
 from optuna_llm_sampler._order import agreed_first
-from optuna_llm_sampler._order import typical_first
 from optuna_llm_sampler._prior import at_unit
 from optuna_llm_sampler._space import coerce
 from optuna_llm_sampler._space import Coerced
@@ -35,24 +36,6 @@ def rates(*values: float, kind: str = "a") -> list[Config]:
     return [Config({"lr": value, "kind": kind}) for value in values]
 
 
-def test_the_most_typical_comes_first_then_what_differs_most() -> None:
-    ordered = typical_first(rates(0.5, 1e-4, 2e-2, 1e-2, 4e-3), SPACE)
-    assert [config.params["lr"] for config in ordered] == [1e-2, 1e-4, 0.5, 4e-3, 2e-2]
-
-
-def test_another_choice_differs_by_half_the_range() -> None:
-    configs = [*rates(1e-2, 1.1e-2, 4e-2), *rates(1e-2, kind="b")]
-    assert typical_first(configs, SPACE)[1] is configs[3]
-
-
-@pytest.mark.parametrize("order", [typical_first, lambda c, s: agreed_first(c, s, 8)])
-def test_nothing_is_lost_and_few_keep_their_order(order: Any) -> None:
-    two = rates(1.0, 1e-4)
-    assert order(two, SPACE) == tuple(two)
-    partial = [*rates(1e-2, 1e-3), Config({"kind": "b"}), Config({})]
-    assert set(map(id, partial)) <= set(map(id, order(partial, SPACE)))
-
-
 def samples(*dropouts: float) -> list[Config]:
     kinds = ["a", "b", "a", "a", "b"]
     return [
@@ -61,28 +44,79 @@ def samples(*dropouts: float) -> list[Config]:
     ]
 
 
-def test_what_the_samples_agree_on_comes_first_with_and_without_what_may_be_0() -> None:
-    first, second, *rest = agreed_first(samples(0.1, 0.2, 0.5, 0.2, 0.3), REGULAR, 8)
-    assert first.params == {"lr": pytest.approx(1e-2), "kind": "a", "dropout": 0.2}
-    assert second.params == {**first.params, "dropout": 0.0}
-    assert first.why
-    assert second.why
-    assert len(rest) == 5
-    assert not any(config.why for config in rest)
+def lr(config: Config) -> float:
+    return float(config.params["lr"])
 
 
-def test_without_a_parameter_that_may_be_0_there_is_one_more_only() -> None:
-    made = agreed_first(rates(1.0, 1e-2, 1e-3, kind="b"), SPACE, 8)
-    # The middle one of the samples is what they agree on.
-    assert [c.params["lr"] for c in made] == [pytest.approx(1e-2), 1.0, 1e-3]
+def test_what_the_samples_agree_on_and_the_middle_come_first() -> None:
+    # Three of the samples say 1e-3, which is a quarter of the way up the range.
+    drawn = [
+        replace(config, params={**config.params, "lr": 1e-3}) for config in samples(*[0.2] * 3)
+    ]
+    drawn += samples(0.1, 0.5)
+    off, middle, agreed, *rest = agreed_first(drawn, REGULAR, 8)
+    assert off.params == {"lr": pytest.approx(1e-3 * 10**0.25), "kind": "a", "dropout": 0.0}
+    assert middle.params == {"lr": pytest.approx(1e-2), "kind": "a", "dropout": 0.0}
+    assert agreed.params == {**off.params, "dropout": 0.2}
+    assert len({config.why for config in (off, middle, agreed)}) == 3
+    assert {config.why for config in rest} == {"one of the model's samples"}
+
+
+def test_numbers_move_a_quarter_of_the_way_to_the_middle() -> None:
+    made = agreed_first(rates(1.0, 1e-2, 1e-4, kind="b"), SPACE, 8)
+    moved = [1e-2, 10**-0.5, 10**-3.5]
+    assert sorted(map(lr, made)) == [pytest.approx(x) for x in sorted(moved)]
+
+
+def test_what_differs_most_comes_next() -> None:
+    made = agreed_first(rates(1e-2, 0.2, 0.25, 1.0, 1e-4, 1e-3), SPACE, 8)
+    gaps = [
+        min(abs(math.log(lr(c) / lr(o))) for o in made[:k]) for k, c in enumerate(made) if k >= 2
+    ]
+    assert gaps == sorted(gaps, reverse=True)
+
+
+def test_another_choice_differs_by_half_the_range() -> None:
+    made = agreed_first([*rates(1e-2, 1.1e-2, 4e-2), *rates(1e-2, kind="b")], SPACE, 8)
+    first_sample = next(c for c in made if c.why.startswith("one of"))
+    assert first_sample.params["kind"] == "b"
+
+
+def test_each_branch_is_taken_for_itself() -> None:
+    space = {
+        "kind": CategoricalDistribution(["a", "b"]),
+        "lr_a": FloatDistribution(1e-4, 1.0, log=True),
+        "lr_b": FloatDistribution(1e-4, 1.0, log=True),
+        "layers": IntDistribution(1, 9),
+    }
+    conditions = {"lr_a": {"kind": ("a",)}, "lr_b": {"kind": ("b",)}}
+    drawn = [
+        Config({"kind": "b", "lr_b": 1e-4, "layers": 9}),
+        Config({"kind": "a", "lr_a": 1.0, "layers": 1}),
+        Config({"kind": "a", "lr_a": 0.9, "layers": 1}),
+    ]
+    made = agreed_first(drawn, space, 4, conditions=conditions)
+    assert [c.params["kind"] for c in made] == ["b", "a", "b", "a"]
+    assert [set(c.params) - {"kind", "layers"} for c in made] == [{"lr_b"}, {"lr_a"}] * 2
+    assert [c.params["layers"] for c in made] == [8, 2, 5, 5]
+    assert made[2].params["lr_b"] == made[3].params["lr_a"] == pytest.approx(1e-2)
+
+
+def test_a_number_that_decides_about_others_does_not_move() -> None:
+    space = {"layers": IntDistribution(1, 9), "width": IntDistribution(1, 9)}
+    drawn = [Config({"layers": 9, "width": 9}), Config({"layers": 1})]
+    made = agreed_first(drawn, space, 8, conditions={"width": {"layers": (9,)}})
+    assert {c.params["layers"] for c in made if "width" in c.params} == {9}
+    assert {c.params["layers"] for c in made if "width" not in c.params} == {1}
 
 
 def test_what_the_study_has_is_not_made_again() -> None:
-    made = agreed_first(
-        samples(0.1, 0.2, 0.5, 0.2, 0.3), REGULAR, 8, known=lambda p: p["dropout"] == 0
-    )
-    assert [c.params["dropout"] for c in made if c.why] == [0.2]
+    made = agreed_first(samples(0.1, 0.2, 0.5), REGULAR, 8, known=lambda p: p["dropout"] == 0)
+    assert made[0].params["dropout"] == 0.2
     assert len(agreed_first(samples(0.1, 0.2, 0.5, 0.2), REGULAR, 1)) == 1
+    # The samples themselves were not known, or they would not be here.
+    drawn = samples(0.1, 0.2)
+    assert agreed_first(drawn, REGULAR, 8, known=lambda p: True) == tuple(drawn)
 
 
 def _at(place: float, distribution: BaseDistribution) -> Any:
@@ -113,5 +147,5 @@ def test_made_configurations_are_legal_and_no_two_are_the_same(data: st.DataObje
         point = values(config, space)
         assert set(point) == set(space)
         assert all(d._contains(d.to_internal_repr(point[n])) for n, d in space.items())
-    fresh = [locate(values(c, space), space) for c in made if c.why]
+    fresh = [locate(values(c, space), space) for c in made]
     assert len(fresh) == len(set(fresh))

@@ -45,12 +45,26 @@ def test_recorded_answers_are_found_by_the_request() -> None:
     assert [row.value for row in again] == [row.value for row in rows]
 
 
+@pytest.mark.parametrize("task", [_TASKS[0], _TASKS[1]])
+def test_controls_begin_with_the_same_point(task: str) -> None:
+    first = {
+        name: run_study(task, name, 0, 1)[0].value
+        for name in samplers.SAMPLERS
+        if "+" in name and "ours" not in name
+    }
+    by_point = {
+        ending: {v for n, v in first.items() if n.endswith(ending)}
+        for ending in ("+default", "+middle")
+    }
+    assert {len(values) for values in by_point.values()} == {1}
+
+
 def test_a_model_that_takes_names_for_others_moves_every_number() -> None:
     answer = "act='relu', alpha=1e-4, units=64, lr=0.01)"
     assert samplers._swapped(answer) == "act='relu', alpha=0.01, units=1e-4, lr=64)"
     rows = run_study(_TASKS[0], "ours-tpe(swapped)", 0, 6)
-    # Out of range, the configurations are all alike: one idea, one trial.
-    assert [row.source for row in rows[:2]] == ["llm", "fallback:few_ideas"]
+    # Out of range, the samples are all alike: one idea, and the middle of the ranges.
+    assert [row.source for row in rows[:3]] == ["llm", "llm", "fallback:few_ideas"]
     assert rows[0].value != run_study(_TASKS[0], "ours-tpe(0.5b)", 0, 1)[0].value
 
 

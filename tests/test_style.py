@@ -14,8 +14,10 @@ import pytest
 
 from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler import OpenAI
+from optuna_llm_sampler._advice import Config
 from optuna_llm_sampler._ask import ask
 from optuna_llm_sampler._history import Digest
+from optuna_llm_sampler._order import agreed_first
 from optuna_llm_sampler._policy import default_share
 from optuna_llm_sampler._prompt import build
 from optuna_llm_sampler._prompt import prefill
@@ -95,13 +97,17 @@ ANSWER = {
 }
 
 
-@pytest.mark.parametrize("style", [JSON, CODE, SCRIPT, replace(CODE, begun=False)])
-def test_every_style_leads_to_the_same_configuration(style: Style) -> None:
+def asked(style: Style) -> tuple[Config, ...]:
     text = ANSWER[style.form] if style.begun or style == JSON else f"dict({ANSWER[style.form]}"
-    advice = ask(FakeLLM(lambda request: text, style=style), QUESTION, timeout=9.0).advice
-    assert [config.params for config in advice.configs] == [
-        {"lr": 3e-5, "units": 64, "act": "relu"}
-    ]
+    return ask(FakeLLM(lambda request: text, style=style), QUESTION, timeout=9.0).advice.configs
+
+
+@pytest.mark.parametrize("style", [CODE, SCRIPT, replace(CODE, begun=False)])
+def test_every_style_leads_to_the_same_configuration(style: Style) -> None:
+    stated = asked(JSON)
+    assert [config.params for config in stated] == [{"lr": 3e-5, "units": 64, "act": "relu"}]
+    # A sample is moved towards the middle of the ranges, which the model has not seen.
+    assert asked(style) == agreed_first(stated, QUESTION.space, QUESTION.n_configs)
 
 
 def test_a_script_is_comments_and_a_beginning() -> None:

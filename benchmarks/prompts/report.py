@@ -17,8 +17,11 @@ import numpy as np
 from benchmarks.tasks import load
 from benchmarks.tasks import table_names
 from optuna_llm_sampler._advice import Advice
+from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._advice import values
 from optuna_llm_sampler._prior import at_unit
+from optuna_llm_sampler._prompt import build
+from optuna_llm_sampler._prompt import prefill
 
 from .answers import advice_of
 from .answers import Asked
@@ -49,11 +52,20 @@ def configs(asked: Asked) -> list[dict[str, Any]]:
     return [values(config, space) for config in advice(asked).configs]
 
 
-def share_inside(asked: Asked) -> float:
+def drawn(asked: Asked) -> list[dict[str, Any]]:
+    """What the model wrote, before anything is made of it."""
+    key, way = asked.key, WAYS[asked.key.style]
+    asking = question(key.problem, way, key.seed)
+    begin = prefill(build(asking, way.style))
+    found = parse([begin + text for text in asked.texts], asking.space)
+    return [values(config, asking.space) for config in found.configs]
+
+
+def share_inside(asked: Asked, found: Sequence[dict[str, Any]]) -> float:
     """Share of the values that lie in an expert's box."""
     boxes = BOXED[asked.key.problem].boxes
-    found = [is_inside(c[name], box) for c in configs(asked) for name, box in boxes.items()]
-    return fmean(found) if found else 0.0
+    inside = [is_inside(c[n], box) for c in found for n, box in boxes.items() if n in c]
+    return fmean(inside) if inside else 0.0
 
 
 def best_of(asked: Asked, k: int) -> float:
@@ -107,7 +119,7 @@ def _text(number: float) -> str:
 
 def markdown(answers: Sequence[Asked]) -> str:
     """Boxes, regret, distinct and clipped values, tokens; then the histories."""
-    head = ["model, style", "questions", "in boxes"]
+    head = ["model, style", "questions", "in boxes: model's own/first tried/all tried"]
     head += [f"{family}, best of {'/'.join(map(str, BEST_OF))}" for family in FAMILIES]
     head += ["distinct", "clipped", "tokens in + out"]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
@@ -128,7 +140,12 @@ def _tables(family: str) -> list[str]:
 
 def _cells(found: Sequence[Asked]) -> list[str]:
     boxed = [a for a in found if a.key.problem in BOXED]
-    cells = [str(len(found)), _text(_mean(boxed, share_inside))]
+    inside = (
+        _mean(boxed, lambda a: share_inside(a, drawn(a))),
+        _mean(boxed, lambda a: share_inside(a, configs(a)[:1])),
+        _mean(boxed, lambda a: share_inside(a, configs(a))),
+    )
+    cells = [str(len(found)), "/".join(map(_text, inside))]
     for family in FAMILIES:
         of_family = [a for a in found if a.key.problem.startswith(family)]
         cells.append(

@@ -63,9 +63,9 @@ def shorten(path: Path) -> None:
     part.replace(path)
 
 
-def record(llm: LLM, task: str, seed: int) -> None:
+def record(llm: LLM, task: str, seed: int, *, named: bool) -> None:
     """Ask what the first trial of a study asks."""
-    sampler = LLMSampler(llm, **ask_of(Run(load(task), seed)))
+    sampler = LLMSampler(llm, **ask_of(Run(load(task), seed), named=named))
     study = optuna.create_study(sampler=sampler)
     load(task).suggest_params(study.ask())
 
@@ -77,13 +77,14 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("tasks", nargs="*", default=[""], help="names or their beginnings")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1, help="no more than cores are free")
+    parser.add_argument("--anonymous", action="store_true", help="parameters without names")
     args = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     llm = Missing(args.model, args.threads)
     tasks = [task for task in names() if task.startswith(tuple(args.tasks))]
     for task, seed in tqdm([(task, seed) for task in tasks for seed in range(args.seeds)]):
-        record(llm, task, seed)
+        record(llm, task, seed, named=not args.anonymous)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from optuna.samplers import TPESampler
 from benchmarks.tasks import Task
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler._order import middle
 from optuna_llm_sampler.errors import ReplayMissError
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
@@ -40,6 +41,8 @@ from optuna_llm_sampler.testing import FakeLLM
 _ANSWERS = Path(__file__).parent / "answers"
 # The models whose answers are recorded, by the name that a table can hold.
 LOCAL = {"0.5b": "qwen2.5-coder-0.5b", "1.5b": "qwen2.5-coder-1.5b"}
+# The small model, which does not see what the parameters are called.
+ANONYMOUS = "anonymous"
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,23 @@ def _swapped(text: str) -> str:
     return _NUMBER.sub(lambda _: next(moved), text)
 
 
-def ask_of(run: Run) -> dict[str, Any]:
-    """What decides the requests of a study, as arguments of the sampler."""
+def ask_of(run: Run, *, named: bool = True) -> dict[str, Any]:
+    """What decides the requests of a study, as arguments of the sampler.
+
+    Args:
+        run:
+            The study.
+        named:
+            Whether parameters have their names, or are called ``p1``, ``p2``, ….
+    """
+    numbered = {name: f"p{i}" for i, name in enumerate(run.task.search_space, 1)}
     return {
         "task": run.task.description,
         "search_space": run.task.search_space,
+        "conditions": run.task.conditions,
         "timeout": 600.0,
         "prefetch": False,
+        "redact": None if named else lambda text: numbered.get(text, text),
         "seed": run.number("requests"),
     }
 
@@ -185,6 +198,7 @@ BASES: Mapping[str, Callable[[int], BaseSampler]] = {
 MODELS: Mapping[str, Callable[[Run], LLM]] = {
     "0.5b": recorded("0.5b", CODE),
     "1.5b": recorded("1.5b", CODE),
+    ANONYMOUS: recorded("0.5b", CODE),
     # Values that are out of range are alike when they are clipped, and then the sampler asks once
     # more, which was not recorded: what it has got already is what counts.
     "swapped": lambda run: Swapped(recorded("0.5b", CODE)(Run(run.task, run.seed))),
@@ -197,7 +211,7 @@ MODELS: Mapping[str, Callable[[Run], LLM]] = {
 
 def ours(model: str, base: str, *, defaults: bool = False) -> Maker:
     def make(run: Run) -> BaseSampler:
-        arguments = ask_of(run)
+        arguments = ask_of(run, named=model != ANONYMOUS)
         if defaults:
             # Asked while trial 0 runs: the same request as without defaults, whose answer is
             # recorded.
@@ -209,6 +223,21 @@ def ours(model: str, base: str, *, defaults: bool = False) -> Maker:
     return make
 
 
+def first_point(run: Run, sampler: str) -> dict[str, Any] | None:
+    """What a control is given to start with: an expert's default, or the middle of the ranges.
+
+    What may be 0 is so in the middle, and choices are drawn: as in the product, without a model.
+    """
+    if sampler.startswith("ours"):
+        return None
+    if sampler.endswith("+default"):
+        return dict(run.task.defaults)
+    if not sampler.endswith("+middle"):
+        return None
+    drawn = _uniform(run.task, np.random.RandomState(run.number("middle")))
+    return middle(drawn, run.task.search_space)
+
+
 def auto_sampler(run: Run) -> BaseSampler:
     """The rule of OptunaHub's AutoSampler for these budgets: TPE with categories, else GP."""
     mixed = any(isinstance(d, CategoricalDistribution) for d in run.task.search_space.values())
@@ -217,7 +246,8 @@ def auto_sampler(run: Run) -> BaseSampler:
     return GPSampler(seed=run.number("autosampler"))
 
 
-# "+default": the expert's configuration comes first, enqueued as a user would do it.
+# "+default": the expert's configuration comes first, enqueued as a user would do it; "+middle":
+# the middle of all ranges does.
 # "base" and "tpe" have the streams of "ours(…)" and "ours-tpe(…)": paired, and the same bit by
 # bit when the model says nothing.
 SAMPLERS: dict[str, Maker] = {
@@ -229,6 +259,8 @@ SAMPLERS: dict[str, Maker] = {
     "base": lambda run: BASES["auto"](run.number("auto")),
     "tpe+default": lambda run: TPESampler(seed=run.number("tpe")),
     "base+default": lambda run: BASES["auto"](run.number("auto")),
+    "tpe+middle": lambda run: TPESampler(seed=run.number("tpe")),
+    "base+middle": lambda run: BASES["auto"](run.number("auto")),
     "gp+default": lambda run: GPSampler(seed=run.number("gp"), warn_independent_sampling=False),
     **{
         f"ours{'' if base == 'auto' else '-' + base}({model}){'+default' * defaults}": ours(

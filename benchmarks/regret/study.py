@@ -20,6 +20,7 @@ from benchmarks.tasks import load
 from optuna_llm_sampler import usage
 
 from .samplers import asks_beside_the_default
+from .samplers import first_point
 from .samplers import Run
 from .samplers import SAMPLERS
 
@@ -75,8 +76,8 @@ def run_study(task_name: str, sampler: str, seed: int, n_trials: int) -> list[Ro
     task = load(task_name)
     run = Run(task, seed)
     study = optuna.create_study(sampler=SAMPLERS[sampler](run))
-    if sampler.endswith("+default") and not sampler.startswith("ours"):
-        study.enqueue_trial(dict(task.defaults))
+    if (first := first_point(run, sampler)) is not None:
+        study.enqueue_trial(first)
     seconds = []
     for _ in range(n_trials):
         start = time.perf_counter()

@@ -73,6 +73,9 @@ def load_conditional(name: str) -> Task:
             "rf_max_features": 0.125,
         },
         suggest=_suggest,
+        conditions={
+            name: {"model": [model]} for model, branch in _BRANCHES.items() for name in branch
+        },
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 import math
@@ -42,6 +43,8 @@ class Task:
             What an expert would start with, snapped to the grid of a table.
         suggest:
             Asks a trial for the parameters of a conditional space. :obj:`None`: a flat space.
+        conditions:
+            With which values of which parameters others are used, as the sampler takes it.
         param_notes:
             One plain phrase per parameter, for runs that measure what such notes bring.
     """
@@ -55,6 +58,7 @@ class Task:
     median_random: float
     defaults: Mapping[str, Any]
     suggest: Callable[[BaseTrial], Params] | None = None
+    conditions: Mapping[str, Mapping[str, Sequence[Any]]] | None = None
     param_notes: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, trial: BaseTrial) -> float:
