@@ -38,6 +38,8 @@ from .llms._types import LLM
 from .llms._types import Request
 
 
+# From so many finished trials on, their values say more than the middle of the ranges.
+_HISTORY = 10
 # Temperature of a second request, made when the samples of the first are too much alike.
 _WILD = 1.5
 
@@ -156,7 +158,10 @@ def _suffices(advice: Advice, question: Question, style: Style) -> bool:
 def _of_samples(advice: Advice, question: Question, known: Known) -> Advice:
     """Add what a small model does not say: an order of its samples, and a prior."""
     space = question.space
-    configs = agreed_first(advice.configs, space, question.n_configs, known, question.conditions)
+    configs, n = advice.configs, question.n_configs
+    if question.digest.n_finished < _HISTORY:
+        configs = agreed_first(configs, space, n, known, question.conditions)
+    configs = configs[:n]
     prior = fit_priors([values(config, space) for config in advice.configs], space)
     return replace(advice, configs=configs, prior=advice.prior or prior)
 

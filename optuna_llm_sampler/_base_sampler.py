@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from optuna.trial import TrialState as State
 
 
-# From here on a GP hardly finds anything better, and costs ever more. Regret at trials 50, 80, 100
-# on 13 pairs of benchmarks/regret, the same first 50 trials: GP .045, .040, .037; TPE .045, .018,
-# .017; both in turn .045, .030, .022. TPE from trial 20, 30, 40 or 50 on, at trials 50 and 100
-# (25 pairs): .051, .036; .056, .042; .050, .031; .051, .023.
+# From here on, on benchmarks/regret, the GP hardly finds anything better, and costs ever more.
+# Regret at trials 50, 80, 100 on 13 pairs with the same first 50 trials: GP .045, .040, .037; TPE
+# .045, .018, .017; both in turn .045, .030, .022. TPE from trial 20, 30, 40 or 50 on, at trials 50
+# and 100 (25 pairs, a few hundredths of noise): .051, .036; .056, .042; .050, .031; .051, .023.
 GP_MAX_TRIALS = 50
 
 # A GP learns nothing from a failure, so its acquisition keeps its maximum there: where half of the

@@ -4,27 +4,33 @@ A model asked in JSON sees the bounds and puts its best guess first. Samples of 
 no order, and it has not seen the bounds, which confuse it (small-models.md §2.2). But whoever set
 them knows something, too: the middle of a range is a guess of its own. So the first configurations
 are made of all samples and of the ranges: what the samples agree on in each parameter, with
-everything switched off that may be 0; the middle of every range; what the samples agree on; and
-then each time the sample that differs most from those before it. All numbers of the model move a
-quarter of the way to the middle of their range.
+dropout and the like at 0; the middle of every range; what the samples agree on; and then each time
+the sample that differs most from those before it. Numbers of the model move a quarter of the way
+to the middle of their range. With branches, each is treated so.
 
-A small model always writes a dropout or a weight decay and never tries without, even when it is
-asked to (``# without regularisation`` above a configuration leaves ``dropout=0.2``, 1.5B model).
+Shares, which are floats in a range from 0 to 1 at most, neither move nor have a middle. A small
+model always writes a dropout or a weight decay and never tries without, even when it is asked to
+(``# without regularisation`` above a configuration leaves ``dropout=0.2``, 1.5B model). So a share
+of which it says 0.5 or less is tried at 0.
 
 Measured on the recorded answers of the 0.5B model (benchmarks/regret), best of one, two and five,
 HPOBench-MLP; HPOlib; and six spaces of scikit-learn's estimators, looked at only afterwards:
 
 ================================================= ============== ============== ==============
-agreed, switched off, then samples                .306/.264/.182 .786/.268/.233 .664/.646/.637
-the middle second                                 .306/.203/.167 .786/.268/.197 .664/.615/.287
+agreed, then at 0, then samples                   .306/.264/.182 .786/.268/.233 .664/.646/.637
+the middle third (second where nothing may be 0)  .306/.203/.167 .786/.268/.197 .664/.615/.287
 and everything moved by a quarter                 .229/.184/.147 .782/.264/.200 .539/.493/.283
+and at 0 first, the middle second: as it is       .229/.184/.147 .264/.206/.200 .536/.297/.283
 the middle alone, choices by chance, no model     .222           .476           .341
 ================================================= ============== ============== ==============
 
-Here what is switched off comes first, which changes the best of one only. With branches, each is
-treated so: first what is agreed on in all of them, then their middles. On conditional/digits
-(5 seeds): most typical sample first .396/.396/.225; its numbers moved by a quarter .277/.277/.123;
-as it is .130/.105/.042; the middles alone .053 (uniform draws .751/.372/.256).
+On conditional/digits (5 seeds): most typical sample first .396/.396/.225; moved by a quarter
+.277/.277/.123; as it is .130/.105/.042; the middles alone .053 (uniform draws .751/.372/.256).
+With two objectives, what is agreed on is a compromise, and samples of either aim follow:
+hypervolume of the first five (benchmarks/spaces trade-off, more is better) .130 by the samples
+alone, .156 with these moved, .192 as it is (uniform draws .224).
+
+Once there is a history, samples stay as they are: the middle of the ranges has been tried.
 """
 
 from __future__ import annotations
@@ -56,14 +62,16 @@ from ._space import to_label
 from ._space import unit
 
 
-_OFF = "what the model's samples agree on, everything that may be 0 switched off"
-_MIDDLE = "the middle of each range, choices as the model's samples agree"
 _AGREED = "what the model's samples agree on"
 _SAMPLE = "one of the model's samples"
+_OFF = ", with everything at 0 that may well be"
+_MIDDLE = "the middle of each range, choices as in the model's samples"
 Params: TypeAlias = dict[str, Any]
 
 # How far numbers move to the middle of their range.
 _PULL = 0.25
+# With more branches, the first few trials could not hold both proposals for each.
+_FEW_BRANCHES = 3
 
 
 def agreed_first(
@@ -90,14 +98,8 @@ def agreed_first(
     """
     fixed = frozenset(parent for parents in (conditions or {}).values() for parent in parents)
     points = [values(config, space) for config in configs]
-    agreed = [_agreed(branch, space) for branch in _branches(points, space, fixed)]
-    off = [_switched_off(params, space) for params in agreed]
-    made = [
-        *(_config(_pulled(params, space, fixed), _OFF, space) for params in off),
-        *(_config(middle(params, space, fixed), _MIDDLE, space) for params in agreed),
-        *(_config(_pulled(params, space, fixed), _AGREED, space) for params in agreed),
-    ]
-    first = _fresh(made, space, known)
+    made = [_made(branch, space, fixed) for branch in _branches(points, bool(fixed))]
+    first = _fresh(_in_turn(made), space, known)
     samples = [
         replace(config, params=_labels(_pulled(point, space, fixed), space), why=_SAMPLE)
         for config, point in zip(configs, points, strict=True)
@@ -107,19 +109,35 @@ def agreed_first(
     return (_farthest_first(first, rest, space) or tuple(configs))[:n]
 
 
+def _made(points: Sequence[Params], space: SearchSpace, fixed: frozenset[str]) -> list[Config]:
+    """Make three configurations of the samples of one branch."""
+    agreed = _agreed(points, space, fixed)
+    off = _switched_off(agreed, space)
+    why = _AGREED if len(points) > 1 else _SAMPLE
+    return [
+        _config(_pulled(off, space, fixed), why + _OFF if off != agreed else why, space),
+        _config(middle(agreed, space, fixed), _MIDDLE, space),
+        _config(_pulled(agreed, space, fixed), why, space),
+    ]
+
+
+def _in_turn(made: Sequence[Sequence[Config]]) -> list[Config]:
+    """Give every branch its first configuration before any gets its second."""
+    if len(made) > _FEW_BRANCHES:  # in every other branch, the middle goes first
+        made = [[b, a, c] if i % 2 else [a, b, c] for i, (a, b, c) in enumerate(made)]
+    return [config for turn in zip(*made, strict=True) for config in turn]
+
+
 def middle(params: Params, space: SearchSpace, fixed: frozenset[str] = frozenset()) -> Params:
     """Return the middle of the ranges, everything that may be 0 switched off, choices kept."""
     return _pulled(_switched_off(params, space), space, fixed, 1.0)
 
 
-def _branches(
-    points: Sequence[Params], space: SearchSpace, parents: frozenset[str]
-) -> list[list[Params]]:
-    """Group samples by the values that decide about other parameters."""
-    groups: dict[tuple[Any, ...], list[Params]] = {}
-    for point in points:
-        decisive = _labels({name: point[name] for name in parents & set(point)}, space)
-        groups.setdefault(tuple(sorted(decisive.items())), []).append(point)
+def _branches(points: Sequence[Params], conditional: bool) -> list[list[Params]]:
+    """Group samples by the parameters they have; samples of a flat space are one group."""
+    groups: dict[frozenset[str], list[Params]] = {}
+    for point in filter(None, points):
+        groups.setdefault(frozenset(point if conditional else ()), []).append(point)
     return list(groups.values())
 
 
@@ -132,12 +150,12 @@ def _pulled(
 ) -> Params:
     """Move numbers towards the middle of their range, in its own scale.
 
-    Choices stay, and so does what may be 0: the middle of such a range is no guess at it.
+    Choices and shares stay, and so does what decides about other parameters.
     """
     return {
         name: value
-        if name in fixed or _may_be_off(distribution := space[name])
-        else between(value, _middle(value, distribution), share, distribution)
+        if name in fixed or _is_share(space[name])
+        else between(value, _middle(value, space[name]), share, space[name])
         for name, value in params.items()
     }
 
@@ -148,25 +166,35 @@ def _middle(value: Any, distribution: BaseDistribution) -> Any:
     return value
 
 
-def _may_be_off(distribution: BaseDistribution) -> bool:
-    """Tell whether it is a float from 0 on: dropout, weight decay, momentum, warm-up."""
-    return isinstance(distribution, FloatDistribution) and distribution.low == 0
+def _is_share(distribution: BaseDistribution) -> bool:
+    if not isinstance(distribution, FloatDistribution):
+        return False
+    return distribution.low == 0 and distribution.high <= 1
 
 
 def _switched_off(params: Params, space: SearchSpace) -> Params:
-    return {name: 0.0 if _may_be_off(space[name]) else value for name, value in params.items()}
+    """Set to 0 what may be dropout, weight decay or warm-up; not a subsample or a momentum."""
+    return {n: 0.0 if _is_share(space[n]) and v <= 0.5 else v for n, v in params.items()}
 
 
-def _agreed(points: Sequence[Params], space: SearchSpace) -> Params:
+def _agreed(points: Sequence[Params], space: SearchSpace, fixed: frozenset[str]) -> Params:
     found = {name: [point[name] for point in points if name in point] for name in space}
-    return {name: _common(drawn, space[name]) for name, drawn in found.items() if drawn}
+    return {
+        name: _commonest(drawn, space[name])
+        if name in fixed or isinstance(space[name], CategoricalDistribution)
+        else _median(drawn, space[name])
+        for name, drawn in found.items()
+        if drawn
+    }
 
 
-def _common(found: Sequence[Any], distribution: BaseDistribution) -> Any:
-    """Return the commonest choice, or the median in the distribution's own scale."""
-    if isinstance(distribution, CategoricalDistribution):
-        names = [to_label(value, distribution) for value in found]
-        return found[names.index(Counter(names).most_common(1)[0][0])]
+def _commonest(found: Sequence[Any], distribution: BaseDistribution) -> Any:
+    names = [to_label(value, distribution) for value in found]
+    return found[names.index(Counter(names).most_common(1)[0][0])]
+
+
+def _median(found: Sequence[Any], distribution: BaseDistribution) -> Any:
+    """Return the median in the distribution's own scale."""
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     place = median(unit(value, distribution) for value in found)
     return legal_or(found[0], at_unit(place, distribution), distribution)

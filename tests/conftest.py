@@ -3,12 +3,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 import os
 
+from hypothesis import HealthCheck
+from hypothesis import settings
 import optuna
 import pytest
 
 
 pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 
+
+# How fast examples are made and run says something about the machine only.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 _VERBOSITY = optuna.logging.get_verbosity()
 

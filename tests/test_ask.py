@@ -144,6 +144,16 @@ def test_nothing_usable_and_then_an_error() -> None:
     assert isinstance(ask(model.llm, QUESTION, timeout=60.0).error, ConnectionFailedError)
 
 
+@pytest.mark.parametrize(("n_finished", "moved"), [(9, True), (10, False)])
+def test_samples_stay_as_they_are_once_there_is_a_history(n_finished: int, moved: bool) -> None:
+    digest = Digest(("minimize",), ("",), n_finished=n_finished)
+    question = replace(QUESTION, digest=digest)
+    configs = ask(Samples(MANY).llm, question, timeout=60.0).advice.configs
+    assert any(config.why for config in configs) == moved
+    drawn = {config.params["lr"] for config in configs} <= {float(f"{k}e-5") for k in range(1, 9)}
+    assert drawn != moved
+
+
 def test_a_prior_is_fitted_to_the_samples() -> None:
     prior = ask(Samples(MANY).llm, QUESTION, timeout=60.0).advice.prior
     rate, kinds = prior["lr"], prior["kind"]

@@ -82,32 +82,73 @@ def test_another_choice_differs_by_half_the_range() -> None:
     assert first_sample.params["kind"] == "b"
 
 
+BRANCHES: dict[str, BaseDistribution] = {
+    "kind": CategoricalDistribution(["a", "b"]),
+    "lr_a": FloatDistribution(1e-4, 1.0, log=True),
+    "lr_b": FloatDistribution(1e-4, 1.0, log=True),
+    "layers": IntDistribution(1, 9),
+}
+BY_KIND = {"lr_a": {"kind": ("a",)}, "lr_b": {"kind": ("b",)}}
+
+
 def test_each_branch_is_taken_for_itself() -> None:
-    space = {
-        "kind": CategoricalDistribution(["a", "b"]),
-        "lr_a": FloatDistribution(1e-4, 1.0, log=True),
-        "lr_b": FloatDistribution(1e-4, 1.0, log=True),
-        "layers": IntDistribution(1, 9),
-    }
-    conditions = {"lr_a": {"kind": ("a",)}, "lr_b": {"kind": ("b",)}}
     drawn = [
         Config({"kind": "b", "lr_b": 1e-4, "layers": 9}),
         Config({"kind": "a", "lr_a": 1.0, "layers": 1}),
         Config({"kind": "a", "lr_a": 0.9, "layers": 1}),
     ]
-    made = agreed_first(drawn, space, 4, conditions=conditions)
+    made = agreed_first(drawn, BRANCHES, 4, conditions=BY_KIND)
     assert [c.params["kind"] for c in made] == ["b", "a", "b", "a"]
     assert [set(c.params) - {"kind", "layers"} for c in made] == [{"lr_b"}, {"lr_a"}] * 2
     assert [c.params["layers"] for c in made] == [8, 2, 5, 5]
     assert made[2].params["lr_b"] == made[3].params["lr_a"] == pytest.approx(1e-2)
+    assert made[0].why == "one of the model's samples"
+    assert made[1].why == "what the model's samples agree on"
+
+
+def test_samples_without_their_parent_are_not_mixed() -> None:
+    made = agreed_first(
+        [Config({"lr_a": 1.0}), Config({"lr_b": 1.0})], BRANCHES, 8, conditions=BY_KIND
+    )
+    assert all(len(c.params) == 1 for c in made)
+
+
+def test_with_many_branches_every_other_one_begins_with_its_middle() -> None:
+    names = list("abcde")
+    space: dict[str, BaseDistribution] = {"kind": CategoricalDistribution(names)}
+    space |= {f"x_{name}": FloatDistribution(0, 100) for name in names}
+    drawn = [Config({"kind": name, f"x_{name}": 100.0}) for name in names]
+    conditions = {f"x_{name}": {"kind": (name,)} for name in names}
+    made = agreed_first(drawn, space, 5, conditions=conditions)
+    assert [c.params["kind"] for c in made] == names
+    assert [c.params[f"x_{c.params['kind']}"] for c in made] == [87.5, 50, 87.5, 50, 87.5]
 
 
 def test_a_number_that_decides_about_others_does_not_move() -> None:
     space = {"layers": IntDistribution(1, 9), "width": IntDistribution(1, 9)}
-    drawn = [Config({"layers": 9, "width": 9}), Config({"layers": 1})]
-    made = agreed_first(drawn, space, 8, conditions={"width": {"layers": (9,)}})
-    assert {c.params["layers"] for c in made if "width" in c.params} == {9}
+    drawn = [Config({"layers": n, "width": 9}) for n in (9, 9, 2, 2, 9)] + [Config({"layers": 1})]
+    conditions = {"width": {"layers": (2, 9)}}
+    made = agreed_first(drawn, space, 8, conditions=conditions)
+    assert {c.params["layers"] for c in made if "width" in c.params} == {2, 9}
     assert {c.params["layers"] for c in made if "width" not in c.params} == {1}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "said", "tried"),
+    [
+        (FloatDistribution(0, 0.6), 0.2, (0.0, 0.0, 0.2)),  # dropout
+        (FloatDistribution(0, 1), 0.8, (0.8, 0.8)),  # subsample
+        (FloatDistribution(0, 10), 1.0, (2.0, 5.0)),  # a range in which 0 is a value like others
+        (IntDistribution(0, 10), 2, (3, 5)),
+    ],
+)
+def test_what_is_tried_at_0(
+    distribution: BaseDistribution, said: float, tried: tuple[float, ...]
+) -> None:
+    space = {"x": distribution, "lr": FloatDistribution(1e-4, 1.0, log=True)}
+    made = agreed_first([Config({"x": said, "lr": 1e-4})], space, len(tried))
+    assert tuple(c.params["x"] for c in made) == tried
+    assert ("at 0" in made[0].why) == (tried[0] == 0)
 
 
 def test_what_the_study_has_is_not_made_again() -> None:
@@ -130,6 +171,20 @@ def _at(place: float, distribution: BaseDistribution) -> Any:
         assert isinstance(coerced, Coerced)
         value = coerced.value
     return to_label(value, distribution)
+
+
+@given(st.data())
+def test_partial_samples_of_branches_stay_in_their_branch(data: st.DataObject) -> None:
+    names = st.sets(st.sampled_from(["lr_a", "lr_b", "layers"]))
+    kinds = data.draw(st.lists(st.tuples(st.sampled_from(["a", "b"]), names), max_size=6))
+    drawn = [
+        Config({"kind": kind, **{n: 1 for n in sorted(has) if n in ("layers", f"lr_{kind}")}})
+        for kind, has in kinds
+    ]
+    shapes = {frozenset(config.params) for config in drawn}
+    for config in agreed_first([*drawn, Config({})], BRANCHES, 8, conditions=BY_KIND):
+        assert frozenset(config.params) in shapes | {frozenset()}
+        assert set(config.params) <= {"kind", "layers", f"lr_{config.params.get('kind')}"}
 
 
 @given(st.data())

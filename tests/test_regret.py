@@ -45,18 +45,29 @@ def test_recorded_answers_are_found_by_the_request() -> None:
     assert [row.value for row in again] == [row.value for row in rows]
 
 
-@pytest.mark.parametrize("task", [_TASKS[0], _TASKS[1]])
-def test_controls_begin_with_the_same_point(task: str) -> None:
-    first = {
-        name: run_study(task, name, 0, 1)[0].value
-        for name in samplers.SAMPLERS
-        if "+" in name and "ours" not in name
-    }
-    by_point = {
-        ending: {v for n, v in first.items() if n.endswith(ending)}
-        for ending in ("+default", "+middle")
-    }
-    assert {len(values) for values in by_point.values()} == {1}
+def test_controls_begin_with_the_same_point() -> None:
+    run = samplers.Run(load("hpolib/naval_propulsion"), 0)
+    points = {name: samplers.first_point(run, name) for name in samplers.SAMPLERS}
+    assert points["tpe+default"] == points["base+default"] == dict(run.task.defaults)
+    middle = points["tpe+middle"]
+    assert middle == points["base+middle"]
+    assert middle is not None
+    # The range of the rate is 5e-4 to 1e-1, that of the units 16 to 512.
+    assert middle["init_lr"] == pytest.approx((5e-4 * 1e-1) ** 0.5)
+    assert middle["n_units_1"] == round((16 * 512) ** 0.5)
+    assert (middle["dropout_1"], middle["dropout_2"]) == (0, 0)
+    assert {name for name, point in points.items() if point} == {
+        f"{base}+{first}" for base in ("tpe", "base") for first in ("default", "middle")
+    } | {"gp+default"}
+
+
+def test_names_are_not_sent_when_they_are_made_anonymous() -> None:
+    rows = run_study(
+        _TASKS[1], "ours-tpe(anonymous)", 0, 6
+    )  # fails without an answer to just that
+    assert [row.source for row in rows] == ["llm"] * 5 + ["base"]
+    asked = samplers.ask_of(samplers.Run(load(_TASKS[1]), 0), named=False)
+    assert asked["redact"]("init_lr") == "p6"
 
 
 def test_a_model_that_takes_names_for_others_moves_every_number() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.samplers import CmaEsSampler
@@ -226,7 +227,7 @@ def ours(model: str, base: str, *, defaults: bool = False) -> Maker:
 def first_point(run: Run, sampler: str) -> dict[str, Any] | None:
     """What a control is given to start with: an expert's default, or the middle of the ranges.
 
-    What may be 0 is so in the middle, and choices are drawn: as in the product, without a model.
+    Floats from 0 on are at 0 in it, and choices are drawn: as in the product, without a model.
     """
     if sampler.startswith("ours"):
         return None
@@ -234,8 +235,10 @@ def first_point(run: Run, sampler: str) -> dict[str, Any] | None:
         return dict(run.task.defaults)
     if not sampler.endswith("+middle"):
         return None
+    space = run.task.search_space
     drawn = _uniform(run.task, np.random.RandomState(run.number("middle")))
-    return middle(drawn, run.task.search_space)
+    off = {n: 0.0 for n, d in space.items() if isinstance(d, FloatDistribution) and d.low == 0}
+    return middle({**drawn, **off}, space)
 
 
 def auto_sampler(run: Run) -> BaseSampler:
