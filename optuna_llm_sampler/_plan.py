@@ -15,6 +15,7 @@ from ._board import Claim
 from ._board import Post
 from ._board import View
 from ._credit import is_spent
+from ._credit import only_fails
 from ._credit import results_of
 from ._policy import Place
 from ._policy import Schedule
@@ -70,6 +71,14 @@ class Plan:
         if not self.schedule.decays:
             return False
         return is_spent(results_of(self.view.trials, self.view.history.directions))
+
+    def is_hopeless(self, number: int) -> bool:
+        """Tell whether a trial is of the first proposals, and those before it have only failed.
+
+        Later ones come from a model that has been told of the failures.
+        """
+        first = self.place(number).turn < self.schedule.n_first
+        return first and only_fails(self.view.trials)
 
     def slot(self, number: int) -> Slot | None:
         """Return a trial's own configuration in the latest advice that serves it."""

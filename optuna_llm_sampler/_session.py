@@ -212,6 +212,8 @@ class Session:
         if slot is not None and slot.config is not None and not (due and wait):
             if self._is_repetition(plan, slot.config, number):
                 return Decision("fallback:known_already")
+            if plan.is_hopeless(number):
+                return Decision("fallback:failing")
             return Decision("llm", slot.config, str(slot))
         if due:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import json
 from typing import Any
 
@@ -92,6 +93,35 @@ def test_half_as_many_failures_as_tpe() -> None:
     ours = sum(_n_failed(_run(_ours(seed))) for seed in range(4))
     tpe = sum(_n_failed(_run(TPESampler(seed=seed))) for seed in range(4))
     assert ours <= tpe / 2
+
+
+@pytest.mark.parametrize(
+    ("works", "expected"),
+    [
+        (lambda number: False, ["llm"] * 2 + ["fallback:failing"] * 3 + ["base"]),
+        (lambda number: number == 1, ["llm"] * 5 + ["base"]),
+        (lambda number: number >= 2, ["llm"] * 2 + ["fallback:failing"] * 3 + ["base"]),
+    ],
+)
+def test_first_proposals_that_only_fail_give_way(
+    works: Callable[[int], bool], expected: list[str]
+) -> None:
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0.0, 1.0)
+        if not works(trial.number):
+            raise MemoryError
+        return x
+
+    configs = [{"x": i / 10} for i in range(8)]
+    sampler = LLMSampler(
+        FakeLLM(lambda request: json.dumps({"configs": configs})),
+        search_space={"x": FloatDistribution(0.0, 1.0)},
+        base_sampler=TPESampler(seed=0),
+        seed=0,
+    )
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=6, catch=(MemoryError,))
+    assert [trial.user_attrs["llm:source"] for trial in study.trials] == expected
 
 
 @pytest.mark.parametrize("share", [0, None])
