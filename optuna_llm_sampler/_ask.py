@@ -158,10 +158,11 @@ def _suffices(advice: Advice, question: Question, style: Style) -> bool:
 def _of_samples(advice: Advice, question: Question, known: Known) -> Advice:
     """Add what a small model does not say: an order of its samples, and a prior."""
     space = question.space
-    configs, n = advice.configs, question.n_configs
     if question.digest.n_finished < _HISTORY:
-        configs = agreed_first(configs, space, n, known, question.conditions)
-    configs = configs[:n]
+        n = question.n_configs
+        configs = agreed_first(advice.configs, space, n, known, question.conditions)
+    else:
+        configs = advice.configs[: question.n_configs]
     prior = fit_priors([values(config, space) for config in advice.configs], space)
     return replace(advice, configs=configs, prior=advice.prior or prior)
 

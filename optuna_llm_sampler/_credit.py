@@ -71,8 +71,8 @@ def _usual(number: int, others: Sequence[Result]) -> float:
 def only_fails(trials: Sequence[FrozenTrial]) -> bool:
     """Tell whether all of the model's trials that have ended failed, two at least.
 
-    Its first proposals are much alike: where half of the space fails (12 tables, 60 pairs), the
-    first two failed in 97 % of studies, and 70 % of the three after them.
+    Its first proposals are much alike: where half of the space fails (12 tables, 60 pairs), 97 %
+    of the first two failed, and 70 % of the three after them.
     """
     ended = [
         trial.state

@@ -14,7 +14,8 @@ model always writes a dropout or a weight decay and never tries without, even wh
 of which it says 0.5 or less is tried at 0.
 
 Measured on the recorded answers of the 0.5B model (benchmarks/regret), best of one, two and five,
-HPOBench-MLP; HPOlib; and six spaces of scikit-learn's estimators, looked at only afterwards:
+HPOBench-MLP; HPOlib; and six spaces of scikit-learn's estimators, looked at only afterwards (the
+scale of one of them, digits-mlp, is provisional: benchmarks/tasks/_training.py):
 
 ================================================= ============== ============== ==============
 agreed, then at 0, then samples                   .306/.264/.182 .786/.268/.233 .664/.646/.637
