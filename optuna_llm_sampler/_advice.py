@@ -28,6 +28,7 @@ from ._prior import read_priors
 from ._reading import items
 from ._reading import MAX_ANSWER_CHARS
 from ._reading import read
+from ._space import CLIPPED
 from ._space import coerce
 from ._space import Coerced
 from ._space import is_at
@@ -69,11 +70,14 @@ class Config:
             The model's reason in one line.
         repaired:
             How many values had to be changed to be legal.
+        outside:
+            Parameters whose value was outside of the range; not stored.
     """
 
     params: Mapping[str, Any]
     why: str = ""
     repaired: int = 0
+    outside: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,8 @@ def _config(
         rejected["no_parameter"] += 1
         return None
     why = "" if "why" in space else one_line(item.get("why"), MAX_WHY_CHARS)
-    return Config(params, why, len(repairs))
+    outside = frozenset(name for name, repair in repairs.items() if repair == CLIPPED)
+    return Config(params, why, len(repairs), outside)
 
 
 def _has_none(distribution: BaseDistribution) -> bool:

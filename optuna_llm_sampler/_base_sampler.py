@@ -53,6 +53,11 @@ class DefaultBaseSampler(BaseSampler):
     .114, .057 → .121, .056 (the 45 pairs). TPE for every other trial from the 20th on: at trial 50
     .050 → .047 (49 pairs).
 
+    Failures told to the GP, where half of the space fails (24 pairs; regret at trials 10, 20, 50,
+    and failed trials): as it is, TPE, .438, .295, .181, 11.3; with the worst value .593, .351,
+    .185, 8.9; as a violated constraint .608, .366, .124, 13.4. Without a language model .545,
+    .264, .120, 11.6 as a constraint; TPE alone .406, .300, .168, 20.5.
+
     Args:
         seed:
             Seed from which those of both samplers are derived.

@@ -22,6 +22,8 @@ from ._choices import to_number
 
 
 SearchSpace: TypeAlias = Mapping[str, BaseDistribution]
+# The repair of a number that was outside of its range.
+CLIPPED = "clipped"
 
 
 @dataclass(frozen=True)
@@ -110,15 +112,15 @@ def _coerce_float(number: int | float, distribution: FloatDistribution) -> Coerc
         k = round((value - low) / step)
         snapped = min(low + k * step, high)
         if abs(snapped - value) > 1e-6 * step:
-            return Coerced(snapped, "clipped" if clipped else "snapped")
+            return Coerced(snapped, CLIPPED if clipped else "snapped")
         value = snapped
-    return Coerced(value, "clipped" if clipped else "")
+    return Coerced(value, CLIPPED if clipped else "")
 
 
 def _coerce_int(number: int | float, distribution: IntDistribution) -> Coerced:
     low, high, step = distribution.low, distribution.high, distribution.step
     if number < low or number > high:
-        return Coerced(low if number < low else high, "clipped")
+        return Coerced(low if number < low else high, CLIPPED)
     whole = round(number)
     value = min(low + round((whole - low) / step) * step, high)
     if whole != number:

@@ -13,6 +13,7 @@ from optuna.distributions import IntDistribution
 import pytest
 
 from optuna_llm_sampler._advice import Config
+from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._advice import values
 from optuna_llm_sampler._order import agreed_first
 from optuna_llm_sampler._prior import at_unit
@@ -66,6 +67,21 @@ def test_numbers_move_a_quarter_of_the_way_to_the_middle() -> None:
     made = agreed_first(rates(1.0, 1e-2, 1e-4, kind="b"), SPACE, 8)
     moved = [1e-2, 10**-0.5, 10**-3.5]
     assert sorted(map(lr, made)) == [pytest.approx(x) for x in sorted(moved)]
+
+
+def test_what_most_samples_put_outside_of_its_range_moves_half_of_the_way() -> None:
+    space = {**REGULAR, "split": FloatDistribution(0.01, 1.0, log=True)}
+    said = [(2, 4, 1e-3), (3, 0.3, 1e-3), (0.1, 5, 1e-3), (4, 1, 1e-2)]
+    texts = [f"dict(split={x}, dropout={y}, lr={z}, kind='a')" for x, y, z in said]
+    drawn = parse(texts, space).configs
+    assert [len(config.outside) for config in drawn] == [2, 1, 1, 2]
+    off, middle, agreed, *_ = agreed_first(drawn, space, 8)
+    assert off.params["split"] == agreed.params["split"] == pytest.approx(10**-0.5)
+    assert off.params["dropout"] == middle.params["dropout"] == 0.0
+    assert off.params["lr"] == pytest.approx(1e-3 * 10**0.25)
+    # With as many inside, the model is taken at its word.
+    first, *_ = agreed_first(drawn[1:3], space, 8)
+    assert first.params["split"] == pytest.approx(10**-0.625)
 
 
 def test_what_differs_most_comes_next() -> None:

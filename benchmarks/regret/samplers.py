@@ -242,11 +242,14 @@ def first_point(run: Run, sampler: str) -> dict[str, Any] | None:
 
 
 def auto_sampler(run: Run) -> BaseSampler:
-    """The rule of OptunaHub's AutoSampler for these budgets: TPE with categories, else GP."""
+    """The rule of OptunaHub's AutoSampler for these budgets: TPE with categories, else GP.
+
+    Where it is the GP, it has the stream of "gp", and its trials are the same.
+    """
     mixed = any(isinstance(d, CategoricalDistribution) for d in run.task.search_space.values())
     if mixed or run.task.suggest is not None:
         return TPESampler(seed=run.number("autosampler"), multivariate=True, group=False)
-    return GPSampler(seed=run.number("autosampler"))
+    return SAMPLERS["gp"](run)
 
 
 # "+default": the expert's configuration comes first, enqueued as a user would do it; "+middle":

@@ -46,6 +46,11 @@ class TransformersLLM:
     answers to one request are decoded together, after one reading of the prompt. Code that comes
     with a model is never run.
 
+    On an H200 whose 16 cores were busy, a question for 8 configurations took 8 to 9 s the first
+    time and 1.4 to 2.8 s then, with the shapes of Qwen2.5 of 0.5, 1.5 and 7 billion parameters
+    alike (random weights, its real vocabulary, bfloat16): the masks of the grammar, which are made
+    on the CPU, decide. The weights of all three took 18 GiB.
+
     Args:
         model:
             An id on the Hugging Face hub, a folder, or the path of a ``.gguf`` file.
