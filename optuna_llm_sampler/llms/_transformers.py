@@ -48,8 +48,7 @@ class TransformersLLM:
 
     On an H200 whose 16 cores were busy, a question for 8 configurations took 8 to 9 s the first
     time and 1.4 to 2.8 s then, with the shapes of Qwen2.5 of 0.5, 1.5 and 7 billion parameters
-    alike (random weights, its real vocabulary, bfloat16): the masks of the grammar, which are made
-    on the CPU, decide. The weights of all three took 18 GiB.
+    alike (random weights, its real vocabulary, bfloat16). All three together took 18 GiB.
 
     Args:
         model:
