@@ -12,7 +12,7 @@ from optuna.samplers import GPSampler
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from ._policy import N_FIRST
+from ._policy import N_FIRST_SAMPLES
 from ._relaxed import relaxed
 from ._relaxed import rounded
 
@@ -68,7 +68,7 @@ class DefaultBaseSampler(BaseSampler):
         # GP's start-up once more.
         self._tpe = TPESampler(seed=None if seed is None else (seed + 1_000_003) % 2**32)
         self._gp = (
-            GPSampler(seed=seed, n_startup_trials=N_FIRST, warn_independent_sampling=False)
+            GPSampler(seed=seed, n_startup_trials=N_FIRST_SAMPLES, warn_independent_sampling=False)
             if _has_torch()
             else None
         )

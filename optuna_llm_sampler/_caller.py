@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+import math
 import time
 from typing import Any
 
@@ -32,8 +33,10 @@ from ._history import Shown
 from ._ledger import CallHook
 from ._ledger import record_of
 from ._limits import Limits
+from ._own_configs import OwnConfig
+from ._patience import Patience
 from ._plan import Plan
-from ._policy import Schedule
+from ._policy import Policy
 from ._prices import cost_of
 from ._prices import Price
 from ._prompt import Question
@@ -55,16 +58,16 @@ class Settings:
     """What a session needs to know of the sampler's arguments."""
 
     llm: Callable[[], LLM]
-    schedule: Schedule
+    policy: Policy | None
     task: str
     param_notes: Mapping[str, str]
     search_space: Mapping[str, BaseDistribution] | None
     conditions: Conditions
     earlier: tuple[Earlier, ...]
-    n_configs: int
     timeout: float
     prefetch: bool
     seed: int | None
+    first: tuple[OwnConfig, ...] = ()
     budget: Budget | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
     on_call: CallHook | None = None
@@ -81,7 +84,7 @@ class Caller:
             Why the model may not be asked, if so.
     """
 
-    def __init__(self, board: Board, settings: Settings) -> None:
+    def __init__(self, board: Board, settings: Settings, patience: Patience) -> None:
         self.limits = Limits(
             settings.llm,
             settings.budget,
@@ -91,17 +94,16 @@ class Caller:
         )
         self._board = board
         self._settings = settings
+        self._patience = patience
         self._warned: set[str] = set()
 
     def ask(self, view: View, claim: Claim) -> Post:
         """Ask for a block."""
         blank = Post(
             trial=claim.trial,
-            anchor=claim.anchor,
             block=claim.block,
-            start=claim.anchor,
             ticket=claim.ticket,
-            claimed=claim.block,
+            n_known=view.history.n_finished,
             budget=self._settings.budget,
         )
         try:
@@ -157,7 +159,7 @@ class Caller:
             digest=with_attrs(digest, view.trials, settings.share_user_attrs),
             task=settings.task,
             param_notes=settings.param_notes,
-            n_configs=settings.n_configs,
+            n_configs=self._plan(view).n_wanted(self._n_starting(view)),
             optional=view.history.optional(list(space), conditions),
             conditions=conditions,
             untried=view.history.untried(space),
@@ -167,8 +169,18 @@ class Caller:
 
     def pending(self, view: View, number: int | None = None) -> dict[int, dict[str, Any]]:
         """Return the parameters of the trials that run, see :meth:`Plan.pending`."""
-        anchor = len(view.trials) if view.anchor is None else view.anchor
-        return Plan(self._settings.schedule, view, anchor).pending(self.space(view), number)
+        return self._plan(view).pending(self.space(view), number)
+
+    def _plan(self, view: View) -> Plan:
+        assert self._settings.policy is not None
+        return Plan(self._settings.policy, view)
+
+    def _n_starting(self, view: View) -> int:
+        """Count the trials that wait to be told their parameters, or are about to."""
+        undecided = sum(running.source is None for running in view.running)
+        n_running = len(view.running) - undecided
+        soon = self._patience.starts_during(view.call_seconds, n_running)
+        return undecided + math.ceil(soon)
 
     def known(self, view: View, number: int | None = None) -> Known:
         """Return what tells whether a trial had nearly these parameters, or is to have them.
