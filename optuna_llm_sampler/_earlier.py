@@ -19,6 +19,8 @@ from optuna.trial import TrialState
 
 from ._compare import good_trials
 from ._digest import plain
+from ._numbers import Spread
+from ._numbers import spread_of
 from ._space import coerce
 from ._space import Coerced
 from ._space import SearchSpace
@@ -54,6 +56,12 @@ class Earlier:
     goals: tuple[str, ...]
     n_complete: int
     best: tuple[tuple[Mapping[str, Any], tuple[float, ...]], ...]
+
+    def spreads(self) -> tuple[Spread, ...]:
+        """Return how the results of these trials differ, per objective."""
+        return tuple(
+            spread_of(results) for results in zip(*(v for _, v in self.best), strict=True)
+        )
 
 
 def remember(study: Study) -> Earlier:

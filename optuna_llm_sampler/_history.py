@@ -181,7 +181,7 @@ class History:
                 The space that is asked about, for the regions in which trials fail.
         """
         with self._lock:
-            failed = [shown(trial, self.directions) for trial in self._failures.choose()]
+            failed = shown(self._failures.choose(), self.directions)
             return Digest(
                 directions=tuple(d.name.lower() for d in self.directions),
                 metric_names=tuple(metric_names or [""] * len(self.directions)),

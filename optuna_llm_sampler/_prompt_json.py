@@ -14,6 +14,8 @@ from ._branches import Branch
 from ._branches import branches
 from ._branches import tree
 from ._earlier import told
+from ._numbers import exact
+from ._numbers import result_text
 from ._prompt_history import fence
 from ._prompt_history import fitted
 from ._prompt_history import history
@@ -89,8 +91,9 @@ def _earlier(question: Question) -> list[str]:
     for study, rows in told(question.earlier, question.space):
         about = f"{', '.join(study.goals)}; {study.n_complete} trials"
         lines.append(f"Best of the earlier study {quote(study.name)} ({fence(about)}), best last:")
+        results = study.spreads()
         for scores, params in rows:
-            lines.append(f"{', '.join(f'{score:.4g}' for score in scores)} {quote(params)}")
+            lines.append(f"{', '.join(map(result_text, scores, results))} {quote(params)}")
     return ["<earlier>", *fitted(lines, _MAX_EARLIER_CHARS), "</earlier>"] if lines else []
 
 
@@ -116,11 +119,11 @@ def describe(distribution: BaseDistribution, *, bounds: bool = True, n_choices: 
     kind = "integer" if isinstance(distribution, IntDistribution) else "number"
     text = kind
     if bounds:
-        text += f" from {distribution.low:g} to {distribution.high:g}"
+        text += f" from {exact(distribution.low)} to {exact(distribution.high)}"
     if distribution.log:
         text += ", searched on a logarithmic scale"
     if distribution.step and not (kind == "integer" and distribution.step == 1):
-        text += f", in steps of {distribution.step:g}"
+        text += f", in steps of {exact(distribution.step)}"
     return text
 
 

@@ -16,12 +16,13 @@ from optuna.trial import TrialState
 from . import _keys
 from ._advice import one_line
 from ._curves import curve
-from ._digest import plain
 from ._digest import Shown
 from ._front import dominates
 from ._front import Losses
 from ._front import shares
 from ._front import thinned
+from ._numbers import Spread
+from ._numbers import spread_of
 
 
 N_BEST = 6
@@ -35,10 +36,18 @@ _POOL = 100
 _Key: TypeAlias = tuple[int, float, float, int]
 
 
-def shown(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> Shown:
-    """Write a trial the way the model sees it."""
+def shown(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[Shown]:
+    """Write trials the way the model sees them, side by side."""
     minimize = directions[0] != StudyDirection.MAXIMIZE
-    told = curve(trial.intermediate_values, minimize=minimize)
+    lasts = [
+        t.intermediate_values[max(t.intermediate_values)] for t in trials if t.intermediate_values
+    ]
+    among = spread_of(lasts, minimize=minimize)
+    return [_shown(trial, among, minimize=minimize) for trial in trials]
+
+
+def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
+    told = curve(trial.intermediate_values, among, minimize=minimize)
     rungs = sum(key.startswith("completed_rung_") for key in trial.system_attrs)
     if trial.state == TrialState.PRUNED and rungs:
         # SuccessiveHalvingPruner and HyperbandPruner count them on the trial
@@ -46,7 +55,7 @@ def shown(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> Shown:
         told += f", passed {rungs} rungs" if rungs > 1 else ", passed 1 rung"
     return Shown(
         trial.number,
-        plain(trial.params, trial.distributions),
+        dict(trial.params),
         tuple(trial.values) if trial.values is not None else (),
         pruned=trial.state == TrialState.PRUNED,
         violated=violations(trial),
@@ -104,7 +113,7 @@ class Ranking:
         """Return those to show, from worst to best."""
         places = spread(len(self._keys), N_BEST, N_SPREAD)
         chosen = [self._trials[self._keys[i][-1]] for i in reversed(places)]
-        return [shown(trial, self._directions) for trial in chosen]
+        return shown(chosen, self._directions)
 
 
 class Front:
@@ -147,12 +156,11 @@ class Front:
             for number, (losses, trial) in others.items()
         )
         places = spread(len(ranked), 2, N_BEST + N_SPREAD - N_FRONT)
+        chosen = [others[ranked[i][-1]][1] for i in reversed(places)]
+        told = shown([*chosen, *(trial for _, trial in kept)], self._directions)
         return [
-            *(shown(others[ranked[i][-1]][1], self._directions) for i in reversed(places)),
-            *(
-                replace(shown(trial, self._directions), share=part)
-                for (_, trial), part in zip(kept, parts, strict=True)
-            ),
+            *told[: len(chosen)],
+            *(replace(t, share=part) for t, part in zip(told[len(chosen) :], parts, strict=True)),
         ]
 
 

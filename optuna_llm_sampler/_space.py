@@ -97,6 +97,24 @@ def coerce(value: Any, distribution: BaseDistribution) -> Coerced | Rejected:
         return Rejected("not_contained")
 
 
+def is_legal(value: Any, distribution: BaseDistribution) -> bool:
+    """Tell whether a distribution has a value, within what floats can say of a grid."""
+    try:
+        internal = distribution.to_internal_repr(value)
+        if distribution._contains(internal):
+            return True
+    except (OverflowError, ValueError):
+        return False
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return False
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if not low <= internal <= high:
+        return False
+    # Far from zero, Optuna's own values are off its grid by more than it allows.
+    nearest = low + round((internal - low) / step) * step
+    return abs(internal - nearest) <= 2 * math.ulp(max(abs(low), abs(high)))
+
+
 def _single_value(distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
