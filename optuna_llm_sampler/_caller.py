@@ -149,7 +149,7 @@ class Caller:
 
     def question(self, view: View, block: int) -> Question:
         """Return what is asked for a block."""
-        settings, space = self._settings, self.space(view)
+        settings, space, plan = self._settings, self.space(view), self._plan(view)
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
         running = [Shown(n, plain(params, space)) for n, params in self.pending(view).items()]
         conditions = combined(settings.conditions, view.history.conditions(space), space)
@@ -159,7 +159,8 @@ class Caller:
             digest=with_attrs(digest, view.trials, settings.share_user_attrs),
             task=settings.task,
             param_notes=settings.param_notes,
-            n_configs=self._plan(view).n_wanted(self._n_starting(view)),
+            share=plan.share if view.advices else 1.0,
+            n_configs=plan.n_wanted(self._n_starting(view)),
             optional=view.history.optional(list(space), conditions),
             conditions=conditions,
             untried=view.history.untried(space),

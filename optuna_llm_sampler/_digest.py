@@ -44,6 +44,10 @@ class Shown:
             that is not on the front.
         attrs:
             User attributes that the user wants to be shown.
+        source:
+            Where its parameters came from: ``"llm"``, ``"base"``, ``"user"`` or ``""``.
+        why:
+            The model's reason for it.
     """
 
     number: int
@@ -55,6 +59,8 @@ class Shown:
     error: str = ""
     share: float | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)

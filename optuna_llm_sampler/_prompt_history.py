@@ -23,9 +23,11 @@ from ._question import Question
 _MAX_UNTRIED = 8
 # With more parameters, a row is a list of values in the order of the parameters.
 _MAX_NAMED = 12
-# Characters of rows of each kind; numbers have about one token per character.
-_MAX_FINISHED_CHARS = 2_200
+# Characters of rows of each kind; numbers have about one token per two characters.
+_MAX_FINISHED_CHARS = 10_000
 _MAX_OTHER_CHARS = 600
+_AUTHORS = {"llm": ", yours", "base": ", optimiser", "user": ", user"}
+_CHARS_PER_TAG = 18
 
 
 def history(question: Question) -> str:
@@ -34,8 +36,9 @@ def history(question: Question) -> str:
     if not (digest.finished or digest.running or digest.failed):
         return "<history>\nNo trial has been run yet.\n</history>"
     lines = [
-        f"<history>\n{digest.n_finished} finished trials, shown from worst to best:",
-        *fitted(_finished(question), _MAX_FINISHED_CHARS),
+        f"<history>\n{digest.n_finished} finished trials, from worst to best, as value, "
+        "parameters and [trial number, whose idea]:",
+        *_finished(question),
         *_trade_offs(question),
     ]
     if len(question.space) > _MAX_NAMED:
@@ -58,6 +61,20 @@ def history(question: Question) -> str:
 
 
 def _finished(question: Question) -> list[str]:
+    """Write the finished trials; reasons go first, from the worst on, where not all fits."""
+    trials = question.digest.finished
+    rows = _rows(question)
+    reasons = [f': {quote(trial.why)}' if trial.why else "" for trial in trials]
+    left = _MAX_FINISHED_CHARS - sum(map(len, rows))
+    for i in reversed(range(len(rows))):
+        left -= len(reasons[i])
+        kept = reasons[i] if left >= 0 else ""
+        author = _AUTHORS.get(trials[i].source, "")
+        rows[i] += f" [{trials[i].number}{author}{kept}]"
+    return fitted(rows, _MAX_FINISHED_CHARS + _CHARS_PER_TAG * len(rows))
+
+
+def _rows(question: Question) -> list[str]:
     digest = question.digest
     results, broken = spreads(digest), excesses(digest)
     rows = []

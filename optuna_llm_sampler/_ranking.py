@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
 from . import _keys
+from ._advice import MAX_WHY_CHARS
 from ._advice import one_line
 from ._curves import curve
 from ._digest import Shown
@@ -25,10 +26,13 @@ from ._numbers import Spread
 from ._numbers import spread_of
 
 
-N_BEST = 6
-N_SPREAD = 10
-N_FRONT = 10
+# How many trials are shown at most, if they fit: the best, and an even sample of the others.
+N_BEST = 40
+N_SPREAD = 40
+N_FRONT = 20
 MAX_ERROR_CHARS = 160
+_SOURCES = {"llm": "llm", "base": "base", "fallback": "base"}
+_OWN = ("defaults", "history", "enqueued")
 # With several objectives: from how many of the Pareto front and of the latest trials to choose.
 _POOL = 100
 
@@ -53,6 +57,7 @@ def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
         # SuccessiveHalvingPruner and HyperbandPruner count them on the trial
         # (optuna/pruners/_successive_halving.py); a bracket is known to the pruner only.
         told += f", passed {rungs} rungs" if rungs > 1 else ", passed 1 rung"
+    source = str(trial.user_attrs.get(_keys.SOURCE, "")).partition(":")[0]
     return Shown(
         trial.number,
         dict(trial.params),
@@ -61,6 +66,8 @@ def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
         violated=violations(trial),
         curve=told,
         error=one_line(trial.user_attrs.get(_keys.ERROR), MAX_ERROR_CHARS),
+        source="user" if source in _OWN else _SOURCES.get(source, ""),
+        why=one_line(trial.user_attrs.get(_keys.WHY), MAX_WHY_CHARS) if source == "llm" else "",
     )
 
 

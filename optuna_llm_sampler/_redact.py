@@ -161,6 +161,7 @@ class Redaction:
             params=self._params(shown.params),
             violated={self._text(name): x for name, x in shown.violated.items()},
             error=self._text(shown.error),
+            why=self._text(shown.why),
             attrs={
                 self._text(name): self._text(value) if isinstance(value, str) else value
                 for name, value in shown.attrs.items()
