@@ -10,6 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from ._advice import reason_key
 from ._branches import Branch
 from ._branches import branches
 from ._branches import tree
@@ -128,15 +129,17 @@ def describe(distribution: BaseDistribution, *, bounds: bool = True, n_choices: 
 
 
 def _json_wish(question: Question) -> str:
+    why = quote(reason_key(question.space))
     lines = [
-        f'Return "configs": {question.n_configs} configurations to try next, each with "why", one '
+        f'Return "configs": {question.n_configs} configurations to try next, each with {why}, one '
         "short sentence. The first is your best guess; the others are good guesses of their own "
         "that differ clearly from each other and from every trial below.",
     ]
     if goals := aims(question):
-        ends = ", some for the ".join(goals)
+        *ends, compromise = goals
+        said = "".join(f"some for the {fence(end)}, " for end in ends)
         lines.append(
-            f'Spread them along the Pareto front: some for the {fence(ends)}. Say in "why" which.'
+            f"Spread them along the Pareto front: {said}some for {compromise}. Say in {why} which."
         )
     if question.conditions:
         lines.append(
@@ -182,7 +185,7 @@ def _config_schema(question: Question, branch: Branch | None = None) -> dict[str
         if branch is not None and name in branch.where:
             schema["enum"] = list(branch.where[name])
         properties[name] = schema
-    return _object({**properties, "why": {"type": "string"}})
+    return _object({**properties, reason_key(question.space): {"type": "string"}})
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
