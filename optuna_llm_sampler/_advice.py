@@ -108,6 +108,14 @@ class Advice:
     rejected: Mapping[str, int] = field(default_factory=dict)
 
 
+def reason_key(space: SearchSpace) -> str:
+    """Return under which key a configuration has its reason: one that is no parameter's name."""
+    key = "why"
+    while key in space:
+        key += "_"
+    return key
+
+
 def parse(
     texts: Sequence[str],
     space: SearchSpace,
@@ -145,7 +153,8 @@ def parse(
         if answer is None:
             rejected["no_object"] += 1
             continue
-        for item in items(answer):
+        listed = items(answer)
+        for item in listed:
             if len(configs) >= MAX_CONFIGS or looked_at >= _MAX_ITEMS:
                 rejected["too_many"] += 1
                 break
@@ -154,7 +163,8 @@ def parse(
             if config is not None:
                 configs.append(config)
         prior = prior or read_priors(answer.get("prior"), space)
-        note = note or one_line(answer.get("note"), MAX_NOTE_CHARS)
+        if "note" not in space or listed[:1] != [answer]:  # else it is a parameter's value
+            note = note or one_line(answer.get("note"), MAX_NOTE_CHARS)
     ideas = distinct(configs, space)
     rejected["repeated"] += len(configs) - len(ideas)
     fresh = _unknown(ideas, known, space, rejected)
@@ -218,7 +228,7 @@ def _config(
     if not params:
         rejected["no_parameter"] += 1
         return None
-    why = "" if "why" in space else one_line(item.get("why"), MAX_WHY_CHARS)
+    why = one_line(item.get(reason_key(space)), MAX_WHY_CHARS)
     outside = frozenset(name for name, repair in repairs.items() if repair == CLIPPED)
     return Config(params, why, len(repairs), outside)
 

@@ -10,6 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from ._advice import reason_key
 from ._branches import Branch
 from ._branches import branches
 from ._branches import tree
@@ -128,13 +129,13 @@ def describe(distribution: BaseDistribution, *, bounds: bool = True, n_choices: 
 
 
 def _json_wish(question: Question) -> str:
-    n = question.n_configs
+    n, why = question.n_configs, quote(reason_key(question.space))
     several = f"the {n} configurations to try next" if n > 1 else "the configuration to try next"
     first = "your best guess first" if n > 1 else "your best guess"
     if question.digest.finished:
         note = "what the trials have shown: which values help, which do not matter"
         lines = [
-            f'Return "configs": {several}, {first}, each with "why", one short sentence. Mostly '
+            f'Return "configs": {several}, {first}, each with {why}, one short sentence. Mostly '
             "take steps from the best trials, small or large, that use what the trials have shown"
             f"{_EXPLORE if n > 1 else ''}. Values exactly at a bound or at zero are welcome. Do "
             "not repeat a trial."
@@ -142,7 +143,7 @@ def _json_wish(question: Question) -> str:
     else:
         note = "what you believe about this problem"
         lines = [
-            f'Return "configs": {several}, {first}, each with "why", one short sentence. No trial '
+            f'Return "configs": {several}, {first}, each with {why}, one short sentence. No trial '
             "has a result yet, so make good guesses that differ clearly from each other."
         ]
     if question.share < 1:
@@ -151,8 +152,11 @@ def _json_wish(question: Question) -> str:
             "which explores, chooses the others."
         )
     if goals := aims(question):
-        ends = " and ".join(fence(goal) for goal in goals)
-        lines.append(f'Spread them along the Pareto front: {ends}. Say in "why" which.')
+        *ends, compromise = goals
+        said = "".join(f"some for the {fence(end)}, " for end in ends)
+        lines.append(
+            f"Spread them along the Pareto front: {said}some for {compromise}. Say in {why} which."
+        )
     if question.conditions:
         cover = (
             "Leave out branches that have clearly lost."
@@ -182,11 +186,8 @@ def json_schema(question: Question) -> dict[str, Any]:
         items: dict[str, Any] = {"anyOf": [_config_schema(question, branch) for branch in found]}
     else:
         items = _config_schema(question)
-    top: dict[str, Any] = {"configs": {"type": "array", "items": items}}
-    if _with_prior(question):
-        top["prior"] = _object({n: _prior_schema(d) for n, d in question.space.items()})
-    top["note"] = {"type": "string"}
-    return _object(top)
+    # The note comes first, so that a model that does not reason beforehand can think in it.
+    return _object({"note": {"type": "string"}, "configs": {"type": "array", "items": items}})
 
 
 def _config_schema(question: Question, branch: Branch | None = None) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def _config_schema(question: Question, branch: Branch | None = None) -> dict[str
         if branch is not None and name in branch.where:
             schema["enum"] = list(branch.where[name])
         properties[name] = schema
-    return _object({**properties, "why": {"type": "string"}})
+    return _object({**properties, reason_key(question.space): {"type": "string"}})
 
 
 def _object(properties: Mapping[str, Any]) -> dict[str, Any]:

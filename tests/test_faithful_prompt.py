@@ -26,6 +26,7 @@ import pytest
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import record_failures
 from optuna_llm_sampler._advice import parse
+from optuna_llm_sampler._digest import Digest
 from optuna_llm_sampler._digest import row
 from optuna_llm_sampler._digest import Shown
 from optuna_llm_sampler._grammar import code_grammar
@@ -33,6 +34,8 @@ from optuna_llm_sampler._numbers import exact
 from optuna_llm_sampler._numbers import result_text
 from optuna_llm_sampler._numbers import rounded
 from optuna_llm_sampler._numbers import spread_of
+from optuna_llm_sampler._prompt import build
+from optuna_llm_sampler._question import Question
 from optuna_llm_sampler._space import coerce
 from optuna_llm_sampler._space import Coerced
 from optuna_llm_sampler._space import is_legal
@@ -430,3 +433,63 @@ def test_a_number_cannot_run_away() -> None:
     assert all(int(count) < 20 for count in re.findall(r",(\d+)\}", grammar))
     assert "*" not in grammar
     assert "+" not in grammar
+
+
+# --- names and choices ----------------------------------------------------------------------
+
+
+def test_parameters_may_be_called_as_the_parts_of_an_answer() -> None:
+    names = ["why", "why_", "params", "configs", "note", "prior"]
+    asked: list[Request] = []
+
+    def answer(request: Request) -> str:
+        asked.append(request)
+        config: dict[str, Any] = {name: 0.1 * i for i, name in enumerate(names)}
+        return json.dumps({"configs": [{**config, "why__": "A reason."}], "note": "A belief."})
+
+    def objective(trial: Trial) -> float:
+        return sum(trial.suggest_float(name, 0, 1) for name in names)
+
+    space = {name: FloatDistribution(0, 1) for name in names}
+    sampler = LLMSampler(
+        FakeLLM(answer), search_space=space, base_sampler=RandomSampler(seed=0), seed=0
+    )
+    study = optuna.create_study(sampler=sampler)
+    study.optimize(objective, n_trials=1)
+    assert asked[0].schema is not None
+    config = asked[0].schema["properties"]["configs"]["items"]
+    assert config["required"] == [*names, "why__"]
+    assert all(config["properties"][name] == {"type": "number"} for name in names)
+    assert 'each with "why__", one short sentence' in user(asked[0])
+    assert study.trials[0].params == {name: 0.1 * i for i, name in enumerate(names)}
+    assert study.trials[0].user_attrs["llm:why"] == "A reason."
+
+
+def test_the_value_of_a_parameter_is_no_note() -> None:
+    space = {"note": CategoricalDistribution(["short", "long"])}
+    for text in ('{"note": "long"}', '{"configs": [{"note": "long"}], "note": "A belief."}'):
+        advice = parse([text], space)
+        assert [config.params for config in advice.configs] == [{"note": "long"}]
+        assert advice.note == ("A belief." if "configs" in text else "")
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_it_is_said_when_not_all_choices_are_shown(style: str) -> None:
+    space: dict[str, BaseDistribution] = {
+        "many": CategoricalDistribution([f"choice{i}" for i in range(500)]),
+        "few": CategoricalDistribution(["a", "b"]),
+    }
+    question = Question(space, Digest(("minimize",), ("",)))
+    text = user(build(question, style))
+    more = "and 440 more" if style == "json" else "| ... 440 more"
+    assert f"choice59{chr(34) if style == 'json' else chr(39)} {more}" in text
+    assert text.count(" more") == 1
+
+
+def test_the_ends_of_the_front_and_its_middle_are_asked_for() -> None:
+    question = Question(
+        {"x": FloatDistribution(0, 1)}, Digest(("maximize", "minimize"), ("accuracy", "seconds"))
+    )
+    assert (
+        "some for the highest accuracy, some for the lowest seconds, some for a good compromise."
+    ) in user(build(question, "json"))
