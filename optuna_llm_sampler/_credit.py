@@ -77,7 +77,7 @@ def only_fails(trials: Sequence[FrozenTrial]) -> bool:
     ended = [
         trial.state
         for trial in trials
-        if trial.user_attrs.get(_keys.SOURCE) == "llm" and trial.state.is_finished()
+        if _keys.read(trial.user_attrs, _keys.SOURCE) == "llm" and trial.state.is_finished()
     ]
     return len(ended) >= _MIN_FAILED and set(ended) == {TrialState.FAIL}
 
@@ -93,7 +93,7 @@ def results_of(
         Result(trial.number, source == "llm", _loss(trial, sign))
         for trial in trials
         if trial.state.is_finished()
-        and (source := str(trial.user_attrs.get(_keys.SOURCE))).startswith(_JUDGED)
+        and (source := str(_keys.read(trial.user_attrs, _keys.SOURCE))).startswith(_JUDGED)
     ]
 
 

@@ -51,7 +51,7 @@ def shown(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> Shown:
         pruned=trial.state == TrialState.PRUNED,
         violated=violations(trial),
         curve=told,
-        error=one_line(trial.user_attrs.get(_keys.ERROR), MAX_ERROR_CHARS),
+        error=one_line(_keys.read(trial.user_attrs, _keys.ERROR), MAX_ERROR_CHARS),
     )
 
 

@@ -73,7 +73,7 @@ class LLMSampler(BaseSampler):
     The model supplies first configurations and, later, a few more; a classical Optuna sampler
     explores and refines, and sees every trial. Without an answer from the model, a trial's
     parameters are exactly those of the base sampler. Where a trial's parameters came from is in
-    its user attribute ``llm:source``.
+    its user attribute ``llm_source``.
 
     Args:
         llm:

@@ -86,7 +86,7 @@ def _run(direction: Direction, adviser: _Adviser, **arguments: Any) -> optuna.St
 
 
 def _mine(study: optuna.Study) -> list[int]:
-    return [t.number for t in study.trials if t.user_attrs["llm:source"] == "llm"]
+    return [t.number for t in study.trials if t.user_attrs["llm_source"] == "llm"]
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
