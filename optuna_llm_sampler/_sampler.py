@@ -102,9 +102,10 @@ class LLMSampler(BaseSampler):
             the best three are tried first, so that the base sampler sees what they are worth here
             (a sampler cannot give another study's trials to it).
         base_sampler:
-            The classical sampler. :obj:`None` (default): a Gaussian process that models from
-            trial 6 on while the space is static, the study has one objective and fewer than 50
-            finished trials, and torch and scipy are installed; otherwise
+            The classical sampler. :obj:`None` (default):
+            :class:`~optuna_llm_sampler.DefaultBaseSampler`, a Gaussian process that models from
+            trial 6 on while parameters and constraints stay the same, the study has one objective
+            and fewer than 50 finished trials, and torch and scipy are installed; otherwise
             :class:`~optuna.samplers.TPESampler`.
         llm_share:
             Share of the trials after the model's five first proposals that are the model's, in
