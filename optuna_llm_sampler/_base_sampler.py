@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import importlib.util
 from typing import Any
+from typing import cast
 from typing import TYPE_CHECKING
 
 from optuna.samplers import BaseSampler
@@ -12,6 +13,8 @@ from optuna.samplers import GPSampler
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
+from ._gp_study import are_alike
+from ._gp_study import GPStudy
 from ._policy import N_FIRST_SAMPLES
 from ._relaxed import relaxed
 from ._relaxed import rounded
@@ -39,11 +42,13 @@ class DefaultBaseSampler(BaseSampler):
     """A Gaussian process while it pays, TPE otherwise.
 
     Each trial goes to :class:`~optuna.samplers.GPSampler` when torch and scipy are installed, the
-    study has one objective, fewer than 50 finished trials, hardly a failed one, and all of its
-    finished trials had the same parameters; else to :class:`~optuna.samplers.TPESampler`. The GP
-    models from the end of the language model's first proposals on (``n_startup_trials=5``): five
-    good trials are worth more to it than ten random ones. It searches long ranges of integers as
-    floats (:mod:`~optuna_llm_sampler._relaxed`).
+    study has one objective, fewer than 50 finished trials, none of them pruned and hardly one
+    failed, and all of them had the same parameters and set the same constraints; else to
+    :class:`~optuna.samplers.TPESampler`, which can do with constraints that only some trials set.
+    The GP models from the end of the language model's first proposals on
+    (``n_startup_trials=5``): five good trials are worth more to it than ten random ones. It
+    searches long ranges of integers and steps as floats (:mod:`~optuna_llm_sampler._relaxed`), and
+    is shown no trial with a value outside of its range, which an enqueued one can have.
 
     NOTE: What else was tried on it and brought no clear gain (benchmarks/regret, 0.5B model).
     The prior of the model's samples added to its acquisition, β/n, as in πBO (arXiv 2204.11051):
@@ -72,6 +77,7 @@ class DefaultBaseSampler(BaseSampler):
             if _has_torch()
             else None
         )
+        self._gp_names: set[str] = set()
         self._chosen: dict[int, BaseSampler] = {}
 
     def infer_relative_search_space(
@@ -85,9 +91,16 @@ class DefaultBaseSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         sampler = self._of(trial)
-        if sampler is not self._gp:
+        if self._gp is None or sampler is not self._gp:
             return sampler.sample_relative(study, trial, search_space)
-        return rounded(sampler.sample_relative(study, trial, relaxed(search_space)), search_space)
+        if self._gp_names != search_space.keys():
+            # PartialFixedSampler makes the space smaller. Optuna then drops the kernels of the
+            # objective that it keeps, but not those of constraints (_get_constraints_acqf_args).
+            self._gp._constraints_gprs_cache_list = None
+            self._gp_names = set(search_space)
+        wide = relaxed(search_space)
+        seen = cast("Study", GPStudy(study, search_space, wide))
+        return rounded(self._gp.sample_relative(seen, trial, wide), search_space)
 
     def sample_independent(
         self,
@@ -124,10 +137,9 @@ class DefaultBaseSampler(BaseSampler):
         many_fail = len(ended) - len(trials) > _MAX_FAILED * len(ended)
         if len(trials) >= GP_MAX_TRIALS or many_fail:
             return self._tpe
-        # GPSampler ignores pruned trials, TPE does not; the space is static while all agree.
+        # GPSampler ignores pruned trials, TPE does not.
         pruned = any(trial.state == TrialState.PRUNED for trial in trials)
-        static = all(trial.distributions == trials[0].distributions for trial in trials)
-        return self._gp if static and not pruned else self._tpe
+        return self._gp if are_alike(trials) and not pruned else self._tpe
 
 
 def _has_torch() -> bool:

@@ -252,7 +252,7 @@ class Board:
 
 
 def _running(trial: FrozenTrial) -> Running:
-    source = trial.user_attrs.get(_keys.SOURCE)
+    source = _keys.read(trial.user_attrs, _keys.SOURCE)
     params = {**_published(trial.system_attrs), **trial.params}
     age = 0.0
     if trial.datetime_start is not None:

@@ -32,7 +32,7 @@ _N_NEIGHBOURS = 8
 
 def kind_of(trial: FrozenTrial) -> str:
     """Return where a trial's parameters came from, without the reason of a fallback."""
-    source = str(trial.user_attrs.get(_keys.SOURCE, "")).partition(":")[0]
+    source = str(_keys.read(trial.user_attrs, _keys.SOURCE, "")).partition(":")[0]
     return source if source in KINDS else "other"
 
 

@@ -31,7 +31,9 @@ _MAX_DISTANCE = 40
 # Weight of the improvement rates; and how much the comparisons count at most. A model that repeats
 # the best wins all comparisons and improves nothing (benchmarks/decisions.md, "Evidence").
 _IMPROVEMENTS = 1.0
-_MAX_RANK_SCORE = 2.0
+_MAX_RANK_SCORE = 2.5
+# The start counts half when so many trials of the model have been compared.
+_START_COUNTS = 4
 _NORMAL = NormalDist()
 
 
@@ -116,7 +118,7 @@ def weigh(results: Sequence[Result], *, start: float) -> Evidence:
     span = [r for r in base if r.number >= first]
     improved = sum(r.improved for r, _ in compared), sum(r.improved for r in span)
     score += _IMPROVEMENTS * (_log_rate(improved[0], n_model) - _log_rate(improved[1], len(span)))
-    share = _NORMAL.cdf(_NORMAL.inv_cdf(start) + score)
+    share = _NORMAL.cdf(_NORMAL.inv_cdf(start) / (1 + n_model / _START_COUNTS) + score)
     share = round(min(max(share, MIN_SHARE), MAX_SHARE), 2)
     return Evidence(n_model, n_base, beaten, improved[0], improved[1], share)
 

@@ -53,7 +53,7 @@ class Failures:
     def choose(self) -> list[FrozenTrial]:
         """Return the latest of each kind of failure, then the latest of all; oldest first."""
         latest = list(reversed(self._failed))
-        kinds = {str(trial.user_attrs.get(_keys.ERROR)): trial for trial in self._failed}
+        kinds = {str(_keys.read(trial.user_attrs, _keys.ERROR)): trial for trial in self._failed}
         first = sorted(kinds.values(), key=lambda trial: -trial.number)
         chosen = {trial.number: trial for trial in [*first, *latest][: N_FAILED + len(first)]}
         return sorted(list(chosen.values())[:N_FAILED], key=lambda trial: trial.number)

@@ -37,7 +37,7 @@ class OwnConfig:
         return any(self._has(trial) for trial in trials)
 
     def _has(self, trial: FrozenTrial) -> bool:
-        if trial.user_attrs.get(_keys.ADVICE) == self.label:
+        if _keys.read(trial.user_attrs, _keys.ADVICE) == self.label:
             return True
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         return all(name in params and params[name] == v for name, v in self.params.items())

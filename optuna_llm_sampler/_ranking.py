@@ -57,7 +57,8 @@ def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
         # SuccessiveHalvingPruner and HyperbandPruner count them on the trial
         # (optuna/pruners/_successive_halving.py); a bracket is known to the pruner only.
         told += f", passed {rungs} rungs" if rungs > 1 else ", passed 1 rung"
-    source = str(trial.user_attrs.get(_keys.SOURCE, "")).partition(":")[0]
+    source = str(_keys.read(trial.user_attrs, _keys.SOURCE, "")).partition(":")[0]
+    why = _keys.read(trial.user_attrs, _keys.WHY)
     return Shown(
         trial.number,
         dict(trial.params),
@@ -65,9 +66,9 @@ def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
         pruned=trial.state == TrialState.PRUNED,
         violated=violations(trial),
         curve=told,
-        error=one_line(trial.user_attrs.get(_keys.ERROR), MAX_ERROR_CHARS),
+        error=one_line(_keys.read(trial.user_attrs, _keys.ERROR), MAX_ERROR_CHARS),
         source="user" if source in _OWN else _SOURCES.get(source, ""),
-        why=one_line(trial.user_attrs.get(_keys.WHY), MAX_WHY_CHARS) if source == "llm" else "",
+        why=one_line(why, MAX_WHY_CHARS) if source == "llm" else "",
     )
 
 

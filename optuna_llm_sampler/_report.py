@@ -232,7 +232,7 @@ def _build(
     used = Counter(_advice_of(trial) for trial in view.trials)
     advice = tuple(_advice_line(post, used, price) for post in view.posts)
     calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
-    sources = [str(trial.user_attrs.get(_keys.SOURCE, "")) for trial in view.trials]
+    sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in view.trials]
     return Report(
         study=name,
         directions=tuple(d.name.lower() for d in directions),
@@ -268,14 +268,14 @@ def usd_of(call: Call | CallRecord, price: Price | None) -> float | None:
 
 def trial_line(trial: FrozenTrial) -> TrialLine:
     attrs = trial.user_attrs
-    repaired = attrs.get(_keys.REPAIRED, 0)
+    repaired = _keys.read(attrs, _keys.REPAIRED, 0)
     return TrialLine(
         number=trial.number,
         state=trial.state.name.lower(),
         values=tuple(trial.values or ()),
-        source=plain(attrs.get(_keys.SOURCE, ""), 60),
-        why=plain(attrs.get(_keys.WHY, "")),
-        advice=plain(attrs.get(_keys.ADVICE, ""), 60),
+        source=plain(_keys.read(attrs, _keys.SOURCE, ""), 60),
+        why=plain(_keys.read(attrs, _keys.WHY, "")),
+        advice=plain(_keys.read(attrs, _keys.ADVICE, ""), 60),
         repaired=repaired if isinstance(repaired, int) else 0,
         params={n: _shown(v, trial.distributions[n]) for n, v in trial.params.items()},
     )
@@ -288,7 +288,7 @@ def _shown(value: Any, distribution: Any) -> Any:
 
 def _advice_of(trial: FrozenTrial) -> str:
     """Return "trial 3, block 0" of "trial 3, block 0, config 2"."""
-    return str(trial.user_attrs.get(_keys.ADVICE, "")).rpartition(", ")[0]
+    return str(_keys.read(trial.user_attrs, _keys.ADVICE, "")).rpartition(", ")[0]
 
 
 def _advice_line(post: Post, used: Mapping[str, int], price: Price | None) -> AdviceLine:

@@ -52,7 +52,7 @@ class Results:
 
     def add(self, trial: FrozenTrial) -> None:
         """Add a finished trial."""
-        source = str(trial.user_attrs.get(_keys.SOURCE, "")).partition(":")[0]
+        source = str(_keys.read(trial.user_attrs, _keys.SOURCE, "")).partition(":")[0]
         self._sources[trial.number] = source
         usable = trial.values is not None and not any(math.isnan(v) for v in trial.values)
         if trial.state == TrialState.FAIL or not usable:

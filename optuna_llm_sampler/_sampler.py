@@ -74,7 +74,7 @@ class LLMSampler(BaseSampler):
     The model supplies first configurations and, later, a few more; a classical Optuna sampler
     explores and refines, and sees every trial. Without an answer from the model, a trial's
     parameters are exactly those of the base sampler. Where a trial's parameters came from is in
-    its user attribute ``llm:source``.
+    its user attribute ``llm_source``.
 
     Args:
         llm:
@@ -103,9 +103,10 @@ class LLMSampler(BaseSampler):
             the best three are tried first, so that the base sampler sees what they are worth here
             (a sampler cannot give another study's trials to it).
         base_sampler:
-            The classical sampler. :obj:`None` (default): a Gaussian process that models from
-            trial 6 on while the space is static, the study has one objective and fewer than 50
-            finished trials, and torch and scipy are installed; otherwise
+            The classical sampler. :obj:`None` (default):
+            :class:`~optuna_llm_sampler.DefaultBaseSampler`, a Gaussian process that models from
+            trial 6 on while parameters and constraints stay the same, the study has one objective
+            and fewer than 50 finished trials, and torch and scipy are installed; otherwise
             :class:`~optuna.samplers.TPESampler`.
         llm_share:
             Share of the trials after the model's five first proposals that are the model's, in

@@ -70,7 +70,7 @@ def numbers(request: Request) -> str:
 
 
 def sources(study: Study) -> list[str]:
-    return [str(t.user_attrs.get("llm:source")) for t in study.trials]
+    return [str(t.user_attrs.get("llm_source")) for t in study.trials]
 
 
 def call_threads() -> list[threading.Thread]:
@@ -275,7 +275,7 @@ def test_two_workers_that_claim_at_once_make_one_call() -> None:
     study = optuna.load_study(study_name="s", storage=storage)
     assert len(asked) == 2  # ten trials are one block of eight and two of the next
     assert sources(study) == ["llm"] * 10
-    assert len({t.user_attrs["llm:advice"] for t in study.trials}) == 10
+    assert len({t.user_attrs["llm_advice"] for t in study.trials}) == 10
 
 
 def test_waiting_trials_wait_for_nobody_and_nobody_for_them() -> None:
@@ -321,7 +321,7 @@ def test_what_runs_or_failed_or_is_promised_is_not_handed_out_again() -> None:
     other = sampler(repeat, n_configs=4, llm_share=1.0, prefetch=False)
     study.sampler = other
     study.optimize(objective, n_trials=6)
-    mine = [t.params["x"] for t in study.trials if t.user_attrs["llm:source"] == "llm"]
+    mine = [t.params["x"] for t in study.trials if t.user_attrs["llm_source"] == "llm"]
     assert sorted(mine) == [100.0, 300.0, 500.0]
 
 
@@ -387,7 +387,7 @@ def test_a_storage_that_fails_in_mid_write_loses_no_trial(nth: int) -> None:
     failures, storage._nth = storage.failures, 10**9
     assert failures >= 5
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 12
-    taken = [t.user_attrs["llm:advice"] for t in study.trials if "llm:advice" in t.user_attrs]
+    taken = [t.user_attrs["llm_advice"] for t in study.trials if "llm_advice" in t.user_attrs]
     assert len(set(taken)) == len(taken)
 
 

@@ -66,7 +66,7 @@ def tuned(llm: LLM, n_trials: int = 20, study: Study | None = None, **arguments:
 
 
 def sources(study: Study) -> list[str]:
-    return [trial.user_attrs["llm:source"] for trial in study.trials]
+    return [trial.user_attrs["llm_source"] for trial in study.trials]
 
 
 # --- each kind --------------------------------------------------------------------------------

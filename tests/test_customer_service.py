@@ -388,7 +388,7 @@ def test_embedded_postgres(tmp_path: Path) -> None:
             trials = study.trials
         assert outcome == workers.Outcome()
         assert [trial.state for trial in trials] == [TrialState.COMPLETE]
-        assert trials[0].user_attrs["llm:source"] == "llm"
+        assert trials[0].user_attrs["llm_source"] == "llm"
 
 
 # --- the command ----------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def past(space: SearchSpace, n: int) -> list[FrozenTrial]:
             value=None if failed else rng.random(),
             params=params,
             distributions=dict(space),
-            user_attrs={"llm:error": "ValueError: " + "x" * 500} if failed else {},
+            user_attrs={"llm_error": "ValueError: " + "x" * 500} if failed else {},
             intermediate_values={} if failed else {step: rng.random() for step in range(9)},
         )
         trial.number = number
@@ -200,7 +200,7 @@ def test_names_and_choices_beyond_ascii(style: str) -> None:
         n_trials=1,
     )
     assert study.trials[0].params == answer
-    assert study.trials[0].user_attrs["llm:source"] == "llm"
+    assert study.trials[0].user_attrs["llm_source"] == "llm"
 
 
 # --- nothing left to say --------------------------------------------------------------------
@@ -222,7 +222,7 @@ def test_a_grid_that_is_used_up_costs_few_calls_and_no_trial() -> None:
     study.optimize(grid, n_trials=40)
     assert len(study.trials) == 40
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
-    proposed = [t.params for t in study.trials if t.user_attrs["llm:source"] == "llm"]
+    proposed = [t.params for t in study.trials if t.user_attrs["llm_source"] == "llm"]
     assert len(proposed) == len({str(params) for params in proposed})
     assert len(llm.requests) <= 8
 

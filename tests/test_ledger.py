@@ -150,7 +150,7 @@ def test_prices_are_looked_up_by_name() -> None:
 def test_an_unknown_price_costs_no_answer_and_is_not_zero() -> None:
     with answering_server(answer) as server:
         study = tuned(server)
-    assert study.trials[0].user_attrs["llm:source"] == "llm"
+    assert study.trials[0].user_attrs["llm_source"] == "llm"
     assert calls(study)[0].usd is None
     assert usage(study).usd is None
     assert usage(study).unpriced == 1
@@ -182,7 +182,7 @@ def test_a_hook_that_fails_costs_no_trial() -> None:
 
     with answering_server(answer) as server:
         study = tuned(server, on_call=fail)
-    assert study.trials[0].user_attrs["llm:source"] == "llm"
+    assert study.trials[0].user_attrs["llm_source"] == "llm"
     with pytest.raises(ValueError, match="on_call"):
         LLMSampler(FakeLLM(lambda request: ""), on_call="print")  # type: ignore[arg-type]
 

@@ -161,7 +161,7 @@ def costs(study: Study, base: str) -> dict[str, int]:
     leader = statements(study, sampler)
     followers = [statements(study, sampler) for _ in range(4)]
     others = [statements(study, sampler) for _ in range(3)]
-    sources = [t.user_attrs.get("llm:source") for t in study.get_trials(deepcopy=False)[-8:]]
+    sources = [t.user_attrs.get("llm_source") for t in study.get_trials(deepcopy=False)[-8:]]
     assert sources[:5] == ["llm"] * 5
     assert "base" in sources[5:]
     assert not any(f.elsewhere for f in followers)

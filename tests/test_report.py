@@ -66,7 +66,7 @@ def made(*rows: tuple[str, Any], direction: Any = "minimize") -> Study:
                 state=state,
                 params={"x": 0.5},
                 distributions={"x": FloatDistribution(0, 1)},
-                user_attrs={"llm:source": source} if source else {},
+                user_attrs={"llm_source": source} if source else {},
             )
         )
     return study
@@ -93,7 +93,7 @@ def test_advice_says_how_much_of_it_was_used(study: Study) -> None:
     data = report(study)
     assert [line.outcome for line in data.advice] == ["ok"] * len(data.advice)
     used = sum(line.used for line in data.advice)
-    assert used == sum(t.user_attrs["llm:source"] == "llm" for t in study.trials)
+    assert used == sum(t.user_attrs["llm_source"] == "llm" for t in study.trials)
     assert data.belief.startswith("Short texts")
     assert data.call.requests == len(data.advice)
 

@@ -21,14 +21,13 @@ from rich.progress import TextColumn
 from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
+from optuna_llm_sampler import _keys
 from optuna_llm_sampler import usage
 
 from .config import SamplerName
 from .objective import SECONDS
 
 
-_SOURCE = "llm:source"
-_WHY = "llm:why"
 _MILESTONES = (5, 10)
 
 # What a study is compared with, by its number of objectives: with two, the base sampler is TPE.
@@ -54,7 +53,7 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
 
 def source(trial: FrozenTrial, default: str = "") -> str:
     """Return where a trial's parameters came from."""
-    return str(trial.user_attrs.get(_SOURCE, default))
+    return str(_keys.read(trial.user_attrs, _keys.SOURCE, default))
 
 
 def _complete(study: optuna.Study) -> list[FrozenTrial]:
@@ -180,8 +179,8 @@ class Summary:
             if self.test_accuracy is not None:
                 table.add_row("its test accuracy", f"{self.test_accuracy:.4f}")
             table.add_row("trial, source", escape(f"{best.number}, {source(best) or '-'}"))
-            if _WHY in best.user_attrs:
-                table.add_row("why", escape(str(best.user_attrs[_WHY])))
+            if why := _keys.read(best.user_attrs, _keys.WHY):
+                table.add_row("why", escape(str(why)))
             for name, value in best.params.items():
                 table.add_row(
                     f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -120,7 +120,7 @@ def _rows(
             n=n,
             value=value,
             regret=round(task.normalised_regret(best), 6),
-            source=str(trial.user_attrs.get("llm:source", "")),
+            source=str(trial.user_attrs.get("llm_source", "")),
             sampler_seconds=round(spent, 3),
             calls=used.calls,
             tokens=(used.input_tokens or 0) + (used.output_tokens or 0),
