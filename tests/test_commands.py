@@ -366,6 +366,11 @@ def test_suggest_keeps_the_types_of_choices(
     found = [config["params"]["c"] for config in data["configs"]]
     assert [repr(choice) for choice in found] == ["32", "0.5", "False", "None"]
 
+    study.enqueue_trial({"c": 32})
+    study.optimize(lambda trial: -float(trial.suggest_categorical("c", choices)), 1)
+    data = json.loads(prints(capsys, "report", "--storage", url, "--json"))
+    assert [line["params"] for line in data["best"]] == [{"c": 32}]
+
 
 def test_suggest_says_why_there_are_fewer(
     url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
