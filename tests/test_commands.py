@@ -367,7 +367,7 @@ def test_suggest_keeps_the_types_of_choices(
     assert [repr(choice) for choice in found] == ["32", "0.5", "False", "None"]
 
     study.enqueue_trial({"c": 32})
-    study.optimize(lambda trial: -float(trial.suggest_categorical("c", choices)), 1)
+    study.optimize(lambda trial: -float(trial.suggest_categorical("c", choices) == 32), 1)
     data = json.loads(prints(capsys, "report", "--storage", url, "--json"))
     assert [line["params"] for line in data["best"]] == [{"c": 32}]
 
@@ -420,14 +420,18 @@ def test_suggest_from_a_real_endpoint(
 
 
 def test_explain(url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    with answering_server(lambda body: "What matters: learning_rate.") as server:
+    words = "What matters: learning_rate."
+    with answering_server(lambda body: words) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         text = prints(capsys, "explain", "--storage", url, "--llm", "openai/m")
+        words = "What matters: learning_rate, at 7 to 8."
         data = json.loads(prints(capsys, "explain", "--storage", url, "--json"))
-    assert text.startswith("What matters: learning_rate.")
-    assert "Computed by Optuna:" in text
-    assert "importance" in text
-    assert data["missing"]
+    assert text.startswith("Goal: maximize")
+    assert "learning_rate: importance " in text
+    assert text.endswith("\nWhat matters: learning_rate.\n")
+    assert data["paragraphs"] == []
+    assert data["left_out"][0] == "7 is not known of learning_rate"
+    assert "is left out" in data["text"]
     assert {param["param"] for param in data["facts"]["params"]} == set(SPACE)
 
 
