@@ -11,8 +11,8 @@ server code per request, all studies in turn.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
+from collections.abc import Sequence
 import io
 import json
 from pathlib import Path
@@ -20,6 +20,7 @@ import random
 import shutil
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from typing import Any
@@ -34,6 +35,8 @@ from optuna.study import Study
 from optuna.trial import Trial
 import optuna_dashboard
 
+from benchmarks._help import parser as help_parser
+from benchmarks._help import positive
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
@@ -164,11 +167,16 @@ def measure(found: dict[str, Study], repeats: int) -> dict[str, dict[str, float]
     return out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Cost of our trials in optuna-dashboard.")
-    parser.add_argument("--trials", type=int, default=3000)
-    parser.add_argument("--repeats", type=int, default=7)
-    args = parser.parse_args()
+def main(arguments: Sequence[str]) -> None:
+    parser = help_parser(
+        "benchmarks.dashboard",
+        "Measure what our attributes cost optuna-dashboard: the CPU time of its requests on a\n"
+        "study of LLMSampler, against a copy of it without any attribute.",
+        takes="DTIMES",
+    )
+    parser.add_argument("--trials", type=positive, default=3000, help="trials of the study")
+    parser.add_argument("--repeats", type=positive, default=7, help="of each measurement")
+    args = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         found = studies(Path(folder), args.trials)
@@ -189,4 +197,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

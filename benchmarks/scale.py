@@ -34,6 +34,8 @@ from rich.progress import Progress
 
 from optuna_llm_sampler import usage
 
+from ._help import parser as help_parser
+from ._help import positive
 from ._postgres import embedded_postgres
 from ._postgres import PRELOAD
 from ._rows import fill
@@ -267,22 +269,45 @@ def _server(url: str | None, connections: int) -> Iterator[str]:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser = help_parser(
+        "benchmarks.scale",
+        "Measure what many workers on one study cost, with bare samplers of Optuna and with\n"
+        "LLMSampler on top of them, on a real PostgreSQL out of a wheel. The model is made of\n"
+        "nothing but its latency.",
+        takes="a few minutes with --quick (16 studies); all 122 studies take hours",
+    )
     parser.add_argument("--quick", action="store_true", help="a few minutes, on any machine")
     parser.add_argument("--storage", metavar="URL", help="PostgreSQL or MySQL of your own")
-    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 8, 16, 64])
-    parser.add_argument("--existing", type=int, nargs="+", default=[0, 1_000, 10_000])
-    parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 2.0, 20.0])
+    parser.add_argument(
+        "--workers", type=positive, nargs="+", default=[1, 2, 8, 16, 64], help="of a study"
+    )
+    parser.add_argument(
+        "--existing", type=int, nargs="+", default=[0, 1_000, 10_000], help="trials before"
+    )
+    parser.add_argument(
+        "--latency", type=float, nargs="+", default=[0.0, 2.0, 20.0], help="of the model, in s"
+    )
     names = [*BASES, *(f"llm+{name}" for name in BASES)]
     default = ["random", "tpe", "gp", "llm+random", "llm+tpe"]
-    parser.add_argument("--samplers", nargs="+", choices=names, default=default)
-    parser.add_argument("--per-worker", type=int, default=25, help="trials per worker")
-    parser.add_argument("--at-least", type=int, default=50, help="trials per study")
-    parser.add_argument("--seconds", type=float, default=0.0, help="duration of the objective")
     parser.add_argument(
-        "--repeat", type=int, default=1, help="rounds of all studies; the median rate counts"
+        "--samplers",
+        nargs="+",
+        choices=names,
+        default=default,
+        metavar="SAMPLER",
+        help="of %(choices)s",
     )
-    parser.add_argument("--out", type=Path, default=Path("runs/scale"))
+    parser.add_argument("--per-worker", type=positive, default=25, help="trials per worker")
+    parser.add_argument("--at-least", type=positive, default=50, help="trials per study")
+    parser.add_argument(
+        "--seconds", type=float, default=0.0, help="duration of the objective, in s"
+    )
+    parser.add_argument(
+        "--repeat", type=positive, default=1, help="rounds of all studies; the median rate counts"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/scale"), help="folder of the results"
+    )
     args = parser.parse_args(argv)
     if args.quick:
         args.workers, args.existing, args.latency = [1, 8], [0, 1_000], [0.0, 2.0]

@@ -1,14 +1,14 @@
-"""What was learned in a study, told by the model and held to Optuna's numbers."""
+"""What was learned in a study: the numbers, and the model's words if they agree with these."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-import re
 from typing import TYPE_CHECKING
 
 from ._call import Call
 from ._call import complete
+from ._claims import wrong_claims
 from ._facts import Facts
 from ._facts import facts
 from ._facts import ParamFacts
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     from .llms._types import LLM
 
 
-# A text that quotes the numbers of so many parameters is not improved by more of them.
-_MUST_QUOTE = 3
 _MAX_CHARS = 6_000
-_NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_MOST_REASONS = 3
 
 _SYSTEM = (
     "You explain the results of a hyperparameter search to the person who ran it. You are given "
@@ -40,60 +38,57 @@ _SYSTEM = (
 )
 _WISH = (
     "Write at most 200 words of plain text, in four short paragraphs that begin with "
-    '"What matters:", "Interactions:", "What to narrow:" and "What to try next:". Quote the '
-    "importance and the range of good values of each of the most important parameters exactly as "
-    "they are written above. Give no number that is not written above. What the numbers do not "
-    "show, call a conjecture."
+    '"What matters:", "Interactions:", "What to narrow:" and "What to try next:". Write names and '
+    "numbers exactly as above, and no others. Give a parameter's numbers only in a sentence that "
+    "names this parameter before them and no other, and say whether it is its importance, the "
+    "searched range or the range of the best trials. Give the best objective value only in a "
+    "sentence that names no parameter. What the numbers do not show, call a conjecture."
 )
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What the model made of a study.
+    """What is known about a study, and what the model made of it.
 
     Attributes:
-        paragraphs:
-            The model's text.
         facts:
-            The numbers that it was given.
+            The numbers, computed without the model.
         model:
-            Who wrote it.
-        missing:
-            Numbers that the text should have quoted and did not; they are shown below it.
-        unsupported:
-            Numbers in the text that Optuna did not compute.
+            Who was asked.
+        paragraphs:
+            The model's text; empty if it did not agree with the facts.
+        left_out:
+            Why its text is left out; empty if it is not.
     """
 
-    paragraphs: tuple[str, ...]
     facts: Facts
     model: str
-    missing: tuple[str, ...] = ()
-    unsupported: tuple[str, ...] = ()
+    paragraphs: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """All of it for a terminal: the paragraphs, then what had to be added to them."""
-        parts = ["\n\n".join(self.paragraphs)]
-        if self.missing:
-            parts.append("Computed by Optuna:\n" + "\n".join(fact_lines(self.facts)))
-        if self.unsupported:
-            parts.append(self._warning())
-        return "\n\n".join(parts)
+        """All of it for a terminal: the facts, then the model's text or why there is none."""
+        told = self.paragraphs or (self._left_out(),)
+        return "\n\n".join(["\n".join(fact_lines(self.facts)), *told])
 
     def to_markdown(self) -> str:
         """All of it as Markdown, with everything from outside escaped."""
-        parts = [f"## What was learned\n\n*Written by {markdown(self.model)}.*"]
-        parts += [markdown(paragraph, 2_000) for paragraph in self.paragraphs]
-        if self.missing:
-            lines = "\n".join(f"- {markdown(line, 400)}" for line in fact_lines(self.facts))
-            parts.append(f"Computed by Optuna:\n\n{lines}")
-        if self.unsupported:
-            parts.append(f"*{markdown(self._warning(), 400)}*")
+        lines = "\n".join(f"- {markdown(line, 400)}" for line in fact_lines(self.facts))
+        parts = [f"## What was learned\n\n{lines}"]
+        if self.paragraphs:
+            parts.append(
+                f"*Written by {markdown(self.model)}; its numbers were compared with these:*"
+            )
+            parts += [markdown(paragraph, 2_000) for paragraph in self.paragraphs]
+        else:
+            parts.append(f"*{markdown(self._left_out(), 400)}*")
         return "\n\n".join(parts)
 
-    def _warning(self) -> str:
-        shown = ", ".join(self.unsupported[:10])
-        return f"Numbers in this text that Optuna did not compute: {shown}."
+    def _left_out(self) -> str:
+        more = len(self.left_out) - _MOST_REASONS
+        reasons = "; ".join(self.left_out[:_MOST_REASONS]) + (f"; {more} more" if more > 0 else "")
+        return f"The text of {self.model} is left out, it does not agree with these: {reasons}."
 
 
 def explain(
@@ -107,8 +102,8 @@ def explain(
     """Ask the model for an account of what was learned in a study.
 
     The model is given the importances of the parameters and the region of the better quarter of
-    the trials, both computed without it, and must quote them. What it leaves out is added to its
-    text, and numbers of its own are named as such.
+    the trials, both computed without it. Its text is left out if it has a number that is not among
+    these, or one that belongs to another parameter.
 
     Args:
         study:
@@ -185,40 +180,9 @@ def _fact_line(param: ParamFacts, n_good: int) -> str:
 
 
 def checked(paragraphs: Sequence[str], known: Facts, model: str) -> Explanation:
-    """Compare the numbers in a text with the facts."""
-    missing = [
-        n
-        for param in known.params[:_MUST_QUOTE]
-        for n in param.numbers
-        if not any(_same(v, _value(n)) for v in _said_of(param.param, paragraphs))
-    ]
-    given = [_value(n) for n in _NUMBER.findall(" ".join(fact_lines(known)))]
-    unsupported = [
-        found
-        for found in _NUMBER.findall(" ".join(paragraphs))
-        if not any(_same(_value(found), v) for v in given)
-    ]
-    return Explanation(
-        tuple(paragraphs),
-        known,
-        plain(model, 60),
-        tuple(dict.fromkeys(missing)),
-        tuple(dict.fromkeys(unsupported)),
-    )
-
-
-def _said_of(param: str, paragraphs: Sequence[str]) -> list[float]:
-    about = [paragraph for paragraph in paragraphs if param in paragraph]
-    return [_value(found) for found in _NUMBER.findall(" ".join(about))]
-
-
-def _value(text: str) -> float:
-    return float(text.replace(",", "").replace("−", "-"))
-
-
-def _same(a: float, b: float) -> bool:
-    # A share may be told in per cent.
-    return any(abs(x - b) <= 1e-9 + 1e-6 * abs(b) for x in (a, a / 100))
+    """Keep a text only if it agrees with the facts."""
+    wrong = tuple(plain(reason, 100) for reason in wrong_claims(paragraphs, known))
+    return Explanation(known, plain(model, 60), () if wrong else tuple(paragraphs), wrong)
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 from typing import Any
 from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import IntDistribution
 
 from ._board import Board
 from ._compare import best_trials
@@ -43,15 +45,12 @@ class ParamFacts:
         region:
             Where the better quarter of the trials is: ``"0.00013 to 0.0005"`` or ``"64 (5 of 8),
             32 (3 of 8)"``.
-        numbers:
-            The numbers that a text on this parameter must quote.
     """
 
     param: str
     importance: str
     searched: str
     region: str
-    numbers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -117,25 +116,28 @@ def _param(
     values = [trial.params[name] for trial in good if name in trial.params]
     importance = f"{weights[name]:.2f}" if name in weights else ""
     if isinstance(distribution, CategoricalDistribution):
-        region, numbers = _choices(values, distribution)
+        region = _choices(values, distribution)
         searched = ", ".join(plain(c, 30) for c in distribution.choices[:12])
     else:
-        low, high = number(min(values), 3), number(max(values), 3)
-        region, numbers = f"{low} to {high}", (low, high)
-        searched = _range(distribution)
-    quoted = (importance, *numbers) if importance else numbers
-    return ParamFacts(plain(name, 60), importance, searched, region, quoted)
+        low, high = (_written(value, distribution) for value in (min(values), max(values)))
+        region, searched = f"{low} to {high}", _range(distribution)
+    return ParamFacts(plain(name, 60), importance, searched, region)
 
 
 def _range(distribution: Any) -> str:
     log = ", log" if distribution.log else ""
-    return f"{number(distribution.low, 4)} to {number(distribution.high, 4)}{log}"
+    return f"{number(distribution.low, 12)} to {number(distribution.high, 12)}{log}"
 
 
-def _choices(
-    values: Sequence[Any], distribution: CategoricalDistribution
-) -> tuple[str, tuple[str, ...]]:
+def _written(value: float, distribution: Any) -> str:
+    """Write a value with as many digits as tell a thousandth of the range."""
+    low, high = distribution.low, distribution.high
+    if isinstance(distribution, IntDistribution):
+        return str(value)
+    width = math.log(high / low) if distribution.log else (high - low) / max(-low, high)
+    return number(value, 3 + max(math.ceil(-math.log10(width)), 0))
+
+
+def _choices(values: Sequence[Any], distribution: CategoricalDistribution) -> str:
     counts = Counter(str(to_label(value, distribution)) for value in values).most_common(4)
-    n = len(values)
-    region = ", ".join(f"{plain(label, 30)} ({count} of {n})" for label, count in counts)
-    return region, (str(counts[0][1]), str(n))
+    return ", ".join(f"{plain(label, 30)} ({n} of {len(values)})" for label, n in counts)

@@ -43,7 +43,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialLine:
-    """One trial. Categorical values are labels, values are as the objective returned them."""
+    """One trial, its values as the objective returned them.
+
+    Choices that are neither numbers nor None are labels.
+    """
 
     number: int
     state: str
@@ -282,8 +285,9 @@ def trial_line(trial: FrozenTrial) -> TrialLine:
 
 
 def _shown(value: Any, distribution: Any) -> Any:
-    label = to_label(value, distribution)
-    return label if isinstance(label, (bool, int, float)) else plain(label, 100)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return plain(to_label(value, distribution), 100)
 
 
 def _advice_of(trial: FrozenTrial) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import os
+import signal
 
 from hypothesis import HealthCheck
 from hypothesis import settings
@@ -31,3 +32,15 @@ def _verbosity() -> Iterator[None]:
 def _own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Share loaded weights among the processes of this run, not with the user's own."""
     os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let this process, and those that it starts, be interrupted.
+
+    What runs in the background (``nohup``, ``&`` in a script, some CI) ignores SIGINT, and so
+    would every child.
+    """
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, old)

@@ -43,6 +43,7 @@ def test_help_names_the_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in out for name in MODELS)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_interrupt(tmp_path: Path) -> None:
     with FileLock(tmp_path / f"{MODELS[DEFAULT].file}.lock"):

@@ -351,6 +351,47 @@ def test_suggest_as_json(url: str, capsys: Capture) -> None:
     assert data["enqueued"] is False
 
 
+def test_suggest_keeps_the_types_of_choices(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choices = ("adam", 32, 0.5, False, None)
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = optuna.create_study(storage=url)
+    study.enqueue_trial({"c": "adam"})
+    study.optimize(lambda trial: float(trial.suggest_categorical("c", choices) == "adam"), 1)
+    answer = json.dumps({"configs": [{"c": str(choice)} for choice in choices]})
+    with answering_server(lambda body: answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        data = json.loads(prints(capsys, "suggest", "--storage", url, "--json"))
+    found = [config["params"]["c"] for config in data["configs"]]
+    assert [repr(choice) for choice in found] == ["32", "0.5", "False", "None"]
+
+    study.enqueue_trial({"c": 32})
+    study.optimize(lambda trial: -float(trial.suggest_categorical("c", choices) == 32), 1)
+    data = json.loads(prints(capsys, "report", "--storage", url, "--json"))
+    assert [line["params"] for line in data["best"]] == [{"c": 32}]
+
+
+def test_suggest_says_why_there_are_fewer(
+    url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"learning_rate": 1e-3, "batch_size": "64", "n_layers": 5, "dropout": 0.2}
+    tried = optuna.load_study(study_name=None, storage=url).trials[0].params
+    answer = json.dumps({"configs": [config, config, {"batch_size": "7"}, tried]})
+    with answering_server(lambda body: answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        text = prints(capsys, "suggest", "--storage", url, "-n", "5")
+        data = json.loads(prints(capsys, "suggest", "--storage", url, "-n", "5", "--json"))
+        enough = prints(capsys, "suggest", "--storage", url, "-n", "1")
+    line = (
+        "1 of the 5 configurations asked for; left out of the answer: 1 nearly the same as "
+        "another one, 1 nearly the same as a trial of the study, 1 without a usable value."
+    )
+    assert line in text
+    assert data["missing"] == line
+    assert "asked for" not in enough
+
+
 def test_suggest_enqueues_on_request(tmp_path: Path, capsys: Capture) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     study = tuned(3, of=objective, storage=url)
@@ -379,14 +420,18 @@ def test_suggest_from_a_real_endpoint(
 
 
 def test_explain(url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    with answering_server(lambda body: "What matters: learning_rate.") as server:
+    words = "What matters: learning_rate."
+    with answering_server(lambda body: words) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         text = prints(capsys, "explain", "--storage", url, "--llm", "openai/m")
+        words = "What matters: learning_rate, at 7 to 8."
         data = json.loads(prints(capsys, "explain", "--storage", url, "--json"))
-    assert text.startswith("What matters: learning_rate.")
-    assert "Computed by Optuna:" in text
-    assert "importance" in text
-    assert data["missing"]
+    assert text.startswith("Goal: maximize")
+    assert "learning_rate: importance " in text
+    assert text.endswith("\nWhat matters: learning_rate.\n")
+    assert data["paragraphs"] == []
+    assert data["left_out"][0] == "7 is not known of learning_rate"
+    assert "is left out" in data["text"]
     assert {param["param"] for param in data["facts"]["params"]} == set(SPACE)
 
 

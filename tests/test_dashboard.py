@@ -137,7 +137,7 @@ def test_the_explanation_has_its_own_place_in_the_note() -> None:
     note = note_of(study)
     assert "first account" not in note
     assert "second account" in note
-    assert "Computed by Optuna" in note
+    assert "learning\\_rate: importance" in note
     assert "## Language model report" in note
 
 

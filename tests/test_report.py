@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import create_trial
@@ -18,13 +19,16 @@ import pytest
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._board import Call
+from optuna_llm_sampler._claims import wrong_claims
 from optuna_llm_sampler._compare import best_trials
 from optuna_llm_sampler._compare import duel
 from optuna_llm_sampler._compare import good_trials
 from optuna_llm_sampler._compare import improvements
-from optuna_llm_sampler._explain import checked
 from optuna_llm_sampler._explain import explain
+from optuna_llm_sampler._explain import fact_lines
+from optuna_llm_sampler._facts import Facts
 from optuna_llm_sampler._facts import facts
+from optuna_llm_sampler._facts import ParamFacts
 from optuna_llm_sampler._plain import hover
 from optuna_llm_sampler._plain import markdown
 from optuna_llm_sampler._plain import plain
@@ -32,6 +36,7 @@ from optuna_llm_sampler._prices import cost_of
 from optuna_llm_sampler._prices import Price
 from optuna_llm_sampler._report import newer_versions
 from optuna_llm_sampler._report import report
+from optuna_llm_sampler._report import TrialLine
 from optuna_llm_sampler._report_html import to_html
 from optuna_llm_sampler._report_text import to_markdown
 from optuna_llm_sampler._report_text import to_text
@@ -333,7 +338,7 @@ def test_facts_are_optunas_numbers(study: Study) -> None:
         assert float(param.importance) == pytest.approx(expected[param.param], abs=0.005)
     good = good_trials(study.trials, study.directions)
     rates = [t.params["learning_rate"] for t in good]
-    low, high = (float(n) for n in known.params[0].numbers[1:])
+    low, high = (float(n) for n in known.params[0].region.split(" to "))
     assert low == pytest.approx(min(rates), rel=0.01)
     assert high == pytest.approx(max(rates), rel=0.01)
     batch = next(p for p in known.params if p.param == "batch_size")
@@ -346,44 +351,107 @@ def quoting(request: Any) -> str:
     return str(content.partition("<facts>")[2].partition("</facts>")[0])
 
 
-def test_a_text_that_quotes_the_numbers_stands_as_it_is(study: Study) -> None:
-    found = explain(study, FakeLLM(quoting))
-    assert found.missing == ()
-    assert found.unsupported == ()
-    assert "Computed by Optuna" not in found.text
-
-
-def test_numbers_left_out_are_added_and_invented_ones_named(study: Study) -> None:
-    llm = FakeLLM(lambda r: "What matters: learning_rate, by 42 %.\n\n\n**Narrow:** 1e-3 to 2e-3.")
+def test_a_text_that_quotes_the_numbers_is_kept(study: Study) -> None:
+    llm = FakeLLM(quoting)
     found = explain(study, llm, task="A <task>")
     assert "‹task›" in llm.requests[0].messages[-1]["content"]
-    rate = facts(study).params[0]
-    assert set(rate.numbers) <= set(found.missing)
-    assert found.unsupported == ("42", "1e-3", "2e-3")
-    assert all(number in found.text for number in rate.numbers)
-    assert "did not compute: 42, 1e-3, 2e-3" in found.text
-    assert found.paragraphs[1].startswith("Narrow:")
+    assert found.left_out == ()
+    lines = fact_lines(facts(study))
+    assert found.paragraphs == tuple(lines)
+    assert found.text.splitlines()[: len(lines)] == lines
 
 
-def test_numbers_must_stand_with_their_parameter(study: Study) -> None:
-    known = facts(study)
-    numbers = " ".join(n for param in known.params for n in param.numbers)
-    assert checked([f"Numbers: {numbers}"], known, "m").missing
-    told = [f"{p.param}: {' '.join(p.numbers)}" for p in known.params]
-    assert not checked(told, known, "m").missing
+def told() -> Facts:
+    """Facts of two parameters that are easy to talk about."""
+    units = ParamFacts("hidden_units", "0.62", "16 to 1024, log", "128 to 512")
+    rate = ParamFacts("lr_2", "0.21", "1e-05 to 0.1, log", "0.0003 to 0.0021")
+    kind = ParamFacts("kind", "", "relu, leaky_relu, 3", "relu (4 of 6), 3 (2 of 6)")
+    params = {"number": 17, "state": "complete", "values": (0.89249,), "source": "", "why": ""}
+    best = TrialLine(**params, advice="", repaired=0, params={})  # type: ignore[arg-type]
+    return Facts(("maximize accuracy",), 40, 6, best, (units, rate, kind))
 
 
-def test_a_share_may_be_told_in_per_cent(study: Study) -> None:
-    known = facts(study)
-    told = [
-        f"{p.param}: {float(p.importance):.0%} {' '.join(p.numbers[1:])}" for p in known.params
-    ]
-    assert checked(told, known, "m").missing == ()
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hidden_units matters most: its importance is 0.62. It is best from 128 to 512.",
+        "Hidden units have an importance of 62 %, the good range is 128-512.",
+        "The importances are 0.62 of hidden_units and 0.21 of lr_2.",
+        "hidden_units (importance 0.62) matters more than lr_2 (importance 0.21).",
+        "The search of lr_2 went from 0.00001 to 0.1, and good trials have 3e-4 to 2.1e-3.",
+        "The best accuracy is 0.89249, in trial 17, and rounded 0.89.",
+        "After 40 complete trials, the best 6 trials agree: `leaky_relu` is no good.",
+        "kind is relu in 4 of 6.",
+        "1. Try fewer layers, a conjecture.",
+    ],
+)
+def test_what_agrees_with_the_facts_is_kept(text: str) -> None:
+    assert wrong_claims([text], told()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        # The score, said of a parameter: by its name, in other words, by a pronoun, by a half.
+        ("The best value of hidden_units is 0.89249.", "0.89249 is not known of hidden_units"),
+        ("The best value of the hidden units parameter is 0.89249.", "of hidden_units"),
+        ("hidden_units is best. Its best value is 0.89249.", "0.89249 is not known of"),
+        ("The best number of units gives a score of 0.89249.", "0.89249 is not known"),
+        ("One parameter has a score of 0.89249.", "0.89249 is not known"),
+        ("The best width is 0.89249.", "0.89249 is not known"),
+        # Numbers of another parameter, of another kind, of nothing.
+        ("hidden_units: 0.0003 to 0.0021.", "0.0003 is not known of hidden_units"),
+        ("lr_2 has 0.62 and hidden_units 0.21 of all importance.", "0.21 is not known of"),
+        ("The importance of hidden_units is 128.", "128 is not known of hidden_units"),
+        ("The best of hidden_units is 0.62.", "0.62 is not known of hidden_units"),
+        ("hidden_units is best between 16 and 1024.", "16 is not known of hidden_units"),
+        ("lr_2 is best at 40.", "40 is not known of lr_2"),
+        ("lr_2 and hidden_units matter. It should be 128.", "128 is not known"),
+        ("lr_2 matters by 42 %.", "42 % is not known of lr_2"),
+        ("Good trials have 128 to 512.", "128 is not known"),
+        ("The best accuracy is 0.9, in trial 18.", "18 is not known"),
+        ("After 41 trials.", "41 is not known"),
+        # Names.
+        ("weight_decay should fall.", "'weight_decay' is no parameter"),
+        ("`momentum` should fall.", "'momentum' is no parameter"),
+        ("The most important parameter is lr_2.", "the most important parameter is hidden_units"),
+    ],
+)
+def test_what_does_not_agree_with_the_facts_is_found(text: str, reason: str) -> None:
+    assert reason in " ".join(wrong_claims([text], told()))
+
+
+def test_a_text_that_is_wrong_is_left_out_and_the_reason_said(study: Study) -> None:
+    best = f"{study.best_value:.5g}"
+    words = f"What matters:\n\nThe best value of the learning rate parameter is {best}."
+    found = explain(study, FakeLLM(lambda r: words))
+    assert found.paragraphs == ()
+    line = (
+        "The text of fake is left out, it does not agree with these: "
+        f"{best} is not known of learning_rate."
+    )
+    assert found.text.splitlines() == [*fact_lines(facts(study)), "", line]
+    assert "best value of the learning rate" not in found.to_markdown()
+    assert "is left out" in found.to_markdown()
+
+
+def test_digits_of_facts_follow_the_range() -> None:
+    space = {"gamma": FloatDistribution(0.9, 0.9999), "width": IntDistribution(1, 123456)}
+    study = optuna.create_study()
+    for i in range(8):  # of which the first two are the better quarter
+        params = {"gamma": 0.9994 + 0.0002 * (i % 2), "width": 123451 + 5 * (i % 2)}
+        study.add_trial(create_trial(params=params, distributions={**space}, value=i))
+    known = {param.param: (param.searched, param.region) for param in facts(study).params}
+    assert known["gamma"] == ("0.9 to 0.9999", "0.9994 to 0.9996")
+    assert known["width"] == ("1 to 123456", "123451 to 123456")
 
 
 def test_explanations_are_escaped_and_need_something_to_explain(study: Study) -> None:
-    found = explain(study, FakeLLM(lambda r: f"# {HOSTILE}\n- x"))
-    assert r"\<img src=x onerror=alert(1)\>" in found.to_markdown()
+    words = "<img src=x> **bold** [click](http://evil.example/x)"
+    found = explain(study, FakeLLM(lambda r: f"# {words}\n- x"))
+    assert r"\<img src=x\> bold \[click\]" in found.to_markdown()
+    found = explain(study, FakeLLM(lambda r: f"`{HOSTILE[:40]}` is a parameter"))
+    assert r"\<img src=x" in found.to_markdown()
     with pytest.raises(UnusableAnswerError):
         explain(study, FakeLLM(lambda r: " \n#\n"))
     with pytest.raises(ValueError, match="no complete trial"):
@@ -395,7 +463,7 @@ def test_explain_without_importances() -> None:
     known = facts(study)
     assert known.n_complete == 1
     assert known.params[0].region == "0.5 to 0.5"
-    assert explain(study, FakeLLM(quoting)).missing == ()
+    assert explain(study, FakeLLM(quoting)).left_out == ()
 
 
 def test_odd_choices_do_not_break_the_report() -> None:

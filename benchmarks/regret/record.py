@@ -10,7 +10,6 @@ answer, and the study fails rather than use one that was given to another questi
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 import sys
@@ -19,6 +18,8 @@ import warnings
 import optuna
 from tqdm import tqdm
 
+from benchmarks._help import parser as help_parser
+from benchmarks._help import positive
 from benchmarks.tasks import load
 from benchmarks.tasks import names
 from optuna_llm_sampler import LLMSampler
@@ -72,11 +73,16 @@ def record(llm: LLM, task: str, seed: int, *, named: bool) -> None:
 
 def main(arguments: list[str]) -> None:
     """Record what is missing."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.regret.record")
-    parser.add_argument("model")
+    parser = help_parser(
+        "benchmarks.regret.record",
+        "Record the answers of a local model that benchmarks.regret plays back.",
+        takes="18 to 28 seconds per task and seed with qwen2.5-coder-0.5b on two busy cores, two\n"
+        "and a half times as long with the 1.5B model",
+    )
+    parser.add_argument("model", help="a name as of LocalLLM, or a .gguf file")
     parser.add_argument("tasks", nargs="*", default=[""], help="names or their beginnings")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--threads", type=int, default=1, help="no more than cores are free")
+    parser.add_argument("--seeds", type=positive, default=10, help="seeds of each task")
+    parser.add_argument("--threads", type=positive, default=1, help="no more than cores are free")
     parser.add_argument("--anonymous", action="store_true", help="parameters without names")
     args = parser.parse_args(arguments)
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -18,6 +18,8 @@ from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from benchmarks._help import parser as help_parser
+from benchmarks._help import positive
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import LocalLLM
@@ -34,12 +36,24 @@ _CHECKPOINTS = (1, 3, 5, 10, 15, 20, 30)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.spaces", description=__doc__)
-    parser.add_argument("problems", nargs="+", choices=[*PROBLEMS, "trade-off", "transfer"])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--trials", type=int, default=20)
-    parser.add_argument("--model", default=None, help="local model, by name or path")
-    parser.add_argument("--data", default="corpus", help="transfer: folder with train.csv")
+    parser = help_parser(
+        "benchmarks.spaces",
+        "Run spaces and studies beyond the ordinary with the sampler and a real local model, and\n"
+        "with its base sampler alone, and print a table for each.",
+        takes="TIMES",
+    )
+    add = parser.add_argument
+    add(
+        "problems",
+        nargs="+",
+        metavar="PROBLEM",
+        choices=[*PROBLEMS, "trade-off", "transfer"],
+        help="%(choices)s",
+    )
+    add("--seeds", type=positive, default=5, help="repetitions")
+    add("--trials", type=positive, default=20, help="trials of each study")
+    add("--model", help="local model, by name or path; default: LocalLLM's")
+    add("--data", default="corpus", help="transfer: folder with the train.csv of Banking77")
     return parser.parse_args(arguments)
 
 

@@ -7,10 +7,13 @@ them. The numbers are copied by hand into the modules of the tasks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 import sys
 
 import optuna
+
+from benchmarks._help import parser as help_parser
 
 from . import load
 from . import names
@@ -33,13 +36,26 @@ def find_scale(name: str) -> tuple[float, float]:
     return study.best_value, typical
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
     """Print the scale of the named tasks, or of all that are not tables."""
+    trained = names()[len(table_names()) :]
+    parser = help_parser(
+        "benchmarks.tasks.search",
+        "Find the scale of tasks that train for real: the value of the median random\n"
+        "configuration, and the lowest that a long search finds.",
+        takes=f"{N_RANDOM + N_SEARCH} trainings per task",
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"by default all of {', '.join(trained)}"
+    )
+    args = parser.parse_args(arguments)
+    if unknown := set(args.names) - set(names()):
+        parser.error(f"unknown tasks {sorted(unknown)}")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    for name in sys.argv[1:] or names()[len(table_names()) :]:
+    for name in args.names or trained:
         low, typical = find_scale(name)
         print(f'    "{name}": ({low:.6g}, {typical:.6g}),', flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

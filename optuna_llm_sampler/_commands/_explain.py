@@ -1,4 +1,4 @@
-"""``optuna-llm explain``: the model's account of what was learned, held to Optuna's numbers."""
+"""``optuna-llm explain``: what was learned in a study, in numbers and in the model's words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from ._terminal import waiting
 
 def add_explain(commands: Subparsers) -> None:
     parser = add_parser(
-        commands, "explain", _run, "let the model say what was learned, with Optuna's numbers"
+        commands,
+        "explain",
+        _run,
+        "print what was learned: Optuna's numbers, then the model's words if they agree",
     )
     add_study(parser)
     add_model(parser, timeout=180)

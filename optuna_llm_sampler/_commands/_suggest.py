@@ -10,6 +10,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from .. import _keys
+from .._advice import Advice
 from .._advice import Config
 from .._advice import values
 from .._ask import ask
@@ -35,6 +36,16 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
     from .._space import SearchSpace
+
+
+# Why a configuration, or a whole answer, is not among the proposals.
+_REASONS = {
+    "repeated": "nearly the same as another one",
+    "known": "nearly the same as a trial of the study",
+    "no_parameter": "without a usable value",
+    "not_an_object": "not readable",
+    "no_object": "without any configuration",
+}
 
 
 def add_suggest(commands: Subparsers) -> None:
@@ -82,20 +93,48 @@ def _run(args: argparse.Namespace) -> int:
     configs = answer.advice.configs
     if args.enqueue:
         _enqueue(study, configs, question.space)
+    missing = missing_line(answer.advice, args.n)
     if args.json:
-        shown = [{"params": dict(c.params), "why": c.why, "repaired": c.repaired} for c in configs]
+        shown = [
+            {"params": values(c, question.space), "why": c.why, "repaired": c.repaired}
+            for c in configs
+        ]
         note, call = answer.advice.note, asdict(answer.call)
-        print_json({"configs": shown, "note": note, "call": call, "enqueued": args.enqueue})
+        print_json(
+            {
+                "configs": shown,
+                "missing": missing,
+                "note": note,
+                "call": call,
+                "enqueued": args.enqueue,
+            }
+        )
         return 0
     for i, config in enumerate(configs, start=1):
         print(f"{bold(f'{i}.')} {params_line(config.params)}")
         if config.why:
             print(f"   {config.why}")
+    if missing:
+        print(f"\n{missing}")
     if answer.advice.note:
         print(f"\n{answer.advice.note}")
     if args.enqueue:
         print(f"\nAdded to the study as {plural(len(configs), 'waiting trial')}.")
     return 0
+
+
+def missing_line(advice: Advice, asked: int) -> str:
+    """Say why there are fewer configurations than were asked for; empty if there are enough."""
+    n = len(advice.configs)
+    if n >= asked:
+        return ""
+    reasons = [
+        f"{advice.rejected[reason]} {words}"
+        for reason, words in _REASONS.items()
+        if advice.rejected.get(reason)
+    ]
+    why = f"left out of the answer: {', '.join(reasons)}" if reasons else "the model gave no more"
+    return f"{n} of the {plural(asked, 'configuration')} asked for; {why}."
 
 
 def params_line(params: Mapping[str, Any]) -> str:
