@@ -26,6 +26,8 @@ MIN_SHARE, MAX_SHARE = 0.05, 0.95
 # The model's last trials that count, and with how many of the base sampler's each is compared.
 N_RECENT = 8
 N_NEIGHBORS = 8
+# What is older is forgotten: a model with a small share comes back once it is good.
+_MAX_AGE = 50
 # Base trials that are farther away by number say nothing about the model's trial.
 _MAX_DISTANCE = 40
 # Weight of the improvement rates; and how much the comparisons count at most. A model that repeats
@@ -100,7 +102,9 @@ def weigh(results: Sequence[Result], *, start: float) -> Evidence:
             Share while nothing is known, in (0, 1).
     """
     base = [r for r in results if not r.is_models]
-    mine = [r for r in results if r.is_models and (r.is_informed or r.failed)][-N_RECENT:]
+    oldest = max((r.number for r in results), default=0) - _MAX_AGE
+    judged = [r for r in results if r.is_models and (r.is_informed or r.failed)]
+    mine = [r for r in judged if r.number >= oldest][-N_RECENT:]
     near = [_neighbors(r, base) for r in mine]
     compared = [(r, others) for r, others in zip(mine, near, strict=True) if others]
     # A failure is a defeat even while there is nothing to compare it with.
@@ -117,7 +121,9 @@ def weigh(results: Sequence[Result], *, start: float) -> Evidence:
     first = min((r.number for r, _ in compared), default=0)
     span = [r for r in base if r.number >= first]
     improved = sum(r.improved for r, _ in compared), sum(r.improved for r in span)
-    score += _IMPROVEMENTS * (_log_rate(improved[0], n_model) - _log_rate(improved[1], len(span)))
+    rates = _log_rate(improved[0], n_model) - _log_rate(improved[1], len(span))
+    # That both improved nothing for long says nothing for the model.
+    score += _IMPROVEMENTS * (rates if improved[0] else min(rates, 0.0))
     share = _NORMAL.cdf(_NORMAL.inv_cdf(start) / (1 + n_model / _START_COUNTS) + score)
     share = round(min(max(share, MIN_SHARE), MAX_SHARE), 2)
     return Evidence(n_model, n_base, beaten, improved[0], improved[1], share)
