@@ -28,8 +28,6 @@ from .llms._types import Message
 from .llms._types import Request
 
 
-# A prior for each of many parameters would cost more tokens than the configurations.
-_MAX_PRIOR_PARAMS = 20
 # With more branches, a configuration is described by one schema, with null for what it lacks.
 _MAX_BRANCHES = 16
 # Choices beyond this, in a whole space, are not enumerated in the schema; they are checked later.
@@ -142,11 +140,6 @@ def _json_wish(question: Question) -> str:
         )
     if question.optional:
         lines.append("Use null for a parameter that a configuration does not use.")
-    if _with_prior(question):
-        lines.append(
-            'Return "prior": for each number where good values lie (center, low, high in natural '
-            "units) and how sure you are (confidence, 0 to 1); for each choice a weight."
-        )
     lines.append('Return "note": in two sentences, what you believe about this problem.')
     return "\n".join(lines)
 
@@ -162,11 +155,7 @@ def json_schema(question: Question) -> dict[str, Any]:
         items: dict[str, Any] = {"anyOf": [_config_schema(question, branch) for branch in found]}
     else:
         items = _config_schema(question)
-    top: dict[str, Any] = {"configs": {"type": "array", "items": items}}
-    if _with_prior(question):
-        top["prior"] = _object({n: _prior_schema(d) for n, d in question.space.items()})
-    top["note"] = {"type": "string"}
-    return _object(top)
+    return _object({"configs": {"type": "array", "items": items}, "note": {"type": "string"}})
 
 
 def _config_schema(question: Question, branch: Branch | None = None) -> dict[str, Any]:
@@ -217,19 +206,3 @@ def _value_schema(
         kind = "integer" if isinstance(distribution, IntDistribution) else "number"
         schema = {"type": kind}
     return {"anyOf": [schema, {"type": "null"}]} if optional else schema
-
-
-def _prior_schema(distribution: BaseDistribution) -> dict[str, Any]:
-    if isinstance(distribution, CategoricalDistribution):
-        keys: tuple[str, ...] = labels(distribution)
-    else:
-        keys = ("center", "low", "high", "confidence")
-    return _object({key: {"type": "number"} for key in keys})
-
-
-def _with_prior(question: Question) -> bool:
-    return len(question.space) <= _MAX_PRIOR_PARAMS and all(
-        len(d.choices) <= _MAX_PRIOR_PARAMS
-        for d in question.space.values()
-        if isinstance(d, CategoricalDistribution)
-    )
