@@ -51,7 +51,7 @@ class DefaultBaseSampler(BaseSampler):
     is shown no trial with a value outside of its range, which an enqueued one can have.
 
     NOTE: What else was tried on it and brought no clear gain (benchmarks/regret, 0.5B model).
-    The prior of the model's samples added to its acquisition, β/n, as in πBO (arXiv 2204.11051):
+    A prior fitted to the model's samples in its acquisition, β/n, as in πBO (arXiv 2204.11051):
     regret at trials 20 and 30 .064, .056 without; .072, .049 (β = 1); .076, .062 (3); .099, .086
     (10); 12 pairs. Bad values cut: at trials 20 and 50 .114, .057 → .113, .044 (45 pairs, streams
     of their own), and .090, .054 → .093, .061 (19 pairs, the same streams). Ranks in their place:

@@ -122,7 +122,7 @@ def fit(post: Post) -> dict[str, Any]:
     if not _fits(data):
         advice["configs"] = [[params, "", n] for params, _, n in advice["configs"]]
     if not _fits(data):
-        advice["prior"], advice["note"] = {}, ""
+        advice["note"] = ""
     while not _fits(data) and advice["configs"]:
         advice["configs"].pop()
     return data

@@ -31,8 +31,6 @@ from .llms._types import Message
 from .llms._types import Request
 
 
-# A prior for each of many parameters would cost more tokens than the configurations.
-_MAX_PRIOR_PARAMS = 20
 # With more branches, a configuration is described by one schema, with null for what it lacks.
 _MAX_BRANCHES = 16
 # Choices beyond this, in a whole space, are not enumerated in the schema; they are checked later.
@@ -59,7 +57,7 @@ def build_json(question: Question, style: Style) -> Request:
     return Request(
         messages=(system, {"role": "user", "content": "\n\n".join(parts)}),
         schema=json_schema(question),
-        max_tokens=2000 + (question.n_configs + 1) * per_config,
+        max_tokens=2000 + question.n_configs * per_config,
         temperature=style.temperature,
         seed=question.seed,
     )
@@ -238,19 +236,3 @@ def _value_schema(
         kind = "integer" if isinstance(distribution, IntDistribution) else "number"
         schema = {"type": kind}
     return {"anyOf": [schema, {"type": "null"}]} if optional else schema
-
-
-def _prior_schema(distribution: BaseDistribution) -> dict[str, Any]:
-    if isinstance(distribution, CategoricalDistribution):
-        keys: tuple[str, ...] = labels(distribution)
-    else:
-        keys = ("center", "low", "high", "confidence")
-    return _object({key: {"type": "number"} for key in keys})
-
-
-def _with_prior(question: Question) -> bool:
-    return len(question.space) <= _MAX_PRIOR_PARAMS and all(
-        len(d.choices) <= _MAX_PRIOR_PARAMS
-        for d in question.space.values()
-        if isinstance(d, CategoricalDistribution)
-    )

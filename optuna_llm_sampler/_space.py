@@ -176,6 +176,15 @@ def unit(value: Any, distribution: BaseDistribution) -> float:
     return (internal - low) / (high - low)
 
 
+def at_unit(place: float, distribution: FloatDistribution | IntDistribution) -> float:
+    """Return the number at a place of [0, 1]; the inverse of :func:`unit`."""
+    low, high = float(distribution.low), float(distribution.high)
+    place = min(max(place, 0.0), 1.0)
+    if distribution.log:
+        return min(max(math.pow(low, 1 - place) * math.pow(high, place), low), high)
+    return min(max(low * (1 - place) + high * place, low), high)
+
+
 def legal_or(otherwise: Any, value: Any, distribution: BaseDistribution) -> Any:
     """Return a value as the distribution has it, or another one if it cannot be mapped."""
     coerced = coerce(value, distribution)

@@ -135,7 +135,6 @@ def test_an_advice_fits_into_mysqls_text_and_is_trimmed_by_value() -> None:
     params = {f"parameter_{i}": label for i in range(12)}
     big = Advice(
         tuple(Config(params, "why " * 50) for _ in range(64)),
-        {"x": {label + str(i): 1.0 for i in range(40)}},
         "note " * 400,
     )
     study = optuna.create_study()

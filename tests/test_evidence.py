@@ -32,7 +32,7 @@ from optuna_llm_sampler.testing import FakeLLM
 
 
 Direction = Literal["minimize", "maximize"]
-SPACE = dict.fromkeys("xy", FloatDistribution(0.0, 1.0))
+SPACE = dict.fromkeys("wxyz", FloatDistribution(0.0, 1.0))
 START = 0.75
 
 
@@ -90,7 +90,7 @@ def test_who_repeats_the_best_without_improving_it_shares_with_who_improves_it()
 def test_comparison_is_with_neighbors_in_time() -> None:
     # The base sampler got much better later on; the model's trials were good in their time.
     early = results("M." * 8, [1.0, 2.0] * 8)
-    late = [Result(40 + i, False, True, (0.0, 0.1), False) for i in range(40)]
+    late = [Result(30 + i, False, True, (0.0, 0.1), False) for i in range(30)]
     assert weigh(early + late, start=START).beaten == 1.0
 
 
@@ -225,17 +225,16 @@ class Adviser:
         configs = []
         for _ in range(4):
             self._n += 1
-            x, y = (low + (high - low) * (self._n * step % 1.0) for step in (0.7549, 0.5698))
-            configs.append({"x": x, "y": y})
+            steps = zip("wxyz", (0.8567, 0.7339, 0.6287, 0.5386), strict=True)
+            configs.append({n: low + (high - low) * (self._n * s % 1.0) for n, s in steps})
         return json.dumps({"configs": configs})
 
 
-GOOD, BAD = (0.05, 0.35), (0.7, 1.0)
+GOOD, BAD = (0.15, 0.25), (0.7, 1.0)
 
 
 def objective(trial: Trial) -> float:
-    x, y = (trial.suggest_float(name, 0.0, 1.0) for name in "xy")
-    return (x - 0.2) ** 2 + (y - 0.2) ** 2
+    return sum((trial.suggest_float(name, 0.0, 1.0) - 0.2) ** 2 for name in SPACE)
 
 
 def run(direction: Direction, adviser: Adviser, n: int = 80, **arguments: Any) -> optuna.Study:

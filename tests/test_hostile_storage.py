@@ -45,7 +45,6 @@ POST: dict[str, Any] = {
     },
     "advice": {
         "configs": [[POINT, "why", 0]],
-        "prior": {},
         "note": "",
         "n_ideas": 1,
         "repaired": {},
@@ -105,6 +104,17 @@ def test_what_is_right_is_read() -> None:
     study = study_with(f"{_keys.POST}0", POST)
     assert len(Board(study._storage, study._study_id).read().posts) == 1
     assert usage(study).input_tokens == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(json_values() | st.just({"lr": [0.01, 0.001, 0.1, 0.5], "act": {"relu": 1.0}}))
+def test_the_prior_in_a_post_of_an_earlier_version_is_ignored(prior: Any) -> None:
+    advices = []
+    for advice in (POST["advice"], {**POST["advice"], "prior": prior}):
+        study = study_with(f"{_keys.POST}0", {**POST, "advice": advice})
+        advices += [post.advice for post in Board(study._storage, study._study_id).read().posts]
+    assert len(advices) == 2
+    assert advices[0] == advices[1]
 
 
 def test_nothing_in_the_storage_breaks_the_board() -> None:

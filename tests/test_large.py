@@ -152,14 +152,12 @@ def test_long_names_are_short_in_the_question_and_whole_in_the_answer() -> None:
 
     def answer(request: Request) -> str:
         config = {**dict.fromkeys(short.values(), 0.5), "why": "middle"}
-        prior = {n: {"center": 0.5, "low": 0, "high": 1} for n in short.values()}
-        return json.dumps({"configs": [config], "prior": prior})
+        return json.dumps({"configs": [config]})
 
     asked = question(space, 10)
     llm = FakeLLM(answer)
     advice = ask(llm, asked, lambda params: params == dict.fromkeys(space, 0.1), timeout=10).advice
     assert dict(advice.configs[0].params) == dict.fromkeys(space, 0.5)
-    assert set(advice.prior) == set(space)
     assert "very_very_very_very_very_very_very" not in llm.requests[0].messages[1]["content"]
     middle = dict.fromkeys(space, 0.5)
     assert not ask(llm, asked, lambda params: params == middle, timeout=10).advice.configs

@@ -63,7 +63,7 @@ def test_the_schema_is_strict() -> None:
     assert config["additionalProperties"] is False
     assert config["properties"]["depth"] == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
     assert config["properties"]["act"]["enum"] == ["relu", "tanh", "None"]
-    assert schema["required"] == ["configs", "prior", "note"]
+    assert schema["required"] == ["configs", "note"]
 
 
 def test_text_from_outside_cannot_leave_its_fence() -> None:
