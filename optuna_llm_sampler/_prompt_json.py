@@ -50,8 +50,8 @@ def build_json(question: Question, style: Style) -> Request:
     system: Message = {"role": "system", "content": _SYSTEM}
     parts = (
         _json_task(question, bounds=style.bounds),
-        _json_wish(question),
         history(question),
+        _json_wish(question),
     )
     per_config = 60 + 14 * len(question.space)
     return Request(

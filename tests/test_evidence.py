@@ -278,7 +278,7 @@ def test_a_model_that_gets_better_comes_back() -> None:
 
 def test_a_model_that_gets_worse_loses_its_share() -> None:
     numbers = mine(run("minimize", Adviser((0, *GOOD), (30, *BAD)), n=120))
-    assert sum(n < 30 for n in numbers) >= 24
+    assert sum(n < 20 for n in numbers) >= 14
     assert sum(n >= 60 for n in numbers) <= 20
 
 
