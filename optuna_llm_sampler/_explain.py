@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ from ._facts import facts
 from ._facts import ParamFacts
 from ._ledger import keep
 from ._plain import markdown
-from ._plain import number
 from ._plain import plain
 from ._resolve import resolve
 from .errors import OptunaLLMError
@@ -171,8 +171,7 @@ def fact_lines(known: Facts) -> list[str]:
     best = known.best
     lines = [f"Goal: {', '.join(known.goals)}. Complete trials: {known.n_complete}."]
     if best is not None:
-        values = ", ".join(number(value) for value in best.values)
-        lines.append(f"Best: {values} (trial {best.number}).")
+        lines.append(f"Best: {', '.join(known.values)} (trial {best.number}).")
     return lines + [_fact_line(param, known.n_good) for param in known.params[:20]]
 
 
@@ -218,7 +217,7 @@ def _value(text: str) -> float:
 
 def _same(a: float, b: float) -> bool:
     # A share may be told in per cent.
-    return any(abs(x - b) <= 1e-9 + 1e-6 * abs(b) for x in (a, a / 100))
+    return any(math.isclose(x, b, rel_tol=1e-9) for x in (a, a / 100))
 
 
 def _paragraphs(text: str) -> list[str]:

@@ -11,13 +11,18 @@ from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
 
 from ._board import Board
 from ._compare import best_trials
 from ._compare import good_trials
 from ._compare import importances
 from ._compare import losses_of
-from ._plain import number
+from ._numbers import exact
+from ._numbers import param_text
+from ._numbers import result_text
+from ._numbers import spreads_of
 from ._plain import plain
 from ._report import trial_line
 from ._report import TrialLine
@@ -65,6 +70,8 @@ class Facts:
             How many complete trials there are, and how many are the better quarter.
         best:
             The best trial, or the first of the Pareto front.
+        values:
+            Its values, written so that they differ from those of the others.
         params:
             Per parameter, most important first.
     """
@@ -73,6 +80,7 @@ class Facts:
     n_complete: int
     n_good: int
     best: TrialLine | None = None
+    values: tuple[str, ...] = ()
     params: tuple[ParamFacts, ...] = ()
 
 
@@ -84,6 +92,8 @@ def facts(study: Study) -> Facts:
     names = board.metric_names() or [""] * len(directions)
     good = good_trials(trials, directions)
     best = best_trials(trials, directions)
+    results = (t.values for t in trials if losses_of(t, directions) is not None)
+    spreads = spreads_of(results, [direction.name.lower() for direction in directions])
     weights = importances(study)
     space = _space(good)
     order = sorted(space, key=lambda name: (-weights.get(name, -1.0), name))
@@ -95,6 +105,7 @@ def facts(study: Study) -> Facts:
         n_complete=sum(losses_of(trial, directions) is not None for trial in trials),
         n_good=len(good),
         best=trial_line(best[0]) if best else None,
+        values=tuple(map(result_text, best[0].values, spreads)) if best else (),
         params=tuple(_param(name, space[name], good, weights) for name in order),
     )
 
@@ -119,17 +130,20 @@ def _param(
     if isinstance(distribution, CategoricalDistribution):
         region, numbers = _choices(values, distribution)
         searched = ", ".join(plain(c, 30) for c in distribution.choices[:12])
+        more = len(distribution.choices) - 12
+        searched += f" and {more} more" if more > 0 else ""
     else:
-        low, high = number(min(values), 3), number(max(values), 3)
+        assert isinstance(distribution, (FloatDistribution, IntDistribution))
+        low, high = (param_text(end, distribution) for end in (min(values), max(values)))
         region, numbers = f"{low} to {high}", (low, high)
         searched = _range(distribution)
     quoted = (importance, *numbers) if importance else numbers
     return ParamFacts(plain(name, 60), importance, searched, region, quoted)
 
 
-def _range(distribution: Any) -> str:
+def _range(distribution: FloatDistribution | IntDistribution) -> str:
     log = ", log" if distribution.log else ""
-    return f"{number(distribution.low, 4)} to {number(distribution.high, 4)}{log}"
+    return f"{exact(distribution.low)} to {exact(distribution.high)}{log}"
 
 
 def _choices(
