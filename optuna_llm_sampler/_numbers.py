@@ -83,10 +83,9 @@ def _shortest(number: float, least: int, most: int, is_good: Callable[[float], b
         text = f"{number:.{digits}g}"
         found = float(text)
         if is_good(found):
-            # 1.2346e+05 beside 123457 is hard to compare.
+            # 1.2346e+05 beside 123457 is hard to compare; two digits are a size, as 1.2e+05 is.
             plain = f"{found:.0f}" if "e+" in text else text
-            is_plain = (digits > least or found == number) and len(plain) <= len(text)
-            return plain if is_plain else text
+            return plain if digits > 2 and len(plain) <= len(text) else text
     return f"{number:.{most}g}"
 
 
