@@ -15,6 +15,7 @@ from optuna.distributions import IntDistribution
 from ._numbers import rounded
 from ._numbers import Spread
 from ._numbers import spread_of
+from ._numbers import spreads_of
 from ._space import is_legal
 from ._space import SearchSpace
 from ._space import to_label
@@ -106,10 +107,7 @@ class Digest:
 
 def spreads(digest: Digest) -> tuple[Spread, ...]:
     """Return how the results that are shown differ, per objective."""
-    return tuple(
-        spread_of((shown.values[i] for shown in digest.finished), minimize=direction == "minimize")
-        for i, direction in enumerate(digest.directions)
-    )
+    return spreads_of((shown.values for shown in digest.finished), digest.directions)
 
 
 def excesses(digest: Digest) -> dict[str, Spread]:

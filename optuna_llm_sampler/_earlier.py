@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 from ._compare import good_trials
 from ._digest import plain
 from ._numbers import Spread
-from ._numbers import spread_of
+from ._numbers import spreads_of
 from ._space import coerce
 from ._space import Coerced
 from ._space import SearchSpace
@@ -59,9 +59,8 @@ class Earlier:
 
     def spreads(self) -> tuple[Spread, ...]:
         """Return how the results of these trials differ, per objective."""
-        return tuple(
-            spread_of(results) for results in zip(*(v for _, v in self.best), strict=True)
-        )
+        directions = [goal.partition(" ")[0] for goal in self.goals]
+        return spreads_of((values for _, values in self.best), directions)
 
 
 def remember(study: Study) -> Earlier:

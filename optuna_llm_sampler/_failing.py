@@ -82,7 +82,8 @@ class Failures:
         if len(bad) < enough:
             return []
         names = list(dict.fromkeys(str(to_label(value, distribution)) for value in bad))
-        return [f'"{name}" = {" or ".join(names[:6])}: all {len(bad)} failed.']
+        more = f" or {len(names) - 6} others" if len(names) > 6 else ""
+        return [f'"{name}" = {" or ".join(names[:6])}{more}: all {len(bad)} failed.']
 
     def _bad_ends(
         self, name: str, values: list[Any], distribution: BaseDistribution, enough: float

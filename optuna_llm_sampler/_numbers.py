@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
@@ -80,10 +81,11 @@ def _allowed(value: float, distribution: FloatDistribution) -> float:
 def _shortest(number: float, least: int, most: int, is_good: Callable[[float], bool]) -> str:
     for digits in range(least, most):
         text = f"{number:.{digits}g}"
-        if is_good(float(text)):
-            # 1.2346e+05 beside 123456 is hard to compare.
-            long = digits > least and "e+" in text and abs(number) < 10.0**_MAX_RESULT_DIGITS
-            return f"{float(text):.0f}" if long else text
+        found = float(text)
+        if is_good(found):
+            # 1.2346e+05 beside 123457 is hard to compare; two digits are a size, as 1.2e+05 is.
+            plain = f"{found:.0f}" if "e+" in text else text
+            return plain if digits > 2 and len(plain) <= len(text) else text
     return f"{number:.{most}g}"
 
 
@@ -116,6 +118,15 @@ def spread_of(results: Iterable[float], *, minimize: bool | None = None) -> Spre
     if minimize is not None:
         parts.append(known[:half] if minimize else known[-half:])
     return min((Spread(part[0], part[-1]) for part in parts), key=lambda s: s.high - s.low)
+
+
+def spreads_of(rows: Iterable[Sequence[float]], directions: Sequence[str]) -> tuple[Spread, ...]:
+    """Return the spread of each objective's values; a trial without them is left out."""
+    known = [row for row in rows if len(row) == len(directions)]
+    return tuple(
+        spread_of((row[i] for row in known), minimize=direction == "minimize")
+        for i, direction in enumerate(directions)
+    )
 
 
 def result_text(value: float, *spreads: Spread, digits: int = 4, parts: int = _PARTS) -> str:

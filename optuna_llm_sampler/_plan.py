@@ -183,7 +183,7 @@ class Plan:
     def _index(self, post: Post, number: int) -> int:
         """Count the trials from the start of the advice on, without enqueued ones.
 
-        That a trial is enqueued is known before any later trial exists, so all workers count alike.
+        An enqueued trial is known as such before any later trial exists: all workers count alike.
         """
         return number - post.start - self.view.n_enqueued(post.start, number)
 

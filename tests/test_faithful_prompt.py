@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import json
 import math
 import re
 from typing import Any
+from typing import Literal
 
 from hypothesis import assume
 from hypothesis import given
@@ -29,6 +31,8 @@ from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._digest import Digest
 from optuna_llm_sampler._digest import row
 from optuna_llm_sampler._digest import Shown
+from optuna_llm_sampler._explain import fact_lines
+from optuna_llm_sampler._facts import facts
 from optuna_llm_sampler._grammar import code_grammar
 from optuna_llm_sampler._numbers import exact
 from optuna_llm_sampler._numbers import result_text
@@ -36,6 +40,9 @@ from optuna_llm_sampler._numbers import rounded
 from optuna_llm_sampler._numbers import spread_of
 from optuna_llm_sampler._prompt import build
 from optuna_llm_sampler._question import Question
+from optuna_llm_sampler._report import report
+from optuna_llm_sampler._report_html import to_html
+from optuna_llm_sampler._report_text import to_text
 from optuna_llm_sampler._space import coerce
 from optuna_llm_sampler._space import Coerced
 from optuna_llm_sampler._space import is_legal
@@ -47,6 +54,7 @@ from .strategies import legal_values
 from .strategies import ranges
 
 
+Direction = Literal["minimize", "maximize"]
 Number = FloatDistribution | IntDistribution
 STYLES = ["json", "code"]
 
@@ -57,7 +65,7 @@ def asked(
     *,
     style: str = "json",
     catch: type[Exception] | tuple[()] = (),
-    directions: tuple[str, ...] = ("minimize",),
+    directions: Sequence[Direction] = ("minimize",),
     **options: Any,
 ) -> str:
     """Run these trials, then one of the sampler's; return what the model was told."""
@@ -225,6 +233,24 @@ def test_legal_values_of_every_kind_are_in_the_prompt(style: str) -> None:
         assert '"rate": number from 1.23456e-05 to 0.123456, searched on' in text
 
 
+def test_what_runs_is_shown_as_it_is() -> None:
+    llm = FakeLLM(lambda request: "")
+    study = optuna.create_study(
+        sampler=LLMSampler(llm, base_sampler=RandomSampler(seed=1), llm_share=1.0, seed=0)
+    )
+    told, running = ({"gamma": 0.95, "n": 1}, {"gamma": 0.9999, "n": 1024})
+    for point in (told, running, {}):
+        study.enqueue_trial(point)
+        trial = study.ask()
+        trial.suggest_float("gamma", 0.9, 0.9999)
+        trial.suggest_int("n", 1, 1024)
+        if point is told:
+            study.tell(trial, 1.0)
+    text = user(llm.requests[-1])
+    assert 'do not repeat:\n{"gamma": 0.9999, "n": 1024}\n' in text
+    assert "not possible any more" not in text
+
+
 def call(point: Mapping[str, Any]) -> str:
     return f"dict({', '.join(f'{name}={value}' for name, value in point.items())})"
 
@@ -351,6 +377,36 @@ def test_earlier_studies_are_told_as_exactly(style: str) -> None:
         assert any(
             line.startswith(str(value)) and str(gamma) in line for line in text.splitlines()
         )
+
+
+def narrow() -> optuna.Study:
+    """A study whose trials differ in the fourth digit or beyond."""
+
+    def objective(trial: Trial) -> float:
+        gamma = trial.suggest_float("gamma", 0.9, 0.9999)
+        return 123456 + round((0.9999 - gamma) * 10_000) + trial.suggest_int("n", 0, 10**6) / 10**6
+
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    for k, gamma in enumerate((0.9996, 0.9998, 0.9997, 0.9995)):
+        study.enqueue_trial({"gamma": gamma, "n": k})
+    study.optimize(objective, n_trials=4)
+    return study
+
+
+def test_reports_tell_results_and_values_apart() -> None:
+    made = report(narrow())
+    assert "Best: 123457 (trial 1)\n      gamma = 0.9998, n = 1\n" in to_text(made)
+    page = to_html(made)
+    for value, gamma in ((123459, 0.9996), (123458, 0.9997), (123460, 0.9995)):
+        assert f"<td class='nowrap'>{value}</td>" in page
+        assert f"gamma = {gamma}" in page
+
+
+def test_facts_for_an_explanation_are_told_apart() -> None:
+    lines = fact_lines(facts(narrow()))
+    assert any(line.startswith("Best: 123457") for line in lines)
+    assert any("0.9998 to 0.9998" in line and "0.9 to 0.9999" in line for line in lines)
+    assert any("searched 0 to 1000000; " in line for line in lines)
 
 
 # --- what a grammar lets a model write ------------------------------------------------------
