@@ -8,6 +8,7 @@ from typing import Any
 import warnings
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.exceptions import ExperimentalWarning
@@ -30,7 +31,7 @@ from optuna_llm_sampler.testing import FakeLLM
 pytest.importorskip("torch")
 
 Objective = Callable[[Trial], Any]
-LINE = {"x": FloatDistribution(0, 1)}
+LINE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
 N_TRIALS = 9  # the GP models from the sixth on
 
 
@@ -46,7 +47,7 @@ def by_gp(study: Study) -> list[int]:
 
 
 def ended(x: float, value: float = 1.0, **more: Any) -> optuna.trial.FrozenTrial:
-    return create_trial(value=value, params={"x": x}, distributions=LINE, **more)  # type: ignore[arg-type]
+    return create_trial(value=value, params={"x": x}, distributions=LINE, **more)
 
 
 # --- constraints ----------------------------------------------------------------------------
