@@ -35,6 +35,7 @@ from ._policy import Policy
 from ._prices import check_prices
 from ._prices import Price
 from ._resolve import resolve
+from ._resolve import turned_off
 from ._session import Decision
 from ._session import Session
 from ._sources import complete
@@ -82,7 +83,8 @@ class LLMSampler(BaseSampler):
             ``"local/<name or path.gguf>"``, or an object with a method ``complete(request)``
             (see :class:`~optuna_llm_sampler.llms.LLM`). :obj:`None` (default): what
             ``OPTUNA_LLM`` names, else OpenAI's endpoint if ``OPENAI_API_KEY`` or
-            ``OPENAI_BASE_URL`` is set, else the embedded local model.
+            ``OPENAI_BASE_URL`` is set, else the embedded local model. ``"off"``, or
+            ``OPTUNA_LLM=off`` whatever is given here, is the same as ``llm_share=0``.
         task:
             What is tuned, on what data, in your words. It is the most valuable thing you can
             give. Sent to the model.
@@ -235,6 +237,9 @@ class LLMSampler(BaseSampler):
         self._drafts: weakref.WeakKeyDictionary[BaseStorage, dict[int, _Draft]] = (
             weakref.WeakKeyDictionary()
         )
+        if off := turned_off(self._given):  # here, too, where a copy of the sampler is opened
+            self._share = 0.0
+            _logger.info(f"LLMSampler asks no language model ({off}); the base sampler goes on.")
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("_given", "_why", "_base", "_share", "_n_configs", "_arguments")

@@ -1,4 +1,4 @@
-"""The default base sampler on legal studies of every kind that a Gaussian process cannot take."""
+"""The default base sampler: studies that a Gaussian process cannot take, and many workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Any
 import warnings
 
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
 from optuna.samplers import PartialFixedSampler
 from optuna.samplers import TPESampler
 from optuna.study import Study
@@ -18,12 +22,16 @@ from optuna.trial import TrialState
 import pytest
 
 from optuna_llm_sampler import DefaultBaseSampler
+from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler._space import is_near
+from optuna_llm_sampler._space import locate
+from optuna_llm_sampler.testing import FakeLLM
 
 
 pytest.importorskip("torch")
 
 Objective = Callable[[Trial], Any]
-LINE = {"x": FloatDistribution(0, 1)}
+LINE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
 N_TRIALS = 9  # the GP models from the sixth on
 
 
@@ -39,7 +47,7 @@ def by_gp(study: Study) -> list[int]:
 
 
 def ended(x: float, value: float = 1.0, **more: Any) -> optuna.trial.FrozenTrial:
-    return create_trial(value=value, params={"x": x}, distributions=LINE, **more)  # type: ignore[arg-type]
+    return create_trial(value=value, params={"x": x}, distributions=LINE, **more)
 
 
 # --- constraints ----------------------------------------------------------------------------
@@ -245,3 +253,97 @@ def test_failed_pruned_and_missing_trials_end_no_study() -> None:
         return math.nan if trial.number == 4 else x
 
     assert len(run(objective, 14).trials) == 14
+
+
+# --- trials that run at the same time -------------------------------------------------------
+
+
+def in_parallel(sampler: BaseSampler, n: int, space: Any, objective: Any) -> Study:
+    """Run a study with eight trials at a time: whenever one is told, the next is asked."""
+    study = optuna.create_study(sampler=sampler)
+    running: list[Trial] = []
+    for _ in range(n):
+        if len(running) == 8:
+            first = running.pop(0)
+            study.tell(first, objective(first.params))
+        running.append(study.ask(space))
+    for trial in running:
+        study.tell(trial, objective(trial.params))
+    return study
+
+
+def repeats(study: Study, space: Any, limit: float = 0.025) -> int:
+    """Count the trials that began near one of the seven that ran then."""
+    points = [locate(trial.params, space) for trial in study.trials]
+    return sum(
+        any(is_near(point, other, limit) for other in points[max(0, n - 7) : n])
+        for n, point in enumerate(points)
+    )
+
+
+SQUARE = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_workers_do_not_try_the_same_corner_at_once(seed: int) -> None:
+    # A GP is soon sure of this optimum; GPSampler alone repeats itself 16 times in 40 trials.
+    study = in_parallel(DefaultBaseSampler(seed=seed), 30, SQUARE, lambda p: p["x"] + p["y"] ** 2)
+    assert len(by_gp(study)) > 10
+    # Of the first six or seven, drawn at random, two may be near.
+    assert repeats(study, SQUARE) <= 1
+    assert study.best_value < 0.01
+
+
+def test_one_worker_may_come_as_near_as_it_likes() -> None:
+    def objective(trial: Trial) -> float:
+        return trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1) ** 2
+
+    study = run(objective, 14)
+    assert repeats(study, SQUARE) > 2
+    assert by_gp(study) == list(range(5, 14))
+    assert not any("tpe:relative_params:0" in trial.system_attrs for trial in study.trials)
+
+
+def test_a_space_that_is_all_taken_is_tried_again() -> None:
+    space = {"k": CategoricalDistribution(["a", "b"])}
+    study = in_parallel(DefaultBaseSampler(seed=0), 20, space, lambda p: float(p["k"] == "b"))
+    assert len(study.trials) == 20
+
+
+def test_what_an_enqueued_trial_is_going_to_try_is_taken() -> None:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    study.add_trials([ended(i / 10, i / 10) for i in range(6)])
+    alone = study.ask(LINE).params["x"]
+    again = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    again.add_trials([ended(i / 10, i / 10) for i in range(6)])
+    again.enqueue_trial({"x": alone})
+    again.ask()  # it runs, and has not asked for its parameter yet
+    assert abs(again.ask(LINE).params["x"] - alone) >= 0.025
+
+
+def test_a_seed_gives_the_same_trials_again() -> None:
+    def params() -> list[dict[str, Any]]:
+        base = DefaultBaseSampler(seed=3)
+        study = in_parallel(base, 16, SQUARE, lambda p: p["x"] + p["y"])
+        return [trial.params for trial in study.trials]
+
+    assert params() == params()
+
+
+def test_without_the_model_the_sampler_is_its_base_among_many_workers_too() -> None:
+    def params(sampler: BaseSampler) -> list[dict[str, Any]]:
+        study = in_parallel(sampler, 16, SQUARE, lambda p: p["x"] + p["y"])
+        return [trial.params for trial in study.trials]
+
+    off = LLMSampler(FakeLLM(lambda request: ""), llm_share=0, seed=3)
+    assert params(off) == params(DefaultBaseSampler(seed=3))
+
+
+# --- what is on the screen ------------------------------------------------------------------
+
+
+def test_there_is_no_word_about_experimental_features() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExperimentalWarning)
+        run(constrained(lambda n: True), 7)
+        run(constrained(lambda n: n % 2 == 0), 12)

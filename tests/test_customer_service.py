@@ -24,6 +24,7 @@ import torch
 from benchmarks.customer_service import data
 from benchmarks.customer_service import workers
 from benchmarks.customer_service.__main__ import main
+from benchmarks.customer_service.__main__ import prepare_model
 from benchmarks.customer_service.config import Config
 from benchmarks.customer_service.data import DataError
 from benchmarks.customer_service.encoders import make_encoder
@@ -446,6 +447,11 @@ def test_the_command_says_what_is_wrong(
 ) -> None:
     assert main(["--data", str(tmp_path), "--out", str(tmp_path)], llm=FakeLLM(answer)) == 2
     assert "train.csv" in capsys.readouterr().err
+
+
+def test_the_command_needs_no_model_that_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTUNA_LLM", "off")
+    assert prepare_model("local") == "none (OPTUNA_LLM='off')"
 
 
 @pytest.mark.slow

@@ -590,6 +590,49 @@ def test_optuna_llm_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "neither" in repr(LLMSampler())
 
 
+@pytest.mark.parametrize("word", ["off", "none", "0", " OFF "])
+@pytest.mark.parametrize("from_outside", [True, False])
+def test_the_model_can_be_turned_off(
+    word: str, from_outside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name.startswith("optuna.optuna_llm_sampler"):
+                lines.append(f"{record.levelname} {record.getMessage()}")
+
+    llm = FakeLLM(guesser(1))
+    if from_outside:
+        monkeypatch.setenv("OPTUNA_LLM", word)
+    logging.getLogger("optuna").addHandler(listener := Listener())
+    try:
+        sampler = LLMSampler(
+            llm if from_outside else word, search_space=SPACE, base_sampler=TPESampler(seed=0)
+        )
+        study = run(sampler, 14)
+    finally:
+        logging.getLogger("optuna").removeHandler(listener)
+    assert sources(study) == ["base"] * 14
+    assert params(study) == params(run(TPESampler(seed=0), 14))
+    assert llm.requests == []
+    assert len(lines) == 1
+    assert lines[0].startswith("INFO LLMSampler asks no language model")
+    assert repr(word) in lines[0]
+
+
+def test_a_copy_of_the_sampler_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    pickled = pickle.dumps(LLMSampler("openai/m", search_space=SPACE))
+    monkeypatch.setenv("OPTUNA_LLM", "off")
+    assert sources(run(pickle.loads(pickled), 2)) == ["base", "base"]
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTUNA_LLM", "")
+    llm = FakeLLM(guesser(1))
+    assert sources(run(sampler_on(llm, search_space=SPACE), 1)) == ["llm"]
+
+
 def test_the_model_sees_the_history() -> None:
     llm = FakeLLM(guesser(1))
     study = run(sampler_on(llm, search_space=SPACE, task="toy <task>"), 30)
