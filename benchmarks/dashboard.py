@@ -172,7 +172,7 @@ def main(arguments: Sequence[str]) -> None:
         "benchmarks.dashboard",
         "Measure what our attributes cost optuna-dashboard: the CPU time of its requests on a\n"
         "study of LLMSampler, against a copy of it without any attribute.",
-        takes="DTIMES",
+        takes="10 minutes on two cores that are shared with other programs",
     )
     parser.add_argument("--trials", type=positive, default=3000, help="trials of the study")
     parser.add_argument("--repeats", type=positive, default=7, help="of each measurement")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 import csv
 from dataclasses import replace
+import io
 import json
 import os
 from pathlib import Path
 import re
 import signal
+import subprocess
+import sys
+import time
 from typing import Any
 
 import optuna
@@ -19,9 +24,11 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 import pytest
+from rich.console import Console
 import torch
 
 from benchmarks.customer_service import data
+from benchmarks.customer_service import report
 from benchmarks.customer_service import workers
 from benchmarks.customer_service.__main__ import main
 from benchmarks.customer_service.__main__ import prepare_model
@@ -416,6 +423,7 @@ def test_the_command_in_one_process(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert first["llm_calls"] == 1
     assert set(first["best_params"]) == set(PARAMS)
     assert 0 <= first["test_accuracy"] <= 1
+    assert first["chance"] == 1 / 16
     assert (tmp_path / "customer-service.html").stat().st_size > 1000
     assert (tmp_path / "customer-service.png").read_bytes().startswith(b"\x89PNG")
 
@@ -442,11 +450,138 @@ def test_the_command_with_two_objectives(
     assert result["test_accuracy"] is not None
 
 
-def test_the_command_says_what_is_wrong(
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--data {folder}", "train.csv"),
+        ("--data {folder}/odd", "--data {folder}/odd cannot be read"),
+        ("--encoder {folder}/none", "--encoder {folder}/none cannot be had"),
+        ("--llm gpt", "got 'gpt'"),
+        ("--llm local/none.gguf", "none.gguf"),
+        ("--storage foo://me:sesame@bar", "The storage foo://bar cannot be read"),
+        ("--storage study.db", "neither a URL"),
+        ("--storage sqlite://", "in memory"),
+        ("--storage sqlite:///{folder}/none/study.db", "unable to open"),
+        ("--storage postgresql+psycopg://127.0.0.1:1/db", "refused"),
+        ("--storage {folder}/odd/train.csv/x.journal", "cannot be read"),
+        ("--storage {folder}/odd/bad.journal", "cannot be read"),
+        ("--timeout nan", "--timeout"),
+        ("--timeout -1", "--timeout"),
+        ("--trials 0", "--trials"),
+        ("--seed -1", "--seed"),
+        ("--out {folder}/odd/train.csv", "--out"),
+        ("--address auto", "--engine ray"),
+    ],
+)
+def test_the_command_says_in_one_line_what_is_wrong(
+    arguments: str,
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (tmp_path / "odd").mkdir()
+    for name in ("train.csv", "test.csv"):
+        (tmp_path / "odd" / name).write_bytes(b'\x00\xff,"\n')
+    (tmp_path / "odd" / "bad.journal").write_text("no journal\n" * 3)
+    given = arguments.format(folder=tmp_path).split()
+    llm = None if "--llm" in given else FakeLLM(answer)
+    try:
+        status = main([*SMALL, "--out", str(tmp_path), "--workers", "1", *given], llm=llm)
+    except SystemExit as exit_:
+        status = int(exit_.code or 0)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "error: " in line]
+    assert status == 2
+    assert len(lines) == 1
+    assert words.format(folder=tmp_path) in lines[0]
+    assert "sesame" not in lines[0]
+
+
+def test_help_comes_without_the_heavy_imports() -> None:
+    script = (
+        "import sys\n"
+        "from benchmarks.customer_service.__main__ import main\n"
+        "try:\n    main(['--help'])\n"
+        "except SystemExit:\n    print(sorted({'torch', 'optuna', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert "(default: 240.0)" in done.stdout
+
+
+def test_another_problem_gets_another_study(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["--data", str(tmp_path), "--out", str(tmp_path)], llm=FakeLLM(answer)) == 2
-    assert "train.csv" in capsys.readouterr().err
+    options = ("--trials", "1", "--workers", "1")
+    run(capsys, tmp_path, *options)
+    other = ("--objective", "accuracy,seconds", *options)
+    assert run(capsys, tmp_path, *other)["n_trials"] == 1
+    assert run(capsys, tmp_path, *other)["n_trials"] == 2
+    with connect(str(tmp_path / "customer_service.journal")) as storage:
+        assert [study.study_name for study in storage.get_all_studies()] == [
+            "customer-service",
+            "customer-service-2",
+        ]
+    named = ("--study", "customer-service")
+    assert main([*SMALL, "--out", str(tmp_path), *other, *named], llm=FakeLLM(answer)) == 2
+    err = capsys.readouterr().err
+    assert "objective 'accuracy' there, 'accuracy,seconds' here" in err
+    assert "another name with --study" in err
+
+
+# --- what is shown --------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_says_what_trials_wait_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "_LOOK", 0.01)
+    monkeypatch.setenv("TERM", "xterm")
+    shown = Terminal()
+    console = Console(file=shown, force_terminal=True, width=200)
+    with study_of(small_config(tmp_path)) as study:
+        with report.Bar(study, 2, console, waits_for="local/[tiny]"):
+            trial = study.ask()
+            wait_for(lambda: "1 waiting for local/[tiny]" in shown.getvalue())
+            trial.suggest_float("x", 0.0, 1.0)
+            wait_for(lambda: "1 training" in shown.getvalue())
+            study.tell(trial, 0.5)
+        assert "best 0.5000" in shown.getvalue()
+
+
+def test_where_there_is_no_terminal_nothing_is_drawn_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "_LOOK", 0.01)
+    monkeypatch.setattr(report, "_INTERVAL", 0.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    log = io.StringIO()
+    with (
+        study_of(small_config(tmp_path)) as study,
+        report.Bar(study, 2, Console(file=log), waits_for="local/[tiny]"),
+    ):
+        trial = study.ask()
+        wait_for(lambda: "0 of 2 trials" in log.getvalue())
+        wait_for(lambda: "; 1 waiting for local/[tiny]\n" in log.getvalue())
+        monkeypatch.setattr(report, "_INTERVAL", 1e9)
+        study.tell(trial, 0.5)
+        wait_for(lambda: "trial   0  0.5000" in log.getvalue())
+    assert "\r" not in log.getvalue()
+    assert "\x1b[2K" not in log.getvalue()
+    assert log.getvalue().splitlines()[-1].startswith("trial   0")
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_the_command_needs_no_model_that_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 from typing import Literal
+from typing import TYPE_CHECKING
 
-from optuna_llm_sampler.llms import LLM
+
+if TYPE_CHECKING:  # else the command would import Optuna before it has looked at its arguments
+    from optuna_llm_sampler.llms import LLM
 
 
 SamplerName = Literal["llm", "base", "tpe"]
@@ -16,6 +19,10 @@ OBJECTIVES: tuple[str, ...] = get_args(Objectives)
 DEFAULT_STUDY = "customer-service"
 # Twice the sampler's default: local weights share their core with the trainings.
 DEFAULT_TIMEOUT = 240.0
+
+
+class UsageError(ValueError):
+    """What the user named cannot be used; the message is all that is shown."""
 
 
 @dataclass(frozen=True)

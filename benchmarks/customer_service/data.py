@@ -8,6 +8,8 @@ from pathlib import Path
 import random
 from typing import Any
 
+from .config import UsageError
+
 
 CORPUS = Path(__file__).parent / "corpus"
 VALIDATION_SHARE = 0.2
@@ -17,7 +19,7 @@ _TEXT_COLUMNS = ("text", "query", "utterance", "sentence")
 _LABEL_COLUMNS = ("category", "label", "intent", "labels", "label_text")
 
 
-class DataError(ValueError):
+class DataError(UsageError):
     """The data are not there or not of the form that is needed."""
 
 
@@ -60,7 +62,13 @@ def load(source: str = "corpus", *, seed: int = 0, limit: int | None = None) -> 
     Raises:
         DataError: The data are not there, or not as described.
     """
-    train, test = _read(source)
+    try:
+        train, test = _read(source)
+    except DataError:
+        raise
+    except Exception as error:  # each format and host has errors of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"--data {source} cannot be read: {reason}") from error
     rng = random.Random(seed)
     train, test = (_balanced(rows, limit, rng) for rows in (train, test))
     fit, validation = _cut(train, VALIDATION_SHARE, rng)

@@ -11,6 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from .config import UsageError
 from .data import Data
 
 
@@ -22,6 +23,10 @@ _MAX_LAYERS = 4
 _VOCABULARY = 2000
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 _PAD, _UNK, _CLS, _SEP = range(4)
+
+
+class EncoderError(UsageError):
+    """There is no such encoder."""
 
 
 class Encoder(Protocol):
@@ -52,7 +57,11 @@ def make_encoder(name: str, data: Data, max_epochs: int | None = None) -> Encode
     """Return ``"tiny"`` or the pretrained encoder in a folder or on the hub."""
     if name == "tiny":
         return TinyEncoder(data, max_epochs)
-    return PretrainedEncoder(name, data, max_epochs)
+    try:
+        return PretrainedEncoder(name, data, max_epochs)
+    except Exception as error:  # of the hub, of a folder without a model, of an unknown kind
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise EncoderError(f"--encoder {name} cannot be had: {reason}") from error
 
 
 class TinyEncoder:

@@ -55,6 +55,10 @@ class Objective:
         return self._encoder.space
 
     @property
+    def n_categories(self) -> int:
+        return len(self._data.categories)
+
+    @property
     def task(self) -> str:
         """The task in words, as the model gets it."""
         goal = "Maximize accuracy on validation queries after the last epoch"

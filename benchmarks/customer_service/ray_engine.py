@@ -18,6 +18,7 @@ import optuna
 from optuna_llm_sampler._extras import need
 
 from .config import Config
+from .config import UsageError
 from .objective import worker_name
 from .storage import bury
 from .storage import connect
@@ -94,14 +95,22 @@ def run_ray(
 
     Raises:
         MissingExtraError: Ray is not installed.
+        UsageError: There is no such cluster.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else it reports to its makers
     ray = need("ray", "--engine ray", "ray")
     ours = not ray.is_initialized()
     if ours:
-        ray.init(
-            address=address, include_dashboard=False, log_to_driver=False, logging_level="warning"
-        )
+        try:
+            ray.init(
+                address=address,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="warning",
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UsageError(f"Ray cannot be reached at {address}: {reason}") from error
     try:
         return _run(ray, _absolute(config), n_trials, min(n_workers, n_trials), study, tick)
     finally:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
 from dataclasses import dataclass
 import json
 from pathlib import Path
+import threading
+import time
 from typing import Any
 
 import optuna
@@ -29,6 +33,9 @@ from .objective import SECONDS
 
 
 _MILESTONES = (5, 10)
+# How often the bar looks at the storage, and says in a log that it lives, in seconds.
+_LOOK = 1.0
+_INTERVAL = 30.0
 
 # What a study is compared with, by its number of objectives: with two, the base sampler is TPE.
 RIVALS: Mapping[int, Mapping[str, SamplerName]] = {
@@ -63,6 +70,10 @@ def _complete(study: optuna.Study) -> list[FrozenTrial]:
 class Bar:
     """A progress bar over the trials of one study, and a line for each that ends.
 
+    A thread of its own looks at the storage, so that it can be seen what the workers wait for.
+    Where the output is no terminal, nothing is drawn anew: there is a line per trial, and one now
+    and then while none ends.
+
     Args:
         study:
             The study. Other processes may be running it.
@@ -70,12 +81,20 @@ class Bar:
             How many trials are to come.
         console:
             Where to.
+        waits_for:
+            What gives trials their parameters, in words.
     """
 
-    def __init__(self, study: optuna.Study, n_trials: int, console: Console) -> None:
+    def __init__(
+        self, study: optuna.Study, n_trials: int, console: Console, *, waits_for: str = "sampler"
+    ) -> None:
         self._study = study
         self._console = console
+        self._waits_for = waits_for
+        self._n_trials, self._n_done = n_trials, 0
         self._seen = {trial.number for trial in finished(study)}
+        # Not what rich believes, which FORCE_COLOR decides as well.
+        self._live = console.file.isatty()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -83,28 +102,65 @@ class Bar:
             TimeElapsedColumn(),
             TextColumn("{task.fields[best]}"),
             console=console,
+            disable=not self._live,
         )
-        name = escape(study.study_name)
-        self._task = self._progress.add_task(name, total=n_trials, best="")
+        self._task = self._progress.add_task("", total=n_trials, best="")
+        self._begin = self._said = time.monotonic()
+        self._lock = threading.Lock()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Bar:
         self._progress.start()
+        self.tick()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
         self.tick()
         self._progress.stop()
 
+    def _watch(self) -> None:
+        while not self._end.wait(_LOOK):
+            # The next look may find a storage that is busy now.
+            with contextlib.suppress(Exception):
+                self.tick()
+
     def tick(self) -> None:
         """Look at the storage, and show what is new."""
-        for trial in finished(self._study):
-            if trial.number in self._seen:
-                continue
-            self._seen.add(trial.number)
-            self._console.print(_line(trial), highlight=False)
-            best = best_trial(self._study)
-            text = "" if best is None else f"best {best.values[0]:.4f}"
-            self._progress.update(self._task, advance=1, best=text)
+        with self._lock:
+            trials = self._study.get_trials(deepcopy=False)
+            for trial in trials:
+                if not trial.state.is_finished() or trial.number in self._seen:
+                    continue
+                self._seen.add(trial.number)
+                self._n_done += 1
+                self._print(_line(trial))
+                best = best_trial(self._study)
+                text = "" if best is None else f"best {best.values[0]:.4f}"
+                self._progress.update(self._task, advance=1, best=text)
+            doing = self._doing([t for t in trials if t.state == TrialState.RUNNING])
+            name = escape(self._study.study_name)
+            self._progress.update(self._task, description=f"{name}: {escape(doing)}")
+            if not self._live and time.monotonic() - self._said >= _INTERVAL:
+                seconds = time.monotonic() - self._begin
+                done = f"{self._n_done} of {self._n_trials} trials after {seconds:.0f} s"
+                self._print(f"{done}; {escape(doing)}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True)
+        self._said = time.monotonic()
+
+    def _doing(self, running: Sequence[FrozenTrial]) -> str:
+        # A trial gets its first parameter when the sampler has answered.
+        n_waiting = sum(not trial.params for trial in running)
+        parts = [
+            f"{n_waiting} waiting for {self._waits_for}" * (n_waiting > 0),
+            f"{len(running) - n_waiting} training" * (len(running) > n_waiting),
+        ]
+        return ", ".join(filter(None, parts)) or "starting"
 
 
 def _line(trial: FrozenTrial) -> str:
@@ -113,8 +169,8 @@ def _line(trial: FrozenTrial) -> str:
     else:
         value = trial.state.name.lower()
     seconds = trial.user_attrs.get(SECONDS)
-    time = "" if seconds is None else f"{seconds:6.1f} s"
-    return f"trial {trial.number:>3}  {value:<8} {time:>8}  {escape(source(trial))}"
+    spent = "" if seconds is None else f"{seconds:6.1f} s"
+    return f"trial {trial.number:>3}  {value:<8} {spent:>8}  {escape(source(trial))}"
 
 
 @dataclass(frozen=True)
@@ -126,6 +182,8 @@ class Summary:
             The study.
         test_accuracy:
             Of its best trial; :obj:`None` if it was not tested.
+        n_categories:
+            How many there are to choose from.
         seconds:
             How long the run took.
         rivals:
@@ -134,6 +192,7 @@ class Summary:
 
     study: optuna.Study
     test_accuracy: float | None
+    n_categories: int
     seconds: float
     rivals: Mapping[str, optuna.Study]
 
@@ -144,6 +203,7 @@ class Summary:
         result: dict[str, Any] = {
             "best_value": None if best is None else best.values[0],
             "test_accuracy": self.test_accuracy,
+            "chance": round(1 / self.n_categories, 4),
             "best_params": None if best is None else best.params,
             "best_source": None if best is None else source(best),
             "n_trials": len(trials),
@@ -178,6 +238,8 @@ class Summary:
             table.add_row("best validation accuracy", f"{best.values[0]:.4f}")
             if self.test_accuracy is not None:
                 table.add_row("its test accuracy", f"{self.test_accuracy:.4f}")
+            chance = f"{1 / self.n_categories:.4f} ({self.n_categories} intents)"
+            table.add_row("accuracy of guessing", chance)
             table.add_row("trial, source", escape(f"{best.number}, {source(best) or '-'}"))
             if why := _keys.read(best.user_attrs, _keys.WHY):
                 table.add_row("why", escape(str(why)))

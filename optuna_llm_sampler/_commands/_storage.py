@@ -51,7 +51,7 @@ def open_study(url: str, name: str | None) -> Study:
         except Problem:
             raise
         except Exception as error:  # each database and driver has errors of its own
-            raise _problem(error, url) from error
+            raise problem_of(error, url) from error
 
 
 def _open(url: str, name: str | None) -> Study:
@@ -134,7 +134,8 @@ def public(url: str) -> str:
     return plain(re.sub(r"//[^/]*@", "//", url).partition("?")[0])
 
 
-def _problem(error: Exception, url: str) -> Problem:
+def problem_of(error: Exception, url: str) -> Problem:
+    """Say what is wrong with a storage, in one line without its secrets."""
     reason = _reason(error)
     for secret in re.findall(r"//[^/:@]*:([^@]+)@", url):
         reason = reason.replace(secret, "***")

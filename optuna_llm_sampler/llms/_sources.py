@@ -26,6 +26,7 @@ from ..errors import MissingExtraError
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 
 _HUB_TIMEOUT = 5.0
+_LOG_INTERVAL = 10.0
 _BLOCK = 1 << 20
 # What no other source would mend.
 _LOCAL_ERRNOS = {
@@ -235,6 +236,8 @@ def _bar_class() -> Any:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             kwargs.pop("name", None)  # Some versions of the hub's client name their bars.
             kwargs["disable"] = optuna.logging.get_verbosity() > logging.INFO
+            if not sys.stderr.isatty():  # a log, where every redrawn bar is a line
+                kwargs["mininterval"] = _LOG_INTERVAL
             super().__init__(*args, **kwargs)
 
     return Bar
