@@ -61,7 +61,7 @@ def _pumps(rng: np.random.Generator, n: int, site_risk: Any) -> tuple[Any, Any]:
     ).astype(float)
     # Sensors of heat and of vibration drop out together, and more often on old pumps.
     silent = rng.random(n) < 0.04 + 0.01 * age
-    readings[np.ix_(silent, [3, 4])] = np.nan
+    readings[silent, 3:5] = np.nan
     return readings, hazard
 
 

@@ -155,7 +155,7 @@ def _run(params: Params) -> float:
             checkpoint = 0
     recovery = 0.0012 * params["checkpoint_every_operations"]
     rent = _RENT * engine.size + _COMPRESSED_RENT * params["compressed_pages"]
-    return engine.cost / _OPERATIONS + rent + recovery
+    return float(engine.cost / _OPERATIONS + rent + recovery)
 
 
 TASK = Task(

@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 from optuna.trial import BaseTrial
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._task import Params
 from .._task import suggest_one
@@ -66,7 +66,8 @@ def _data() -> Any:
     loads = []
     for _ in range(_SERIES):
         daily = sum(
-            rng.normal(0.0, 0.3 / k) * np.sin(2.0 * np.pi * k * hour / 24.0 + rng.uniform(0.0, 6.3))
+            rng.normal(0.0, 0.3 / k)
+            * np.sin(2.0 * np.pi * k * hour / 24.0 + rng.uniform(0.0, 6.3))
             for k in range(1, 5)
         )
         weekend = (hour // 24) % 7 >= 5
@@ -169,7 +170,9 @@ def _analogues(y: Any, params: Params) -> Any:
     """What came after the most similar windows of the past."""
     window = params["analogues_window"]
     last = y[-window:]
-    views = np.lib.stride_tricks.sliding_window_view(y, window)[: max(1, y.size - window - _HORIZON)]
+    views = np.lib.stride_tricks.sliding_window_view(y, window)[
+        : max(1, y.size - window - _HORIZON)
+    ]
     starts = np.arange(views.shape[0])
     if params["analogues_same_hour_only"]:
         same = (y.size - window - starts) % 24 == 0
@@ -188,8 +191,9 @@ def _analogues(y: Any, params: Params) -> Any:
 def _forecast(history: Any, start: int, params: Params) -> Any:
     clean = _cleaned(history, params["outlier_limit"])
     kind = params["transform"]
-    forth = {"none": np.array, "sqrt": np.sqrt, "log": np.log}[kind]
-    y = forth(np.maximum(clean, 0.05))
+    y = np.maximum(clean, 0.05)
+    if kind != "none":
+        y = np.log(y) if kind == "log" else np.sqrt(y)
     if params["method"] == "smoothing":
         predicted = _smoothing(y, params)
     elif params["method"] == "regression":
@@ -241,7 +245,7 @@ TASK = Task(
     name="fresh-forecast",
     family="fresh-forecast",
     description=(
-        "The hourly electricity load of four islands is forecast 60 hours ahead from 16 origins by "
+        "The hourly electricity load of four islands is forecast 60 hours ahead (16 forecasts) by "
         "one of three methods (Holt-Winters smoothing, ridge regression on harmonics and lags, or "
         "the most similar windows of the past), after outliers are clipped and the load is "
         "transformed; the forecast may be shrunk towards the mean of the last week. "
@@ -257,11 +261,11 @@ TASK = Task(
         "history_hours": 1000,
         "forecast_shrinkage": 0.0,
         "method": "smoothing",
-        "smoothing_level": 0.3,
-        "smoothing_trend": 0.05,
+        "smoothing_level": 0.2,
+        "smoothing_trend": 0.01,
         "smoothing_season": 0.1,
-        "smoothing_damping": 0.98,
-        "smoothing_period": 24,
+        "smoothing_damping": 0.95,
+        "smoothing_period": 168,
         "smoothing_season_kind": "additive",
     },
     suggest=_suggest,

@@ -21,7 +21,7 @@ from sklearn.preprocessing import QuantileTransformer
 from sklearn.preprocessing import RobustScaler
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._task import Params
 from .._task import suggest_one
@@ -118,9 +118,7 @@ def _scaler(params: Params) -> Any:
 
 def _kernel(params: Params, left: Any, right: Any) -> Any:
     kind = params["kernel"]
-    arguments = {
-        name.partition("_")[2]: params[name] for name in _KERNELS[kind]
-    }
+    arguments = {name.partition("_")[2]: params[name] for name in _KERNELS[kind]}
     with np.errstate(over="ignore"):
         gram = pairwise_kernels(left, right, "poly" if kind == "polynomial" else kind, **arguments)
     # libsvm takes numbers that are this large, and no infinite ones.
@@ -132,9 +130,7 @@ def _train(params: Params) -> float:
     train_x, test_x, train_y, test_y = _data()
     target = np.log(train_y) if params["log_target"] else train_y
     mean, deviation = target.mean(), target.std()
-    machine = SVR(
-        kernel="precomputed", C=params["C"], epsilon=params["epsilon"], max_iter=30_000
-    )
+    machine = SVR(kernel="precomputed", C=params["C"], epsilon=params["epsilon"], max_iter=30_000)
     reduced = PCA(params["pca_components"], svd_solver="full")
     with threadpool_limits(1), warnings.catch_warnings():
         # Some settings need more steps than these; they are scored as they stand.

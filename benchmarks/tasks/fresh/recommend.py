@@ -9,7 +9,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._task import Params
 from .._task import Task
@@ -81,9 +81,7 @@ def _train(params: Params) -> float:
     split = _RATINGS - _TEST
     seen_user, seen_item, seen = user[:split], item[:split], rating[:split]
     weight = 0.5 ** ((day[split] - day[:split]) / params["half_life_days"])
-    weight = weight * np.where(
-        (seen == 1.0) | (seen == 5.0), params["extreme_rating_weight"], 1.0
-    )
+    weight = weight * np.where((seen == 1.0) | (seen == 5.0), params["extreme_rating_weight"], 1.0)
     weight = weight / weight.mean()
     mean = np.average(seen, weights=weight)
     quality = _bias(seen_item, _ITEMS, weight, seen - mean, params["item_bias_shrinkage"])

@@ -23,7 +23,7 @@ from sklearn.naive_bayes import ComplementNB
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from .._task import Params
 from .._task import suggest_one
@@ -38,7 +38,13 @@ _TOPICS: Mapping[str, tuple[str, ...]] = {
     "crane": ("crane", "hoist", "derrick", "lifting gear", "gantry", "winch"),
 }
 _STATES: Mapping[str, tuple[str, ...]] = {
-    "late": ("has not come", "is overdue", "keeps us waiting", "is hours behind", "did not turn up"),
+    "late": (
+        "has not come",
+        "is overdue",
+        "keeps us waiting",
+        "is hours behind",
+        "did not turn up",
+    ),
     "broken": ("has failed", "is damaged", "does not work", "came apart", "is out of order"),
     "billed": ("was charged twice", "is on the wrong bill", "costs too much", "was not refunded"),
 }
@@ -48,7 +54,15 @@ _CLASSES = tuple(
     for state in _STATES
     if (topic, state) not in (("pilot", "broken"), ("crane", "billed"))
 )
-_OPENINGS = ("hello", "good day", "to the harbour office", "please", "urgent", "dear sirs", "again")
+_OPENINGS = (
+    "hello",
+    "good day",
+    "to the harbour office",
+    "please",
+    "urgent",
+    "dear sirs",
+    "again",
+)
 _SHIPS = ("Marbel", "Tessaly", "Old Kern", "Juniper", "Ostra", "Vidar", "Halcyon", "Brae")
 _CLOSINGS = ("thanks", "please answer", "we leave at dawn", "call me", "regards", "as agreed")
 _ASIDES = (
@@ -81,7 +95,6 @@ _VECTORISERS: dict[str, dict[str, BaseDistribution]] = {
     "hashing": {
         "hashing_n_features": IntDistribution(16, 8192, log=True),
         "hashing_ngram_max": IntDistribution(1, 4),
-        "hashing_alternate_sign": CategoricalDistribution((False, True)),
     },
 }
 _WEIGHTS = CategoricalDistribution(("none", "balanced"))
@@ -174,7 +187,8 @@ def _counts(params: Params, train: list[str], test: list[str]) -> tuple[Any, Any
             lowercase=params["lowercase"],
             n_features=params["hashing_n_features"],
             ngram_range=(1, params["hashing_ngram_max"]),
-            alternate_sign=params["hashing_alternate_sign"],
+            # Naive Bayes takes no negative counts.
+            alternate_sign=False,
             norm=None,
         )
     return vectoriser.fit_transform(train), vectoriser.transform(test)
@@ -218,8 +232,6 @@ def _train(params: Params) -> float:
         # What has not converged after so many steps is scored as it stands.
         warnings.simplefilter("ignore", ConvergenceWarning)
         left, right = _counts(params, train, test)
-        # Signed hashes have no logarithm, and naive Bayes takes no negative counts.
-        left, right = abs(left), abs(right)
         left, right = transformer.fit_transform(left), transformer.transform(right)
         predicted = _classifier(params).fit(left, train_y).predict(right)
     return 1.0 - float(f1_score(test_y, predicted, average="macro"))
