@@ -95,10 +95,11 @@ class _Engine:
     def read_ahead(self, page: int, now: int) -> None:
         """Read the pages that follow, all in one go."""
         self.cost += 0.3 * _SEEK
-        for ahead in range(page + 1, page + 1 + self.params["read_ahead_pages"]):
+        for distance in range(1, 1 + self.params["read_ahead_pages"]):
+            ahead = (page + distance) % _PAGES
             if ahead not in self.young and ahead not in self.old:
                 self.cost += _NEXT
-                self._insert(ahead % _PAGES, now)
+                self._insert(ahead, now)
 
     def _insert(self, page: int, now: int) -> None:
         while len(self.young) + len(self.old) >= self.size:

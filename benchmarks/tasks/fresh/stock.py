@@ -151,7 +151,9 @@ def _simulate(history: Any, weekday: Any, params: Params) -> float:
             loss += cost
     # What is left over is worth what it cost, less the older it is.
     left = sum(
-        ages[age] * (1.0 - age / _SHELF_LIFE) for ages in (depot, *shops) for age in range(9)
+        ages[age] * (1.0 - age / _SHELF_LIFE)
+        for ages in (depot, *shops)
+        for age in range(_SHELF_LIFE)
     )
     left += sum(on_order.values())
     return (loss - _PURCHASE * left) / (_DAYS - _WARM_UP)
