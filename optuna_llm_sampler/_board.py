@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 import json
+import math
 from statistics import median
 import threading
 import time
@@ -137,6 +138,11 @@ class View:
             and claim.call_id not in self.answered
             and claim.block > self.settled
         ]
+
+    @cached_property
+    def informed_from(self) -> float:
+        """First trial whose configuration the model proposed with results at hand."""
+        return self.advices[1].start if len(self.advices) > 1 else math.inf
 
     def n_enqueued(self, start: int, stop: int) -> int:
         """Count the trials from ``start`` to before ``stop`` whose parameters the user fixed."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
 import math
+import threading
 import time
 from typing import Any
 
@@ -42,6 +43,7 @@ from ._prices import Price
 from ._prompt import Question
 from ._redact import Redact
 from ._shared_attrs import with_attrs
+from .errors import CallTimeoutError
 from .errors import OptunaLLMError
 from .errors import RedactionError
 from .llms._types import LLM
@@ -108,6 +110,8 @@ class Caller:
         )
         try:
             answer = self._answer(view, claim.block)
+        except ReferenceError:
+            raise  # the study was thrown away meanwhile, so there is nobody to tell
         except Exception as error:
             self.limits.turn_off("internal")
             self.warn("internal", repr(error), "The base sampler goes on; please report this.")
@@ -220,10 +224,15 @@ class Caller:
             return
         if error.local and not error.retryable:
             self.limits.turn_off(error.reason)
-        self.warn(error.reason, str(error), error.hint)
+        hint = error.hint
+        if isinstance(error, CallTimeoutError) and 2 * self._settings.timeout < _MIN_CALL_SECONDS:
+            hint = "Use a faster model, or lower n_configs."  # raising timeout would change nothing
+        self.warn(error.reason, str(error), hint)
 
     def warn(self, reason: str, message: str, hint: str) -> None:
         """Warn once per reason; a thousand trials need not say the same."""
+        if not threading.main_thread().is_alive():
+            return  # the process ends, and with it the call: what that raised is no failure
         if reason not in self._warned:
             self._warned.add(reason)
             _logger.warning(f"The language model was not used ({reason}): {message} {hint}")

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import cached_property
-import math
 from typing import Any
 
 from ._advice import Config
@@ -61,6 +60,11 @@ class Turn:
 _BASE = Turn(False)
 
 
+def evidence_of(view: View) -> Evidence:
+    """Weigh the model's latest trials of a study against the base sampler's."""
+    return weigh(view.history.results(view.informed_from), start=START_SHARE)
+
+
 @dataclass(frozen=True)
 class Plan:
     """The policy as it applies to a study now.
@@ -78,9 +82,7 @@ class Plan:
     @cached_property
     def evidence(self) -> Evidence:
         """What speaks for the model and against it."""
-        advices = self.view.advices
-        informed = advices[1].start if len(advices) > 1 else math.inf
-        return weigh(self.view.history.results(informed), start=START_SHARE)
+        return evidence_of(self.view)
 
     @cached_property
     def share(self) -> float:
@@ -163,6 +165,7 @@ class Plan:
             waiting:
                 Trials that may be waiting for the model.
         """
+        post = replace(post, fixed_share=self.policy.share)
         if post.outcome != "ok":
             return post
         if claim.block <= self.view.settled:

@@ -51,6 +51,8 @@ class Post:
             First trial that it serves.
         share:
             The model's share of the trials that it serves, in hundredths, in (0, 1].
+        fixed_share:
+            The share of later trials if it does not follow from evidence, in [0, 1].
         n_known:
             How many trials had finished when the model was asked.
         ticket:
@@ -69,6 +71,7 @@ class Post:
     block: int
     start: int = 0
     share: float = 1.0
+    fixed_share: float | None = None
     n_known: int = 0
     ticket: int | None = None
     outcome: str = "ok"
@@ -176,6 +179,7 @@ def _read_post(value: Mapping[str, Any]) -> Post:
         block=read_count(value["block"]),
         start=read_count(value["start"]),
         share=_read_share(value.get("share", 1.0)),
+        fixed_share=None if (fixed := value.get("fixed_share")) is None else read_number(fixed),
         n_known=read_count(value.get("n_known", 0)),
         ticket=None if ticket in (None, -1) else read_count(ticket),
         outcome=read_text(value["outcome"])[:40],

@@ -21,15 +21,15 @@ from ._board import Post
 from ._board import View
 from ._budget import spent
 from ._compare import best_trials
-from ._compare import Duel
-from ._compare import duel
 from ._compare import improvements
 from ._compare import kind_of
 from ._compare import KINDS
 from ._compare import losses_of
+from ._evidence import Evidence
 from ._ledger import CallRecord
 from ._ledger import records
 from ._plain import plain
+from ._plan import evidence_of
 from ._prices import OWN_WEIGHTS
 from ._prices import Price
 from ._space import to_label
@@ -135,8 +135,13 @@ class Report:
             The best trial, or the Pareto front.
         standings:
             Per kind of source.
-        duel:
-            The model's trials against the base sampler's of the same time.
+        evidence:
+            The model's latest trials against the base sampler's around them, by the rule that
+            decides the model's share. :obj:`None` without an answer of the model.
+        share:
+            The model's share of the next trials.
+        is_fixed:
+            Whether the user, or the way in which a small model is asked, fixes the share.
         fallbacks:
             How many trials were the base sampler's for which reason.
         advice:
@@ -159,7 +164,9 @@ class Report:
     states: Mapping[str, int]
     best: tuple[TrialLine, ...] = ()
     standings: tuple[Standing, ...] = ()
-    duel: Duel | None = None
+    evidence: Evidence | None = None
+    share: float | None = None
+    is_fixed: bool = False
     fallbacks: Mapping[str, int] = field(default_factory=dict)
     advice: tuple[AdviceLine, ...] = ()
     belief: str = ""
@@ -236,6 +243,8 @@ def _build(
     advice = tuple(_advice_line(post, used, price) for post in view.posts)
     calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
     sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in view.trials]
+    evidence = evidence_of(view) if view.advices else None
+    fixed = view.advices[-1].fixed_share if view.advices else None
     return Report(
         study=name,
         directions=tuple(d.name.lower() for d in directions),
@@ -243,7 +252,9 @@ def _build(
         states=dict(Counter(trial.state.name.lower() for trial in view.trials)),
         best=tuple(trial_line(t) for t in best_trials(view.trials, directions)),
         standings=_standings(view.trials, directions),
-        duel=duel(view.trials, directions),
+        evidence=evidence,
+        share=evidence.share if evidence and fixed is None else fixed,
+        is_fixed=fixed is not None,
         fallbacks=dict(Counter(plain(s[9:], 40) for s in sources if s.startswith("fallback:"))),
         advice=advice,
         belief=next((line.note for line in reversed(advice) if line.note), ""),

@@ -117,9 +117,9 @@ def _cards(report: Report) -> str:
         values = values_text(line, spreads(report))
         front = f", one of {len(report.best)} on the Pareto front" if len(report.best) > 1 else ""
         cards.append(("Best", values, f"trial {line.number}, {_source(line)}{front}"))
-    if report.duel is not None:
-        share = f"{report.duel.share:.0%}"
-        cards.append(("A trial of the model beats", share, "of its neighbours in time"))
+    if report.share is not None:
+        why = "fixed" if report.is_fixed else "by what its trials came to"
+        cards.append(("The model's share of the next trials", f"{report.share:.0%}", why))
     call = report.call
     tokens = (call.input_tokens or 0) + (call.output_tokens or 0)
     known = f"{tokens:,} tokens" if tokens else "tokens unknown"

@@ -44,17 +44,21 @@ _MOST_BEST = 5
 
 
 def verdict(report: Report) -> str:
-    """Say in one sentence how the model's trials fared."""
-    if report.duel is None:
-        if not report.advice:
-            return "The model has not been asked yet."
-        return "There are not yet trials of both the model and the base sampler to compare."
-    share, n = report.duel.share, report.duel.n_model
-    word = "better than" if share > 0.55 else "worse than" if share < 0.45 else "about as well as"
-    few = " (few trials: read with care)" if n < 5 else ""
+    """State the evidence on the model and the share that follows from it."""
+    found = report.evidence
+    if found is None:
+        return "The model has not been asked yet."
+    if report.is_fixed:
+        rule = f"Its share of the next trials is fixed at {report.share or 0:.0%}."
+    else:
+        rule = f"Its share of the next trials is {report.share or 0:.0%}."
+    if not found.n_base:
+        return f"There is nothing to compare with the base sampler's trials yet. {rule}"
     return (
-        f"The model's {plural(n, 'trial')} did {word} the base sampler's: on average one beats "
-        f"{share:.0%} of its neighbours among the base sampler's {report.duel.n_base:,}{few}."
+        f"The model's last {plural(found.n_model, 'trial')} beat {found.beaten:.0%} of the base "
+        f"sampler's {plural(found.n_base, 'trial')} around them and improved the best "
+        f"{plural(found.model_improved, 'time')}; the base sampler's improved it "
+        f"{plural(found.base_improved, 'time')}. {rule}"
     )
 
 

@@ -68,7 +68,7 @@ class Pipeline:
         try:
             trial_id = storage.create_new_trial(study_id)
             board = Board(storage, study_id)
-            board.post(trial_id, Post(trial=0, anchor=0, block=0, advice=advice))
+            board.post(trial_id, Post(trial=0, block=0, advice=advice))
             attrs = storage.get_trial(trial_id).system_attrs
             stored = [value for key, value in attrs.items() if key.startswith(_keys.POST)]
             assert len(stored) == 1

@@ -518,7 +518,7 @@ def test_parameters_may_be_called_as_the_parts_of_an_answer() -> None:
     assert all(config["properties"][name] == {"type": "number"} for name in names)
     assert 'each with "why__", one short sentence' in user(asked[0])
     assert study.trials[0].params == {name: 0.1 * i for i, name in enumerate(names)}
-    assert study.trials[0].user_attrs["llm:why"] == "A reason."
+    assert study.trials[0].user_attrs["llm_why"] == "A reason."
 
 
 def test_the_value_of_a_parameter_is_no_note() -> None:

@@ -29,7 +29,6 @@ from .test_sampler import SPACE
 POST: dict[str, Any] = {
     "v": _keys.VERSION,
     "trial": 0,
-    "anchor": 0,
     "block": 0,
     "start": 1,
     "ticket": 0,
@@ -54,7 +53,6 @@ POST: dict[str, Any] = {
 CLAIM: dict[str, Any] = {
     "v": _keys.VERSION,
     "trial": 0,
-    "anchor": 0,
     "block": 0,
     "ticket": 0,
     "asking": True,
@@ -132,13 +130,13 @@ def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        (f"{_keys.POST}0", {"block": 10**12, "anchor": 0, "start": 0}),
+        (f"{_keys.POST}0", {"block": 10**12, "start": 0}),
         (f"{_keys.POST}0", {"start": 10**18}),
-        (f"{_keys.POST}0", {"anchor": 10**18, "start": 10**18}),
-        (f"{_keys.POST}0", {"anchor": -(10**18)}),
+        (f"{_keys.POST}0", {"start": 10**18}),
+        (f"{_keys.POST}0", {"start": -(10**18)}),
         (_keys.CLAIM, {"lease": 1e18}),
         (_keys.CLAIM, {"ticket": -5, "at": 1e308}),
-        (_keys.CLAIM, {"block": 10**18, "anchor": 10**18}),
+        (_keys.CLAIM, {"block": 10**18, "ticket": 10**18}),
     ],
 )
 def test_absurd_numbers_cost_no_time_and_no_trial(key: str, change: dict[str, Any]) -> None:

@@ -193,7 +193,7 @@ def test_a_hook_that_fails_costs_no_trial() -> None:
 def test_a_call_whose_worker_is_gone_is_in_the_ledger() -> None:
     study = optuna.create_study()
     trial = study.ask()
-    claim = {"trial": 0, "anchor": 0, "block": 0, "ticket": 0, "asking": True, "at": 9.0}
+    claim = {"trial": 0, "block": 0, "ticket": 0, "asking": True, "at": 9.0}
     study._storage.set_trial_system_attr(
         trial._trial_id, _keys.CLAIM, {"v": _keys.VERSION, **claim, "lease": 3.0}
     )
