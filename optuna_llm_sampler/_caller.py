@@ -29,7 +29,6 @@ from ._branches import parents_first
 from ._budget import Budget
 from ._call import Call
 from ._earlier import Earlier
-from ._history import plain
 from ._history import Shown
 from ._ledger import CallHook
 from ._ledger import record_of
@@ -155,7 +154,7 @@ class Caller:
         """Return what is asked for a block."""
         settings, space, plan = self._settings, self.space(view), self._plan(view)
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
-        running = [Shown(n, plain(params, space)) for n, params in self.pending(view).items()]
+        running = [Shown(n, params) for n, params in self.pending(view).items()]
         conditions = combined(settings.conditions, view.history.conditions(space), space)
         digest = view.history.digest(running, self._board.metric_names(), space)
         return Question(
