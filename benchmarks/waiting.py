@@ -42,6 +42,8 @@ class Outcome:
     Attributes:
         first_seconds:
             Longest wait for the first advice.
+        seconds:
+            Seconds that a later trial waited, mean.
         waiting:
             Share of the workers' time that later trials spent waiting.
         models:
@@ -53,6 +55,7 @@ class Outcome:
     """
 
     first_seconds: float
+    seconds: float
     waiting: float
     models: float
     stale: float
@@ -86,9 +89,8 @@ def _outcome(study: optuna.Study) -> Outcome:
         (post.trial, post.block): post for post in Board(study._storage, study._study_id).read().posts
     }
     first = next(post for post in posts.values() if post.block == 0)
-    second = first.start + len(first.advice.configs)
     trials = study.trials
-    later = [trial for trial in trials if trial.number >= second]
+    later = [trial for trial in trials if _begin(trial) >= first.call.at]
     waits = {trial.number: _ready(trial) - _begin(trial) for trial in trials}
     lengths = sum(_end(trial) - _ready(trial) for trial in later)
     waited = sum(waits[trial.number] for trial in later)
@@ -100,7 +102,8 @@ def _outcome(study: optuna.Study) -> Outcome:
             known = sum(_end(other) <= _ready(trial) for other in trials)
             stale.append(known - post.n_known)
     return Outcome(
-        first_seconds=max(waits[n] for n in range(second)),
+        first_seconds=max(waits[trial.number] for trial in trials if trial not in later),
+        seconds=waited / max(len(later), 1),
         waiting=waited / max(waited + lengths, 1e-9),
         models=len(stale) / max(len(later), 1),
         stale=fmean(stale or [0]),
@@ -141,15 +144,16 @@ def main(arguments: Sequence[str]) -> int:
     args = parse(arguments)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     cases = list(product(args.trial_seconds, args.call_seconds, args.workers))
-    print("| trial, s | call, s | workers | first wait, s | waiting | model's | stale | calls |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| trial, s | call, s | workers | first wait, s | later waits, s | waiting | model's | stale | calls |")
+    print("|---|---|---|---|---|---|---|---|---|")
     with ThreadPoolExecutor(len(cases)) as pool:
-        sizes = [args.trials * (workers if seconds >= 10 else 1) for seconds, _, workers in cases]
+        sizes = [args.trials * workers for _, _, workers in cases]
         futures = [pool.submit(run, *case, n) for case, n in zip(cases, sizes, strict=True)]
         for (trial_seconds, call_seconds, workers), future in zip(cases, futures, strict=True):
             found = future.result()
             print(
                 f"| {trial_seconds:g} | {call_seconds:g} | {workers} | {found.first_seconds:.1f} | "
+                f"{found.seconds:.2f} | "
                 f"{found.waiting:.1%} | {found.models:.0%} | {found.stale:.1f} | "
                 f"{found.calls:.0f} |",
                 flush=True,

@@ -171,8 +171,8 @@ class Session:
             return self._wait(plan, home, until_decided)
 
     def _wait(self, plan: Plan, home: Home, until_decided: ExitStack) -> Decision:
-        start, pause, patience = time.monotonic(), _FIRST_PAUSE, 0.0
-        waited = False
+        start, pause, patience, deadline = time.monotonic(), _FIRST_PAUSE, 0.0, 0.0
+        waited, block = False, plan.view.settled
         try:
             while True:
                 decision = self._ready(plan, home.number)
@@ -182,9 +182,10 @@ class Session:
                 if shut := self._why_not(plan, home.number):
                     return Decision(f"fallback:{shut}")
                 flight = self._flight_for(plan, home, ahead=0)
-                if not waited:
-                    patience = self._patience_for(plan, flight)
-                left = start + patience - time.monotonic()
+                if not waited or plan.view.settled != block:
+                    block, patience = plan.view.settled, self._patience_for(plan, flight)
+                    deadline = time.monotonic() + patience
+                left = deadline - time.monotonic()
                 if left <= 0:
                     return self._give_up(plan, patience)
                 if not waited:
