@@ -155,7 +155,12 @@ def costs(study: Study, base: str) -> dict[str, int]:
     statements(study, alone)  # reads the history
     own = statements(study, alone).here
     sampler = LLMSampler(
-        FakeLLM(answer), base_sampler=make(), search_space=SPACE, llm_share=0.2, prefetch=False
+        FakeLLM(answer),
+        base_sampler=make(),
+        search_space=SPACE,
+        llm_share=0.2,
+        n_configs=5,
+        prefetch=False,
     )
     statements(study, RandomSampler())
     leader = statements(study, sampler)
@@ -177,7 +182,8 @@ def test_statements_of_a_trial(base: str, new_study: Callable[[int], Study]) -> 
     found = costs(new_study(100), base)
     assert found["follower"] <= BASES[base][1]
     assert found["leader"] <= 40
-    assert found["base"] <= 2  # it says that it is the base sampler's
+    # It reads the trials, which tell the model's share, and says that it is the base sampler's.
+    assert found["base"] <= 9
 
 
 @pytest.mark.slow
@@ -221,9 +227,9 @@ def prompt(n: int, directions: int) -> str:
 def test_prompts_do_not_grow_with_the_study(directions: int) -> None:
     short, long = prompt(100, directions), prompt(10_000, directions)
     assert "10000 finished trials" in long
-    # "10000" for "100", and a digit more or less of each value: these follow the spread.
-    assert len(long) <= len(short) + 32 * directions
-    assert len(long.splitlines()) == len(short.splitlines()) < 60
+    # "10000" for "100", in front and on each of 80 trials, and a digit more or less of each value.
+    assert len(long) <= len(short) + 2 * 80 + 32 * directions
+    assert len(long.splitlines()) == len(short.splitlines()) < 130
 
 
 def test_the_digest_shows_the_best_last_whatever_the_number_of_trials() -> None:
