@@ -134,6 +134,7 @@ def ask(
             known=known,
             limit=MAX_CONFIGS if style.samples else question.n_configs,
             conditions=question.conditions,
+            begun=bool(begin),
         )
         left = timeout - call.seconds
         if call.requests >= max_requests or left < timeout / 4:
