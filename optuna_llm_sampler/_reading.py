@@ -82,8 +82,10 @@ def read(text: str, *, begun: bool = False) -> list[Found]:
             after that object is the rest of a script, no correction.
     """
     text = text[:MAX_ANSWER_CHARS]
-    if (string := _TOKEN.fullmatch(text.strip())) and string["text"]:
-        text = _unquoted(string[0])  # the whole answer is JSON in a JSON string
+    if text.lstrip()[:1] == '"':
+        string = _TOKEN.match(text.strip())
+        if string and string["text"] and string[0] == text.strip():
+            text = _unquoted(string[0])  # the whole answer is JSON in a JSON string
     found: list[Found] = []
     for part in _thoughts(text)[: -_MAX_ANSWERS - 1 : -1]:
         objects, rest, cut = _objects(part)
