@@ -141,6 +141,8 @@ def ask(
             break
         if _suffices(advice, question, style):
             break
+        if outcome.finish_reason == "length" and not style.samples:
+            break  # it would be cut again
         request = _wilder(request) if style.samples else _complained(request, texts, advice)
         request = replace(request, timeout=left)
     if advice.configs:  # after an error, too: more ideas would have been a luxury

@@ -173,8 +173,8 @@ def find_choice(value: Any, distribution: CategoricalDistribution) -> tuple[int 
                 return i, ""
         number, _ = to_number(value)
         if number is not None:
-            i, repair = _find_number(number, lookup.numbers)
-            return (i, repair) if i is not None else _find_shape(value, lookup)
+            index, repair = _find_number(number, lookup.numbers)
+            return (index, repair) if index is not None else _find_shape(value, lookup)
         return _find_similar(str(value), lookup)
     return _find_shape(value, lookup)
 

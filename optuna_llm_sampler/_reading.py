@@ -97,6 +97,17 @@ def read(text: str, *, begun: bool = False) -> list[Found]:
     return found[:_MAX_ANSWERS]
 
 
+def holds_object(text: str) -> bool:
+    """Tell whether anything in a text that was cut is complete, after the last thought."""
+    objects, _, _ = _objects(_thoughts(text[:MAX_ANSWER_CHARS])[-1])
+    return any(one.value for one in objects)
+
+
+def holds_end_of_thought(text: str) -> bool:
+    """Tell whether a thought ends in a text."""
+    return bool(_END_OF_THOUGHT.search(text))
+
+
 def literal(text: str) -> Any:
     """Read a text that is one object, list or tuple and nothing else; else return the text."""
     stripped = text.strip()
@@ -445,9 +456,14 @@ def _value(text: str, atoms: list[tuple[str, Any, int, int]]) -> Any:
 
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_NAMED = {"None": None, "null": None, "True": True, "true": True, "False": False, "false": False}
-_NAMED |= {"NaN": math.nan, "nan": math.nan, "Infinity": math.inf, "inf": math.inf}
-_NAMED |= {"-Infinity": -math.inf, "-inf": -math.inf}
+_NAMED: dict[str, float | bool | None] = {
+    **dict.fromkeys(("None", "null")),
+    **dict.fromkeys(("True", "true"), True),
+    **dict.fromkeys(("False", "false"), False),
+    **dict.fromkeys(("NaN", "nan"), math.nan),
+    **dict.fromkeys(("Infinity", "inf"), math.inf),
+    **dict.fromkeys(("-Infinity", "-inf"), -math.inf),
+}
 _MAX_FLOAT_CHARS = 1_000
 
 
