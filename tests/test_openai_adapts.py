@@ -250,7 +250,8 @@ def test_where_there_is_no_system_role_the_user_says_it(refusal: Reply) -> None:
     folded = [{"role": "user", "content": "You tune.\n\nTune x."}]
     assert [body["messages"] for body in server.bodies[1:]] == [folded, folded]
     first, second = server.bodies[:2]
-    assert {**first, "messages": 0} == {**second, "messages": 0}
+    del first["messages"], second["messages"]
+    assert first == second
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 Endpoints that call themselves OpenAI-compatible differ in what they refuse. Nobody asks them
 beforehand: a request is sent in the best form, and each refusal (400, 404, 422) leads to the next
-form. What was learned is kept in :class:`Abilities` once a request has come through.
+form: without a parameter, with a lower limit of tokens, without a kind of message. What was
+learned is kept in :class:`Abilities` once a request has come through.
 """
 
 from __future__ import annotations
