@@ -21,9 +21,11 @@ from optuna.distributions import CategoricalDistribution
 
 from ._branches import Conditions
 from ._branches import of_branch
-from ._reading import items
+from ._reading import Content
+from ._reading import Found
 from ._reading import MAX_ANSWER_CHARS
 from ._reading import read
+from ._reading import unfold
 from ._space import CLIPPED
 from ._space import coerce
 from ._space import Coerced
@@ -116,6 +118,7 @@ def parse(
     known: Known = nothing,
     limit: int = MAX_CONFIGS,
     conditions: Conditions | None = None,
+    begun: bool = False,
 ) -> Advice:
     """Read answers of any form: JSON, JSON in prose or fences, or ``dict(...)`` calls.
 
@@ -131,35 +134,68 @@ def parse(
         conditions:
             With which values of which parameters others are used; what a configuration has of
             other branches is dropped, and counted nowhere, since it does no harm.
+        begun:
+            Whether the answers go on from a beginning that the model was given.
 
     Returns:
         The advice. ``configs`` is empty when nothing survived; ``rejected`` says why.
     """
-    repaired: Counter[str] = Counter()
-    rejected: Counter[str] = Counter()
-    configs: list[Config] = []
+    total = _Taken()
     note = ""
-    looked_at = 0
-    for text in _bounded(texts, rejected):
-        answer = read(text)
-        if answer is None:
-            rejected["no_object"] += 1
+    for text in _bounded(texts, total.rejected):
+        left = _MAX_ITEMS - total.looked_at
+        taken = _take(read(text, begun=begun), space, conditions or {}, left)
+        if taken is None:
+            total.rejected["no_object"] += 1
             continue
-        listed = items(answer)
-        for item in listed:
-            if len(configs) >= MAX_CONFIGS or looked_at >= _MAX_ITEMS:
-                rejected["too_many"] += 1
-                break
-            looked_at += 1
-            config = _config(item, space, conditions or {}, repaired, rejected)
-            if config is not None:
-                configs.append(config)
-        if "note" not in space or listed[:1] != [answer]:  # else it is a parameter's value
-            note = note or one_line(answer.get("note"), MAX_NOTE_CHARS)
+        total.add(taken)
+        note = note or one_line(taken.content.note, MAX_NOTE_CHARS)
+    configs, repaired, rejected = total.configs, total.repaired, total.rejected
     ideas = distinct(configs, space)
     rejected["repeated"] += len(configs) - len(ideas)
     fresh = _unknown(ideas, known, space, rejected)
     return Advice(fresh[:limit], note, len(ideas), dict(repaired), dict(rejected))
+
+
+@dataclass
+class _Taken:
+    """What is taken from an answer, and what is not."""
+
+    configs: list[Config] = field(default_factory=list)
+    repaired: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    looked_at: int = 0
+    content: Content = field(default_factory=Content)
+
+    def add(self, other: _Taken) -> None:
+        free = MAX_CONFIGS - len(self.configs)
+        self.configs += other.configs[:free]
+        self.repaired += other.repaired
+        self.rejected += other.rejected
+        self.rejected["too_many"] += len(other.configs) > free
+        self.looked_at += other.looked_at
+
+
+def _take(
+    answers: Sequence[Found], space: SearchSpace, conditions: Conditions, left: int
+) -> _Taken | None:
+    """Take the first answer with a usable configuration; if there is none, the likeliest one."""
+    likeliest: _Taken | None = None
+    for found in answers:
+        taken = _Taken(content=unfold(found.values, space.keys()))
+        taken.rejected["cut"] += found.cut
+        for item in taken.content.items:
+            if len(taken.configs) >= MAX_CONFIGS or taken.looked_at >= left:
+                taken.rejected["too_many"] += 1
+                break
+            taken.looked_at += 1
+            config = _config(item, space, conditions, taken.repaired, taken.rejected)
+            if config is not None:
+                taken.configs.append(config)
+        if taken.configs:
+            return taken
+        likeliest = likeliest or taken
+    return likeliest
 
 
 def _bounded(texts: Sequence[str], rejected: Counter[str]) -> Iterator[str]:
@@ -199,12 +235,10 @@ def _config(
     params: dict[str, Any] = {}
     repairs: dict[str, str] = {}
     refused: dict[str, str] = {}
-    given = item.get("params") if isinstance(item.get("params"), Mapping) else item
-    assert isinstance(given, Mapping)
     for name, distribution in space.items():
-        if name not in given or (given[name] is None and not _has_none(distribution)):
+        if name not in item or (item[name] is None and not _has_none(distribution)):
             continue  # a branch that this configuration does not take
-        coerced = coerce(given[name], distribution)
+        coerced = coerce(item[name], distribution)
         if isinstance(coerced, Rejected):
             refused[name] = coerced.reason
             continue

@@ -132,12 +132,15 @@ def ask(
             known=known,
             limit=MAX_CONFIGS if style.samples else question.n_configs,
             conditions=question.conditions,
+            begun=bool(begin),
         )
         left = timeout - call.seconds
         if call.requests >= max_requests or left < timeout / 4:
             break
         if _suffices(advice, question, style):
             break
+        if outcome.finish_reason == "length" and not style.samples:
+            break  # it would be cut again
         request = _wilder(request) if style.samples else _complained(request, texts, advice)
         request = replace(request, timeout=left)
     if advice.configs:  # after an error, too: more ideas would have been a luxury

@@ -224,8 +224,9 @@ class Caller:
         if error.local and not error.retryable:
             self.limits.turn_off(error.reason)
         hint = error.hint
-        if isinstance(error, CallTimeoutError) and 2 * self._settings.timeout < _MIN_CALL_SECONDS:
-            hint = "Use a faster model, or lower n_configs."  # raising timeout would change nothing
+        is_limit_fixed = 2 * self._settings.timeout < _MIN_CALL_SECONDS
+        if isinstance(error, CallTimeoutError) and is_limit_fixed:
+            hint = "Use a faster model, or lower n_configs."  # a longer timeout changes nothing
         self.warn(error.reason, str(error), hint)
 
     def warn(self, reason: str, message: str, hint: str) -> None:

@@ -7,7 +7,6 @@ hyperparameters and bound the digits, so that no number runs away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 import json
 import math
@@ -19,6 +18,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from ._choices import find_choice
+from ._choices import is_plain
+from ._choices import literal
 from ._space import labels
 from ._space import SearchSpace
 from ._variants import Variant
@@ -30,6 +32,7 @@ _MAX_ENUMERATED = 10
 _MAX_DIGITS = 17
 # Of a chat template; nested ones, too, so that none is left.
 _MARK = re.compile(r"<+\|+|\|+>+")
+_SPECIAL = re.compile(r"<(?=\|)|(?<=\|)>|`{3,}")
 _NO_MARKS = str.maketrans("", "", "(){}[]=:\"'\\")
 
 
@@ -100,8 +103,16 @@ def aim_line(variant: Variant) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Write JSON as people do: a letter beyond ASCII is one character, not six."""
-    return json.dumps(value, ensure_ascii=False)
+    """Write JSON as people do, a letter beyond ASCII as one character.
+
+    What would end a line, a fence or a turn is escaped, so that it reads as what it is.
+    """
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(literals: str) -> str:
+    text = "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in literals)
+    return _SPECIAL.sub(lambda match: "".join(f"\\u{ord(c):04x}" for c in match[0]), text)
 
 
 def comment(text: str) -> str:
@@ -131,12 +142,18 @@ def _terminal(distribution: BaseDistribution, *, braces: bool, exponents: bool) 
 
 
 def choice_literals(distribution: CategoricalDistribution, *, braces: bool) -> list[str]:
-    """Write each choice as it stands in code: as Python's literal, in braces as JSON's."""
-    write: Callable[[Any], str] = json_text if braces else repr
-    return [
-        write(label if isinstance(choice, str) else choice)
-        for choice, label in zip(distribution.choices, labels(distribution), strict=True)
-    ]
+    """Write each choice as it stands in code: as Python's literal, in braces as JSON's.
+
+    What has no literal, such as a function, and what would be read as another choice, is written
+    as the text that is its label.
+    """
+    literals = []
+    for i, label in enumerate(labels(distribution)):
+        choice = distribution.choices[i]
+        is_label = isinstance(choice, str) or not is_plain(choice)
+        value = label if is_label or find_choice(choice, distribution)[0] != i else choice
+        literals.append(json_text(value) if braces else _escaped(literal(value)))
+    return literals
 
 
 def few_values(distribution: IntDistribution, most: int) -> range | None:

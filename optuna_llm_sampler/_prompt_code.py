@@ -105,7 +105,7 @@ def _build_list(
     space, said, entries = question.space, [], []
     for variant in several:
         fixed = {
-            name: comment(" | ".join(value_literals(space[name], values, braces=braces)))
+            name: " | ".join(value_literals(space[name], values, braces=braces))
             for name, values in variant.where.items()
         }
         part = {name: space[name] for name in variant.names}
@@ -158,7 +158,7 @@ def _code_values(
     if isinstance(distribution, CategoricalDistribution):
         literals = choice_literals(distribution, braces=braces)
         more = len(literals) - n_choices
-        shown = comment(" | ".join(literals[:n_choices]))
+        shown = " | ".join(literals[:n_choices])
         return f"{shown} | ... {more} more" if more > 0 else shown
     if isinstance(distribution, IntDistribution):
         values = few_values(distribution, _MAX_VALUES_SHOWN)
@@ -240,6 +240,6 @@ def _code_row(shown: Shown, question: Question, *, braces: bool) -> tuple[str, b
 def _code_call(values: Mapping[str, Any], *, braces: bool) -> str:
     items = []
     for name, value in values.items():
-        text = comment(json_text(value))
+        text = json_text(value)
         items.append(f"{json_text(name)}: {text}" if braces else f"{name}={text}")
     return ("{%s}" if braces else "dict(%s)") % ", ".join(items)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import json
 from typing import Any
 
 from optuna.distributions import CategoricalDistribution
@@ -14,6 +13,7 @@ from ._digest import excesses
 from ._digest import row
 from ._digest import Shown
 from ._digest import spreads
+from ._grammar import json_text
 from ._numbers import result_text
 from ._numbers import Spread
 from ._question import Question
@@ -166,9 +166,7 @@ def fitted(rows: Sequence[str], limit: int) -> list[str]:
 
 def quote(value: Any) -> str:
     """Write JSON that cannot close a tag around it."""
-    text = json.dumps(value, ensure_ascii=False)
-    text = "".join(c if c.isprintable() else "?" for c in text)  # JSON leaves some line breaks
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("```", "")
+    return json_text(value).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def fence(text: str) -> str:

@@ -123,7 +123,8 @@ def _text(rng: random.Random, space: SearchSpace) -> str:
     answer = _answer(rng, space)
     for _ in range(rng.choice([0, 0, 1, 1, 2, 5])):
         answer = _damage(rng, answer, space)
-    text = rng.choice(_FORMS)(rng, answer)[:_MOST_CHARS]
+    most = 10_000 if rng.random() < 0.97 else _MOST_CHARS
+    text = rng.choice(_FORMS)(rng, answer)[:most]
     for _ in range(rng.choice([0, 0, 0, 1, 1, 2, 8])):
         text = rng.choice(_CUTS)(rng, text)[:_MOST_CHARS]
     return text
@@ -261,6 +262,60 @@ def _lines(rng: random.Random, node: Any) -> str:
     return "\n".join(f"{i}. {_json(rng, config)}" for i, config in enumerate(many))
 
 
+def _drafted(rng: random.Random, node: Any) -> str:
+    """One or more drafts before the answer, not all of which have an end."""
+    text = ""
+    for _ in range(rng.choice([1, 1, 1, 2, 5])):
+        draft = _damage(rng, node, SPACES["usual"])
+        written = rng.choice([_json, _python])(rng, draft)
+        cut = written[: rng.randrange(len(written) + 1)] if rng.random() < 0.3 else written
+        before, after = rng.choice(_DRAFTS)
+        text += before + cut + after
+    return text + rng.choice([_json, _python, _calls])(rng, node)
+
+
+_DRAFTS = [
+    ("<think>", "</think>"),
+    ("<thinking>It's ", "\n</thinking>\n"),
+    ("", " hm. </think>"),
+    ("<think>", ""),
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ("First try ", " Corrected: "),
+    ("1. ", "\n2. "),
+    ("", "\n"),
+]
+
+
+def _enveloped(rng: random.Random, node: Any) -> str:
+    for _ in range(rng.choice([1, 1, 2, 5, 60])):
+        if rng.random() < 0.3 and len(text := _json(rng, node)) < 2_000:
+            node = text  # an object in a string, as the arguments of a tool call are
+        name = rng.choice(["params", "config", "function", "arguments", "1", "configs", "", LONE])
+        node = rng.choice([{name: node}, {"name": "f", name: node}, [node], {name: [node, node]}])
+        if len(json.dumps(node, default=str)) > 20_000:
+            break
+    return rng.choice([_json, _python])(rng, node)
+
+
+def _remarked(rng: random.Random, node: Any) -> str:
+    """With comments, trailing commas, missing commas and tuples."""
+    text = rng.choice([_json, _python])(rng, node)
+    remark = rng.choice(["// a {\n", "# it's\n", "/* [ */", "/*", "# no end", "//"])
+    for old, new in (
+        (", ", f", {remark} "),
+        ("}", ",}"),
+        ("]", ",]"),
+        ("[", "("),
+        ("]", ")"),
+        (", ", "\n"),
+        (": ", "="),
+        ("null", "None"),
+    ):
+        if rng.random() < 0.3:
+            text = text.replace(old, new, rng.choice([1, 3, -1]))
+    return text
+
+
 _FORMS: Sequence[Callable[[random.Random, Any], str]] = (
     _json,
     _json,
@@ -268,6 +323,9 @@ _FORMS: Sequence[Callable[[random.Random, Any], str]] = (
     _python,
     _calls,
     _lines,
+    _drafted,
+    _enveloped,
+    _remarked,
 )
 
 
@@ -277,6 +335,7 @@ _BITS = [
     *ODD_TEXTS,
     *ODD_NUMBERS,
     *("{", "}", "[", "]", "(", ")", ":", "=", ",", '"', "'", "\\", "\n", "dict(", '{"', "[{"),
+    *("</think>", "<think>", "<|channel|>final<|message|>", "(1,)", "Corrected:", "\n2. ", "*/"),
     *(': {"', "\\u", "\\ud83d", "\\x", "//", "/*", "#", "```", "params = ", '"configs": ['),
 ]
 

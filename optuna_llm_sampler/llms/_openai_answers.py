@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 import json
+import re
 from typing import Any
 
+from .._reading import holds_end_of_thought
+from .._reading import holds_object
 from ..errors import LLMError
 from ..errors import RefusalError
 from ..errors import TruncatedError
@@ -21,7 +25,19 @@ from ._types import Request
 from ._types import Usage
 
 
-_PAGE_HINT = "Check base_url: it must name the API, not a web page (most servers: .../v1)."
+_PAGE_HINT = (
+    "Check base_url: it must name the API, not a web page (most servers: .../v1). If it does, a "
+    "proxy or a login page stands between here and the endpoint."
+)
+_THOUGHT_HINT = (
+    "The model only thinks aloud: turn its reasoning off or down, or correct the server's parser "
+    "of reasoning."
+)
+_CUT_HINT = (
+    "The model spends all of its tokens before it answers: turn its reasoning off or down, use a "
+    "model that reasons less, or lower n_configs."
+)
+_TITLE = re.compile(r"<(title|h1)[^>]*>([^<]{1,200})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -31,22 +47,48 @@ class Answer:
     text: str
     finish_reason: str = "stop"
     refusal: str | None = None
+    thought: str = ""
 
 
 def body_of(text: str) -> Mapping[str, Any]:
-    """The JSON object that an endpoint answered.
+    """The JSON object that an endpoint answered, also piece by piece.
 
     Raises:
         UnusableAnswerError: It is none.
     """
-    if text.lstrip().startswith("<"):
+    if is_page(text):
         raise UnusableAnswerError(
-            "the endpoint answered with a web page instead of JSON", hint=_PAGE_HINT
+            f"the endpoint answered with a web page instead of JSON{page_title(text)}",
+            hint=_PAGE_HINT,
         )
-    body = _json_or_none(text)
+    events = _events(text)
+    body = _json_or_none(text) if events is None else _whole_of(events)
     if not isinstance(body, dict):
         raise UnusableAnswerError("the endpoint answered with something that is no JSON object")
     return body
+
+
+def is_page(text: str) -> bool:
+    """Whether it is HTML or XML."""
+    return text.lstrip("\ufeff \r\n\t").startswith("<")
+
+
+def page_title(text: str) -> str:
+    """What a web page says it is, to be put after a message."""
+    match = _TITLE.search(text[:20_000])
+    return f' ("{" ".join(match[2].split())}")' if match and match[2].strip() else ""
+
+
+def is_cut_short(body: Mapping[str, Any], api: Api, request: Request) -> bool:
+    """Whether more tokens would have made a better answer.
+
+    Of an answer that is not asked for as JSON, only the model's reasoning shows that.
+    """
+    answers = _answers(body, api, request)
+    cut = [answer for answer in answers if answer.finish_reason == "length"]
+    if request.schema is not None:
+        return any(not is_json(answer.text) for answer in cut)
+    return any(answer.thought or not answer.text.strip() for answer in cut)
 
 
 def completion_of(body: Mapping[str, Any], api: Api, request: Request) -> Completion:
@@ -54,11 +96,10 @@ def completion_of(body: Mapping[str, Any], api: Api, request: Request) -> Comple
 
     Raises:
         RefusalError: The model declines.
-        TruncatedError: The token limit has cut every answer short of being JSON.
+        TruncatedError: The token limit has cut every answer before anything in it was complete.
         UnusableAnswerError: There is no text.
     """
-    answers = _chat_answers(body) if api == "chat" else _responses_answers(body)
-    answers = [_trimmed(answer, request) for answer in answers]
+    answers = _answers(body, api, request)
     usable = [answer for answer in answers if _is_usable(answer, request)]
     usage = _usage(body.get("usage"))
     if not usable:
@@ -71,6 +112,11 @@ def completion_of(body: Mapping[str, Any], api: Api, request: Request) -> Comple
         model=_text(body.get("model")),
         finish_reason=usable[0].finish_reason,
     )
+
+
+def _answers(body: Mapping[str, Any], api: Api, request: Request) -> list[Answer]:
+    answers = _chat_answers(body) if api == "chat" else _responses_answers(body)
+    return [_trimmed(answer, request) for answer in answers]
 
 
 def is_json(text: str) -> bool:
@@ -88,7 +134,12 @@ def _chat_answers(body: Mapping[str, Any]) -> list[Answer]:
             refusal = refusal or "stopped by the endpoint's content filter"
         content = message.get("content")
         text = _text(content) or _joined(_dicts(content), "text")
-        answers.append(Answer(text, reason, refusal or None))
+        thought = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+        if not text.strip() and reason != "length" and is_json(thought):
+            text = thought  # some servers take the answer for a thought
+        if _is_open_thought(text):
+            text, thought = "", text
+        answers.append(Answer(text, reason, refusal or None, thought))
     return answers
 
 
@@ -102,7 +153,48 @@ def _responses_answers(body: Mapping[str, Any]) -> list[Answer]:
     if why == "content_filter":
         refusal = refusal or "stopped by the endpoint's content filter"
     reason = "length" if why == "max_output_tokens" else why or "stop"
-    return [Answer(_joined(parts, "text"), reason, refusal or None)]
+    thoughts = [item for item in _dicts(body.get("output")) if item.get("type") == "reasoning"]
+    thought = "reasoning" if thoughts else ""
+    return [Answer(_joined(parts, "text"), reason, refusal or None, thought)]
+
+
+def _is_open_thought(text: str) -> bool:
+    """Whether a model has not come to the end of its thought, and so to no answer."""
+    last = max(text.rfind(mark) for mark in ("<think>", "<thinking>", "[THINK]"))
+    return last >= 0 and not holds_end_of_thought(text[last:])
+
+
+def _events(text: str) -> list[dict[str, Any]] | None:
+    """The events of a stream, which some servers send though nobody asked for it."""
+    if not re.match(r"\s*(data|event|id|retry)?:", text):
+        return None
+    lines = (line[5:].strip() for line in text.splitlines() if line.startswith("data:"))
+    return [event for line in lines if isinstance(event := _json_or_none(line), dict)]
+
+
+def _whole_of(events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Put the pieces of a stream of either API together."""
+    whole: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if isinstance(event.get("response"), dict):  # Responses tells the whole, again and again
+            whole |= event["response"]
+        whole |= {
+            key: event[key] for key in ("model", "usage", "error") if event.get(key) is not None
+        }
+        for choice in _dicts(event.get("choices")):
+            index = choice.get("index")
+            place = choices.setdefault(index if isinstance(index, int) else 0, {"message": {}})
+            message = place["message"]
+            for key, value in (choice.get("delta") or choice.get("message") or {}).items():
+                if isinstance(value, str) and key != "role":
+                    message[key] = _text(message.get(key)) + value
+            for key in ("finish_reason", "error"):
+                if choice.get(key) is not None:
+                    place[key] = choice[key]
+    if choices:
+        whole["choices"] = [choices[index] for index in sorted(choices)]
+    return whole or None
 
 
 def _trimmed(answer: Answer, request: Request) -> Answer:
@@ -116,14 +208,14 @@ def _trimmed(answer: Answer, request: Request) -> Answer:
             text = text.lstrip()[len(beginning) :]
     for stop in request.stop:
         text = text.split(stop, 1)[0] if stop else text
-    return Answer(text, answer.finish_reason, answer.refusal)
+    return replace(answer, text=text)
 
 
 def _is_usable(answer: Answer, request: Request) -> bool:
     if answer.refusal is not None or not answer.text.strip():
         return False
     if answer.finish_reason == "length" and request.schema is not None:
-        return is_json(answer.text)
+        return is_json(answer.text) or holds_object(answer.text)
     return True
 
 
@@ -132,7 +224,16 @@ def _reason_for_none(answers: list[Answer]) -> LLMError:
     if refusal is not None:
         return RefusalError(f"the model declines: {refusal[:200]}")
     if any(answer.finish_reason == "length" for answer in answers):
-        return TruncatedError("the answer was cut by the token limit before it was complete")
+        thought = any(answer.thought for answer in answers)
+        return TruncatedError(
+            "the answer was cut by the token limit before it was complete",
+            hint=_CUT_HINT if thought else None,
+        )
+    if any(answer.thought for answer in answers):
+        return UnusableAnswerError(
+            "the answer holds only reasoning (reasoning_content) and no content",
+            hint=_THOUGHT_HINT,
+        )
     return UnusableAnswerError("the answer holds no text")
 
 

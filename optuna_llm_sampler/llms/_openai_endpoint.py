@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping
 import contextvars
 from dataclasses import replace
 import random
@@ -18,16 +19,20 @@ from optuna.logging import get_logger
 from ..errors import CallTimeoutError
 from ..errors import LLMError
 from ..errors import OptunaLLMError
+from ..errors import TruncatedError
 from ._openai_answers import body_of
 from ._openai_answers import completion_of
+from ._openai_answers import is_cut_short
 from ._openai_answers import is_json
 from ._openai_modes import Abilities
 from ._openai_modes import EXTRAS
 from ._openai_modes import Failure
 from ._openai_modes import first_guess
 from ._openai_modes import is_own_endpoint
+from ._openai_modes import more_room
 from ._openai_modes import next_step
 from ._openai_modes import parameters
+from ._openai_modes import token_limit
 from ._style import as_style
 from ._style import JSON
 from ._style import Style
@@ -35,6 +40,8 @@ from ._style import style_for
 from ._types import Completion
 from ._types import joined
 from ._types import Request
+from ._types import together
+from ._types import Usage
 
 
 if TYPE_CHECKING:
@@ -158,34 +165,88 @@ class Endpoint:
 
     def _answer(self, client: openai.OpenAI, request: Request, deadline: float) -> Completion:
         """Go down from the best form of the request until the endpoint takes it."""
-        from ._openai_errors import failure_in_body
-
         url = _public(str(client.base_url))
-        automatic = self._use_chat_completions_api is None
         with self._lock:
             abilities = self._abilities.get(url) or first_guess(
                 own=is_own_endpoint(url) or self._provider == "azure",
                 use_chat_completions_api=self._use_chat_completions_api,
             )
+        cut: TruncatedError | None = None
+        spent, limit = Usage(), 0
+        while True:
+            body, abilities = self._taken(client, request, abilities, deadline, above=limit)
+            if body is None:
+                break
+            self._remember(url, abilities)
+            roomy = more_room(abilities, request)
+            if roomy is not None and is_cut_short(body, abilities.api, request):
+                self._remember(url, roomy)
+            else:
+                roomy = None
+            try:
+                completion = completion_of(body, abilities.api, request)
+            except TruncatedError as error:
+                cut = error
+            else:
+                return self._completed(url, abilities, request, completion, spent)
+            cut.usage = spent = together(spent, cut.usage)
+            if roomy is None or deadline - time.monotonic() < request.timeout / 4:
+                break
+            limit, abilities = token_limit(request, abilities), roomy
+            _logger.debug(f"{self.name} needs more than {limit} tokens")
+        assert cut is not None
+        raise cut
+
+    def _completed(
+        self,
+        url: str,
+        abilities: Abilities,
+        request: Request,
+        completion: Completion,
+        spent: Usage,
+    ) -> Completion:
+        is_form = request.schema is None or any(is_json(text) for text in completion.texts)
+        if not is_form and completion.finish_reason != "length":
+            # Old servers ignore what they do not know; the next question tells the schema.
+            self._remember(url, abilities.lowered())
+        usage = together(spent, completion.usage)
+        return replace(completion, usage=usage, model=completion.model or self.model)
+
+    def _taken(
+        self,
+        client: openai.OpenAI,
+        request: Request,
+        abilities: Abilities,
+        deadline: float,
+        *,
+        above: int,
+    ) -> tuple[Mapping[str, Any] | None, Abilities]:
+        """Return the answer to the best form that the endpoint takes, and that form.
+
+        Args:
+            above:
+                No answer is wanted with a limit of no more tokens than this: it was cut there.
+        """
+        from ._openai_errors import failure_in_body
+
+        url = _public(str(client.base_url))
         while True:
             outcome = self._send(client, request, abilities, deadline)
             if not isinstance(outcome, Failure):
                 body = body_of(outcome)
                 failure = failure_in_body(body, asked=self.name, headers=_headers(client))
                 if failure is None:
-                    break
+                    return body, abilities
                 outcome = failure
+            automatic = self._use_chat_completions_api is None
             further = next_step(abilities, outcome, request, may_change_api=automatic)
             if further is None:
                 raise outcome.error
             _logger.debug(f"{self.name} refuses {abilities}, trying {further}: {outcome.text}")
             abilities = further
-        self._remember(url, abilities)
-        completion = completion_of(body, abilities.api, request)
-        if request.schema is not None and not any(is_json(text) for text in completion.texts):
-            # Old servers ignore what they do not know; the next question tells the schema.
-            self._remember(url, abilities.lowered())
-        return completion if completion.model else replace(completion, model=self.model)
+            if above and token_limit(request, abilities) <= above:
+                self._remember(url, abilities)
+                return None, abilities
 
     def _remember(self, url: str, abilities: Abilities) -> None:
         with self._lock:

@@ -27,7 +27,10 @@ from ..errors import RefusalError
 from ..errors import ServerError
 from ..errors import TruncatedError
 from ..errors import UnusableAnswerError
+from ._openai_answers import is_page
+from ._openai_answers import page_title
 from ._openai_modes import Failure
+from ._openai_modes import is_about_messages
 
 
 # Every public exception of the SDK; the nearest base class counts for any other.
@@ -73,6 +76,23 @@ _ABOUT_KEY = re.compile(
     r"|api[ _-]?key.{0,20}(invalid|not valid|missing)",
     re.IGNORECASE,
 )
+# An endpoint answers with JSON, so a page with one of these comes from something before it.
+_OF_GATEWAYS = (401, 403, 407, 451, 511)
+_GATEWAY_HINT = (
+    "This is not the endpoint's own answer, so the key is not to blame. Check HTTPS_PROXY and "
+    "NO_PROXY, and whether the network lets this address through."
+)
+_HINTS = {
+    402: "The account is out of credit, or has less than the request may cost.",
+    403: "The endpoint forbids this, not for want of a key; see its words above. It may be the "
+    "key's rights, the region or the model.",
+    407: "A proxy wants to know who you are: put user and password into HTTPS_PROXY.",
+}
+_ABOUT_SIZE = re.compile(r"context.{0,10}(length|size|window)|context_length", re.IGNORECASE)
+_SIZE_HINT = (
+    "Prompt and answer together are more than the model takes: use a model or a server with a "
+    "larger context, or shorten task= and the notes."
+)
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 _KEY_LIKE = re.compile(r"\b(?:(?:sk|pk|rk|gsk|hf|xai|nvapi)[-_]|AIza)[\w*.-]{6,}")
 _NO_SECRETS = ("bearer", "basic", "none")
@@ -98,21 +118,51 @@ def failure_from(
     status = _status(exc)
     code = str(getattr(exc, "code", None) or "")
     text = redacted(_words(body), secrets)
-    error = _error_class(exc, status, code, text)
     response_headers = getattr(getattr(exc, "response", None), "headers", {})
+    if isinstance(body, str) and is_page(body) and status in _OF_GATEWAYS:
+        return Failure(
+            error=_from_gateway(
+                f"{asked}: a proxy or gateway answered {status} with a web page"
+                f"{redacted(page_title(body), secrets)}",
+                retry_after=retry_after(response_headers),
+            ),
+            status=status,
+        )
+    error = _error_class(exc, status, code, text)
     what = text if status is not None else redacted(_cause(exc), secrets)
+    if isinstance(body, str) and is_page(body):
+        what = f"a web page{redacted(page_title(body), secrets)}"
     answered = f"answered {status}" if status is not None else "did not answer"
     return Failure(
         error=error(
             f"{asked} {answered}{': ' if what else ''}{what[:300]}",
             retry_after=retry_after(response_headers),
+            hint=_hint(error, status, text, asked),
         ),
         status=status,
         code=code,
         param=str(getattr(exc, "param", None) or _location(body)),
         text=text,
-        try_again=_may_try_again(error, status, code, response_headers),
+        try_again=_may_try_again(error, status, code, response_headers)
+        and not is_about_messages(text),
     )
+
+
+def _from_gateway(message: str, *, retry_after: float | None) -> LLMError:
+    error = ConnectionFailedError(message, hint=_GATEWAY_HINT, retry_after=retry_after)
+    error.local = True  # another machine may have another way to the endpoint
+    return error
+
+
+def _hint(error: type[LLMError], status: int | None, text: str, asked: str) -> str | None:
+    """What helps against this cause, where it is not what helps against most of its class."""
+    if status in (403, 407, 402) and error in (AuthenticationError, RateLimitError):
+        return _HINTS[status]
+    if error is AuthenticationError and asked.startswith("azure/"):
+        return "Set AZURE_OPENAI_API_KEY, or hand over a client that has a valid key."
+    if error is BadRequestError and (status == 413 or _ABOUT_SIZE.search(text)):
+        return _SIZE_HINT
+    return None
 
 
 def failure_in_body(
@@ -128,19 +178,36 @@ def failure_in_body(
         headers:
             Headers whose values may be keys and must not appear in the message.
     """
-    error = body.get("error")
-    if not error or body.get("choices") or body.get("output"):
+    error = _error_in(body)
+    if error is None:
         return None
     code = error.get("code") if isinstance(error, dict) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else None
+    status = int(str(code)) if re.fullmatch(r"[45][0-9]{2}", str(code)) else None
     text = redacted(_words(error), _secrets(headers or {}))
     kind = _BY_CODE.get(str(code)) or (ServerError if status is None else class_for_status(status))
     return Failure(
-        error=kind(f"{asked} answered with an error: {text[:300]}"),
+        error=kind(
+            f"{asked} answered with an error: {text[:300]}", hint=_hint(kind, status, text, asked)
+        ),
         status=status,
         code=str(code or ""),
         text=text,
     )
+
+
+def _error_in(body: Mapping[str, Any]) -> Any:
+    """The error in a body without an answer, wherever it stands; :obj:`None` if there is none."""
+    choices = [c for c in body.get("choices") or () if isinstance(c, dict)]
+    messages = [c["message"] for c in choices if isinstance(c.get("message"), dict)]
+    if body.get("output") or any(m.get("content") or m.get("refusal") for m in messages):
+        return None
+    if body.get("error"):
+        return body["error"]
+    inner = next((c["error"] for c in [*choices, *messages] if c.get("error")), None)
+    if inner is not None or "choices" in body or "output" in body:
+        return inner
+    # vLLM, FastAPI and Cloudflare have forms of their own; {} says nothing.
+    return dict(body) or None
 
 
 def class_for_status(status: int) -> type[LLMError]:
@@ -211,15 +278,33 @@ def _status(exc: Exception) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def _words(body: object) -> str:
-    """What the endpoint says, in one line."""
+def _words(body: object, depth: int = 0) -> str:
+    """What the endpoint says, in one line, with what the provider behind it says."""
+    behind = ""
     if isinstance(body, dict) and isinstance(body.get("message"), str) and body["message"]:
+        behind = _words_behind(body.get("metadata"), depth)
         body = body["message"]
     elif body is not None and not isinstance(body, str):
         body = json.dumps(body, default=str)
-    if not isinstance(body, str) or body.lstrip().startswith("<"):
+    if not isinstance(body, str) or is_page(body):
+        return behind
+    said = " ".join(body[:2000].split())
+    return f"{said}: {behind}" if behind and behind not in said else said
+
+
+def _words_behind(metadata: object, depth: int) -> str:
+    """What a provider said to OpenRouter or another middleman: its error is there as it came."""
+    if not isinstance(metadata, dict) or depth > 3:
         return ""
-    return " ".join(body[:2000].split())
+    raw = metadata.get("raw")
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except (ValueError, RecursionError):
+            return f"{_words(raw)}{page_title(raw) if is_page(raw) else ''}".strip()
+    if isinstance(raw, dict):
+        return _words(raw["error"] if raw.get("error") else raw, depth + 1)
+    return ""
 
 
 def _cause(exc: Exception) -> str:

@@ -2,7 +2,8 @@
 
 Endpoints that call themselves OpenAI-compatible differ in what they refuse. Nobody asks them
 beforehand: a request is sent in the best form, and each refusal (400, 404, 422) leads to the next
-form. What was learned is kept in :class:`Abilities` once a request has come through.
+form: without a parameter, with a lower limit of tokens, without a kind of message. What was
+learned is kept in :class:`Abilities` once a request has come through.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ..errors import BadRequestError
 from ..errors import LLMError
+from ..errors import ServerError
 from ._types import Message
 from ._types import Request
 
@@ -40,6 +42,34 @@ _REQUIRED = ("messages", "input", "model")
 _FORMATS = ("response_format", "text")
 _FORMAT_WORDS = r"response_format|text\.format|json_schema|json_object|grammar|(?i:json schema)"
 _ABOUT_MODEL = re.compile(r"model|deployment", re.IGNORECASE)
+# Words for a limit that is too high, in an error about tokens.
+_TOO_MANY = re.compile(
+    r"too (large|long|many|high|big)|exceed|at most|maximum|less than|lower|fewer|afford|range"
+    r"|reduce|limit|<=|>",
+    re.IGNORECASE,
+)
+_ABOUT_TOKENS = re.compile(r"tokens|context", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\w.-])\d+(?![\w.]*[^\W\d])")
+_TOTAL = re.compile(r"context (?:length|window|size)\D{0,30}?(\d+)|limit:? (\d+)|<= ?(\d+)", re.I)
+_OF_PROMPT = re.compile(
+    r"(\d+) (?:tokens? )?(?:(?:in|from|of) )?(?:the |your )?[`']?(?:messages|prompt|input)"
+)
+_REQUESTED = re.compile(r"requested:? (?:about |up to )?(\d+)", re.IGNORECASE)
+# Less than this holds no answer.
+_LEAST_TOKENS = 256
+# What a model that reasons gets, once it has spent a limit without an answer.
+_ROOM_FACTOR, _LEAST_ROOM, _MOST_ROOM = 4, 4_096, 16_384
+_ABOUT_SYSTEM = re.compile(
+    r"\b(system|developer)\b.{0,40}(not (be )?(support|allow|enabl|permit)|unsupported|invalid)"
+    r"|(not support|unsupported|invalid|unknown|not allow).{0,40}\b(system|developer)\b"
+    r"|roles must alternate",
+    re.IGNORECASE | re.DOTALL,
+)
+_ABOUT_PREFILL = re.compile(
+    r"prefill|\b(last|final) (message|role|turn)\b"
+    r"|\bend(s|ing)? (with|in) (an? |the )?['\"]?(user|assistant)|assistant messages? at the end",
+    re.IGNORECASE,
+)
 _ABOUT_LENGTH = re.compile(r"context.{0,10}(length|size|window)|context_length", re.IGNORECASE)
 # Azure answers 400, not 404, where the API version is older than Responses.
 _ABOUT_RESPONSES = re.compile(r"responses api|/responses", re.IGNORECASE)
@@ -60,6 +90,12 @@ class Abilities:
             Index in :data:`RUNGS`: how the form of the answer is asked for.
         dropped:
             Parameters that are not sent.
+        ceiling:
+            The highest limit of tokens that it takes, as far as it was said.
+        roomy:
+            Whether the model spends tokens before it answers, and needs more of them.
+        system, prefill:
+            Whether a system message, and a last message of the assistant's, are taken.
     """
 
     api: Api
@@ -67,6 +103,10 @@ class Abilities:
     rung: int = 0
     own: bool = True
     dropped: frozenset[str] = frozenset()
+    ceiling: int | None = None
+    roomy: bool = False
+    system: bool = True
+    prefill: bool = True
 
     def lowered(self) -> Abilities:
         """One rung down, as far as there is one."""
@@ -76,7 +116,16 @@ class Abilities:
         """Both together: what two threads have learned at the same time."""
         if self.api != other.api:
             return self if self.api == "chat" else other
-        return replace(self, rung=max(self.rung, other.rung), dropped=self.dropped | other.dropped)
+        ceilings = [c for c in (self.ceiling, other.ceiling) if c is not None]
+        return replace(
+            self,
+            rung=max(self.rung, other.rung),
+            dropped=self.dropped | other.dropped,
+            ceiling=min(ceilings, default=None),
+            roomy=self.roomy or other.roomy,
+            system=self.system and other.system,
+            prefill=self.prefill and other.prefill,
+        )
 
 
 @dataclass(frozen=True)
@@ -145,6 +194,10 @@ def next_step(
     """
     if abilities.api == "responses" and may_change_api and _lacks_responses(failure):
         return replace(abilities, api="chat", rung=0)
+    if (other := _other_messages(abilities, failure, request)) is not None:
+        return other
+    if (ceiling := _lower_limit(abilities, failure, request)) is not None:
+        return replace(abilities, ceiling=ceiling)
     if not isinstance(failure.error, BadRequestError) or _ABOUT_LENGTH.search(failure.text):
         return None
     sent = parameters(request, abilities)
@@ -164,6 +217,68 @@ def next_step(
     return None
 
 
+def token_limit(request: Request, abilities: Abilities) -> int:
+    """The limit of tokens that is sent."""
+    limit = request.max_tokens
+    if abilities.roomy:
+        limit = max(limit, min(max(_ROOM_FACTOR * limit, _LEAST_ROOM), _MOST_ROOM))
+    return limit if abilities.ceiling is None else min(limit, abilities.ceiling)
+
+
+def more_room(abilities: Abilities, request: Request) -> Abilities | None:
+    """With a higher limit of tokens, or :obj:`None` when that was tried or cannot be."""
+    roomy = replace(abilities, roomy=True)
+    sent = any(name.startswith("max_") for name in parameters(request, abilities))
+    more = token_limit(request, roomy) > token_limit(request, abilities)
+    return roomy if sent and more and not abilities.roomy else None
+
+
+def is_about_messages(text: str) -> bool:
+    """Whether an error is about roles: the same messages are not taken a moment later, either."""
+    return bool(_ABOUT_SYSTEM.search(text) or _ABOUT_PREFILL.search(text))
+
+
+def _other_messages(abilities: Abilities, failure: Failure, request: Request) -> Abilities | None:
+    """Without the kind of message that the endpoint, or the model's template, does not take."""
+    if not isinstance(failure.error, (BadRequestError, ServerError)):
+        return None
+    roles = [message["role"] for message in _messages(request, abilities)]
+    if roles and roles[-1] == "assistant" and _ABOUT_PREFILL.search(failure.text):
+        return replace(abilities, prefill=False)
+    if "system" in roles and _ABOUT_SYSTEM.search(failure.text):
+        return replace(abilities, system=False)
+    return None
+
+
+def _lower_limit(abilities: Abilities, failure: Failure, request: Request) -> int | None:
+    """The limit of tokens that an endpoint takes which has refused a higher one."""
+    text = failure.text
+    if failure.status not in (400, 402, 413, 422, 429) or not _ABOUT_TOKENS.search(text):
+        return None
+    if failure.status == 429 and "max_tokens" not in text:
+        return None  # too many requests, most likely
+    if not _TOO_MANY.search(text):
+        return None
+    limit = token_limit(request, abilities)
+    said = _limit_said(text.replace(",", ""), limit)
+    if said is None and limit // 2 >= request.max_tokens // 4:
+        said = limit // 2
+    return said if said is not None and _LEAST_TOKENS <= said < limit else None
+
+
+def _limit_said(text: str, limit: int) -> int | None:
+    """The number of tokens for the answer in an error, or what follows from those in it."""
+    total = next((int(n) for match in _TOTAL.finditer(text) for n in match.groups() if n), None)
+    prompt = next((int(match[1]) for match in _OF_PROMPT.finditer(text)), None)
+    requested = next((int(match[1]) for match in _REQUESTED.finditer(text)), None)
+    if prompt is None and requested is not None and requested > limit:
+        prompt = requested - limit
+    if total is not None and prompt is not None:
+        return (total - prompt) * 3 // 4  # the next prompt may be longer
+    numbers = [int(n[:12]) for n in _NUMBER.findall(text)]
+    return max((n for n in numbers if 16 <= n < limit), default=None)
+
+
 def _chat_options(request: Request, abilities: Abilities) -> dict[str, Any]:
     options: dict[str, Any] = {
         "temperature": request.temperature,
@@ -174,10 +289,11 @@ def _chat_options(request: Request, abilities: Abilities) -> dict[str, Any]:
     }
     if not abilities.own:
         options["grammar"] = request.grammar
-        if request.messages and request.messages[-1]["role"] == "assistant":
+        messages = _messages(request, abilities)
+        if messages and messages[-1]["role"] == "assistant":
             options |= {"continue_final_message": True, "add_generation_prompt": False}
     limit = next((name for name in abilities.limits if name not in abilities.dropped), None)
-    return options if limit is None else options | {limit: request.max_tokens}
+    return options if limit is None else options | {limit: token_limit(request, abilities)}
 
 
 def _responses_options(request: Request, abilities: Abilities) -> dict[str, Any]:
@@ -185,7 +301,7 @@ def _responses_options(request: Request, abilities: Abilities) -> dict[str, Any]
     return {
         "store": False,  # The history of somebody's study need not lie on a server.
         "temperature": request.temperature,
-        "max_output_tokens": request.max_tokens,
+        "max_output_tokens": token_limit(request, abilities),
         "text": None if form is None else {"format": form},
     }
 
@@ -210,6 +326,10 @@ def _plain_format(request: Request, abilities: Abilities) -> dict[str, Any] | No
 
 def _messages(request: Request, abilities: Abilities) -> list[Message]:
     messages = list(request.messages)
+    if not abilities.prefill and messages and messages[-1]["role"] == "assistant":
+        messages.pop()
+    if not abilities.system:
+        messages = _folded(messages)
     if request.schema is None or abilities.rung == 0:
         return messages
     schema = json.dumps(request.schema, separators=(",", ":"))
@@ -221,6 +341,20 @@ def _messages(request: Request, abilities: Abilities) -> list[Message]:
             content = f"{messages[i]['content']}\n\n{words}"
             return [*messages[:i], Message(role="user", content=content), *messages[i + 1 :]]
     return [*messages, Message(role="user", content=words)]
+
+
+def _folded(messages: list[Message]) -> list[Message]:
+    """Put what the system says before the user's first words."""
+    system = [m["content"] for m in messages if m["role"] == "system"]
+    others = [m for m in messages if m["role"] != "system"]
+    if not system:
+        return messages
+    first = next((i for i, m in enumerate(others) if m["role"] == "user"), None)
+    said = [others[first]["content"]] if first is not None else []
+    user = Message(role="user", content="\n\n".join([*system, *said]))
+    if first is None:
+        return [user, *others]
+    return [*others[:first], user, *others[first + 1 :]]
 
 
 def _lacks_responses(failure: Failure) -> bool:

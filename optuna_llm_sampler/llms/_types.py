@@ -68,6 +68,19 @@ class Usage:
     cached_tokens: int | None = None
 
 
+def together(first: Usage, second: Usage) -> Usage:
+    """Add what two calls took."""
+
+    def add(a: int | None, b: int | None) -> int | None:
+        return None if a is None and b is None else (a or 0) + (b or 0)
+
+    return Usage(
+        add(first.input_tokens, second.input_tokens),
+        add(first.output_tokens, second.output_tokens),
+        add(first.cached_tokens, second.cached_tokens),
+    )
+
+
 @dataclass(frozen=True)
 class Completion:
     """What came back: as many texts as the endpoint gave, at least one, at most ``n``."""
