@@ -139,7 +139,7 @@ def _result(
     begin += cell.seconds
     end = max(ends, default=begin) - 2 * cell.seconds
     late = [moment for moment in ends if begin < moment <= end]
-    mine = [t for t in trials if t.user_attrs.get("llm:source") == "llm"]
+    mine = [t for t in trials if t.user_attrs.get("llm_source") == "llm"]
     n = max(len(trials), 1)
     return Result(
         rate=len(late) / (end - begin) if late else float("nan"),

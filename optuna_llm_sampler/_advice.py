@@ -1,4 +1,4 @@
-"""What the model said, as plain data: configurations, a prior per parameter, a note.
+"""What the model said, as plain data: configurations and a note.
 
 Parsing is per item: good items are kept, bad ones are dropped with a counted reason. The text is
 data: nothing is evaluated, every size is bounded.
@@ -21,10 +21,6 @@ from optuna.distributions import CategoricalDistribution
 
 from ._branches import Conditions
 from ._branches import of_branch
-from ._prior import Prior
-from ._prior import prior_from_json
-from ._prior import prior_to_json
-from ._prior import read_priors
 from ._reading import items
 from ._reading import MAX_ANSWER_CHARS
 from ._reading import read
@@ -87,8 +83,6 @@ class Advice:
     Attributes:
         configs:
             Distinct configurations, best guess first.
-        prior:
-            By parameter: a :class:`~optuna_llm_sampler._prior.NumericPrior`, or a weight by label.
         note:
             What the model believes about the problem.
         n_ideas:
@@ -101,11 +95,18 @@ class Advice:
     """
 
     configs: tuple[Config, ...] = ()
-    prior: Mapping[str, Prior] = field(default_factory=dict)
     note: str = ""
     n_ideas: int = 0
     repaired: Mapping[str, int] = field(default_factory=dict)
     rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+def reason_key(space: SearchSpace) -> str:
+    """Return under which key a configuration has its reason: one that is no parameter's name."""
+    key = "why"
+    while key in space:
+        key += "_"
+    return key
 
 
 def parse(
@@ -137,7 +138,6 @@ def parse(
     repaired: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     configs: list[Config] = []
-    prior: dict[str, Prior] = {}
     note = ""
     looked_at = 0
     for text in _bounded(texts, rejected):
@@ -145,7 +145,8 @@ def parse(
         if answer is None:
             rejected["no_object"] += 1
             continue
-        for item in items(answer):
+        listed = items(answer)
+        for item in listed:
             if len(configs) >= MAX_CONFIGS or looked_at >= _MAX_ITEMS:
                 rejected["too_many"] += 1
                 break
@@ -153,12 +154,12 @@ def parse(
             config = _config(item, space, conditions or {}, repaired, rejected)
             if config is not None:
                 configs.append(config)
-        prior = prior or read_priors(answer.get("prior"), space)
-        note = note or one_line(answer.get("note"), MAX_NOTE_CHARS)
+        if "note" not in space or listed[:1] != [answer]:  # else it is a parameter's value
+            note = note or one_line(answer.get("note"), MAX_NOTE_CHARS)
     ideas = distinct(configs, space)
     rejected["repeated"] += len(configs) - len(ideas)
     fresh = _unknown(ideas, known, space, rejected)
-    return Advice(fresh[:limit], prior, note, len(ideas), dict(repaired), dict(rejected))
+    return Advice(fresh[:limit], note, len(ideas), dict(repaired), dict(rejected))
 
 
 def _bounded(texts: Sequence[str], rejected: Counter[str]) -> Iterator[str]:
@@ -218,7 +219,7 @@ def _config(
     if not params:
         rejected["no_parameter"] += 1
         return None
-    why = "" if "why" in space else one_line(item.get("why"), MAX_WHY_CHARS)
+    why = one_line(item.get(reason_key(space)), MAX_WHY_CHARS)
     outside = frozenset(name for name, repair in repairs.items() if repair == CLIPPED)
     return Config(params, why, len(repairs), outside)
 
@@ -276,7 +277,6 @@ def to_json(advice: Advice) -> dict[str, Any]:
     """Write the advice as pure JSON types."""
     return {
         "configs": [[dict(c.params), c.why, c.repaired] for c in advice.configs],
-        "prior": {name: prior_to_json(prior) for name, prior in advice.prior.items()},
         "note": advice.note,
         "n_ideas": advice.n_ideas,
         "repaired": dict(advice.repaired),
@@ -287,13 +287,14 @@ def to_json(advice: Advice) -> dict[str, Any]:
 def from_json(data: Mapping[str, Any]) -> Advice:
     """Read what :func:`to_json` wrote; the storage may hold anything.
 
+    Keys that are not known are ignored: earlier versions stored a ``prior``, too.
+
     Raises:
         ValueError: The content is not an advice.
     """
     try:
         return Advice(
             configs=tuple(_stored_config(*entry) for entry in data["configs"][:MAX_CONFIGS]),
-            prior={name: prior_from_json(p) for name, p in data["prior"].items()},
             note=one_line(data["note"], MAX_NOTE_CHARS),
             n_ideas=_count(data["n_ideas"]),
             repaired=_stored_counts(data["repaired"]),

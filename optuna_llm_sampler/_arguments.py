@@ -141,11 +141,11 @@ def read_history(history: Any) -> tuple[Earlier, ...]:
 
 
 def check_numbers(
-    llm_share: float | None, n_configs: int, timeout: float, seed: int | None
+    llm_share: float | None, n_configs: int | None, timeout: float, seed: int | None
 ) -> None:
     if llm_share is not None and not (_is_number(llm_share) and 0 <= llm_share <= 1):
         raise ValueError(f"llm_share must be a number from 0 to 1; got {llm_share!r}.")
-    if not _is_int(n_configs) or not 1 <= n_configs <= 64:
+    if n_configs is not None and (not _is_int(n_configs) or not 1 <= n_configs <= 64):
         raise ValueError(f"n_configs must be an integer from 1 to 64; got {n_configs!r}.")
     if not _is_number(timeout) or not 0 <= timeout < math.inf:
         raise ValueError(

@@ -11,12 +11,10 @@ from ._advice import Known
 from ._advice import MAX_CONFIGS
 from ._advice import nothing
 from ._advice import parse
-from ._advice import values
 from ._call import Call
 from ._call import complete
 from ._nameless import nameless
 from ._order import agreed_first
-from ._prior import fit_priors
 from ._prompt import build
 from ._prompt import prefill
 from ._prompt import Question
@@ -156,15 +154,14 @@ def _suffices(advice: Advice, question: Question, style: Style) -> bool:
 
 
 def _of_samples(advice: Advice, question: Question, known: Known) -> Advice:
-    """Add what a small model does not say: an order of its samples, and a prior."""
+    """Put the samples of a small model in order, which it does not say itself."""
     space = question.space
     if question.digest.n_finished < _HISTORY:
         n = question.n_configs
         configs = agreed_first(advice.configs, space, n, known, question.conditions)
     else:
         configs = advice.configs[: question.n_configs]
-    prior = fit_priors([values(config, space) for config in advice.configs], space)
-    return replace(advice, configs=configs, prior=advice.prior or prior)
+    return replace(advice, configs=configs)
 
 
 def _wilder(request: Request) -> Request:

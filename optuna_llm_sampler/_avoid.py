@@ -90,7 +90,7 @@ def outcomes_of(study: Study, space: SearchSpace) -> Outcomes | None:
     trials = study._get_trials(deepcopy=False, use_cache=True)
     if not any(trial.state == TrialState.FAIL for trial in trials):
         return None
-    if not any(trial.user_attrs.get(_keys.SOURCE) == "llm" for trial in trials):
+    if not any(_keys.read(trial.user_attrs, _keys.SOURCE) == "llm" for trial in trials):
         return None
     failed: list[Mapping[str, Any]] = []
     worked: list[Mapping[str, Any]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import importlib.util
 from typing import Any
+from typing import cast
 from typing import TYPE_CHECKING
 
 from optuna.samplers import BaseSampler
@@ -12,9 +13,14 @@ from optuna.samplers import GPSampler
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from ._policy import N_FIRST
+from ._gp_study import are_alike
+from ._gp_study import GPStudy
+from ._gp_study import known_params
+from ._policy import N_FIRST_SAMPLES
 from ._relaxed import relaxed
 from ._relaxed import rounded
+from ._space import is_at
+from ._space import locate
 
 
 if TYPE_CHECKING:
@@ -34,19 +40,29 @@ GP_MAX_TRIALS = 50
 # space fails, 23 of 30 trials did, against TPE's 8.5 (benchmarks/regret --failing, two tables).
 _MAX_FAILED = 0.1
 
+# Two trials that run at the same time are to be farther apart than this in some parameter.
+_NEAR = 0.025
+_MAX_REDRAWS = 10
+
 
 class DefaultBaseSampler(BaseSampler):
     """A Gaussian process while it pays, TPE otherwise.
 
     Each trial goes to :class:`~optuna.samplers.GPSampler` when torch and scipy are installed, the
-    study has one objective, fewer than 50 finished trials, hardly a failed one, and all of its
-    finished trials had the same parameters; else to :class:`~optuna.samplers.TPESampler`. The GP
-    models from the end of the language model's first proposals on (``n_startup_trials=5``): five
-    good trials are worth more to it than ten random ones. It searches long ranges of integers as
-    floats (:mod:`~optuna_llm_sampler._relaxed`).
+    study has one objective, fewer than 50 finished trials, none of them pruned and hardly one
+    failed, and all of them had the same parameters and set the same constraints; else to
+    :class:`~optuna.samplers.TPESampler`, which can do with constraints that only some trials set.
+    The GP models from the end of the language model's first proposals on
+    (``n_startup_trials=5``): five good trials are worth more to it than ten random ones. It
+    searches long ranges of integers and steps as floats (:mod:`~optuna_llm_sampler._relaxed`), and
+    is shown no trial with a value outside of its range, which an enqueued one can have.
+
+    A candidate that differs from a trial that runs or waits by less than 2.5 % of the range in
+    every parameter is replaced by one of TPE's, so that many workers do not try the same. A few
+    draws are made, since there may be nothing else left to try. With one worker, nothing changes.
 
     NOTE: What else was tried on it and brought no clear gain (benchmarks/regret, 0.5B model).
-    The prior of the model's samples added to its acquisition, β/n, as in πBO (arXiv 2204.11051):
+    A prior fitted to the model's samples in its acquisition, β/n, as in πBO (arXiv 2204.11051):
     regret at trials 20 and 30 .064, .056 without; .072, .049 (β = 1); .076, .062 (3); .099, .086
     (10); 12 pairs. Bad values cut: at trials 20 and 50 .114, .057 → .113, .044 (45 pairs, streams
     of their own), and .090, .054 → .093, .061 (19 pairs, the same streams). Ranks in their place:
@@ -68,10 +84,11 @@ class DefaultBaseSampler(BaseSampler):
         # GP's start-up once more.
         self._tpe = TPESampler(seed=None if seed is None else (seed + 1_000_003) % 2**32)
         self._gp = (
-            GPSampler(seed=seed, n_startup_trials=N_FIRST, warn_independent_sampling=False)
+            GPSampler(seed=seed, n_startup_trials=N_FIRST_SAMPLES, warn_independent_sampling=False)
             if _has_torch()
             else None
         )
+        self._gp_names: set[str] = set()
         self._chosen: dict[int, BaseSampler] = {}
 
     def infer_relative_search_space(
@@ -84,10 +101,34 @@ class DefaultBaseSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
+        params = self._draw(study, trial, search_space)
+        if not params:
+            return params
+        taken = _unfinished(study, trial)
+        for _ in range(_MAX_REDRAWS):
+            if not _is_taken(params, taken, search_space):
+                break
+            # By TPE: a GP that is sure of its optimum finds it again and again.
+            params = self._tpe.sample_relative(study, trial, search_space) or {
+                name: self._tpe.sample_independent(study, trial, name, distribution)
+                for name, distribution in search_space.items()
+            }
+        return params
+
+    def _draw(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
         sampler = self._of(trial)
-        if sampler is not self._gp:
+        if self._gp is None or sampler is not self._gp:
             return sampler.sample_relative(study, trial, search_space)
-        return rounded(sampler.sample_relative(study, trial, relaxed(search_space)), search_space)
+        if self._gp_names != search_space.keys():
+            # PartialFixedSampler makes the space smaller. Optuna then drops the kernels of the
+            # objective that it keeps, but not those of constraints (_get_constraints_acqf_args).
+            self._gp._constraints_gprs_cache_list = None
+            self._gp_names = set(search_space)
+        wide = relaxed(search_space)
+        seen = cast("Study", GPStudy(study, search_space, wide))
+        return rounded(self._gp.sample_relative(seen, trial, wide), search_space)
 
     def sample_independent(
         self,
@@ -124,10 +165,23 @@ class DefaultBaseSampler(BaseSampler):
         many_fail = len(ended) - len(trials) > _MAX_FAILED * len(ended)
         if len(trials) >= GP_MAX_TRIALS or many_fail:
             return self._tpe
-        # GPSampler ignores pruned trials, TPE does not; the space is static while all agree.
+        # GPSampler ignores pruned trials, TPE does not.
         pruned = any(trial.state == TrialState.PRUNED for trial in trials)
-        static = all(trial.distributions == trials[0].distributions for trial in trials)
-        return self._gp if static and not pruned else self._tpe
+        return self._gp if are_alike(trials) and not pruned else self._tpe
+
+
+def _unfinished(study: Study, trial: FrozenTrial) -> list[dict[str, Any]]:
+    """Return what is known of the other trials that run or wait."""
+    states = (TrialState.RUNNING, TrialState.WAITING)
+    others = study._get_trials(deepcopy=False, states=states, use_cache=False)
+    return [known_params(other) for other in others if other.number != trial.number]
+
+
+def _is_taken(
+    params: dict[str, Any], taken: Sequence[dict[str, Any]], space: dict[str, BaseDistribution]
+) -> bool:
+    point = locate(params, space)
+    return any(is_at(point, other, space, _NEAR) for other in taken)
 
 
 def _has_torch() -> bool:

@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 import json
+import math
+from statistics import median
 import threading
 import time
 from typing import Any
@@ -108,18 +110,6 @@ class View:
         return sorted(found, key=lambda post: (post.block, -post.trial))
 
     @cached_property
-    def anchor(self) -> int | None:
-        """First trial of the schedule.
-
-        Before the first advice, it is the trial for which somebody asks, else :obj:`None`: what
-        has failed begins no schedule, so that no best guess is lost when the model recovers.
-        """
-        if self.advices:
-            return min(self.advices, key=lambda post: (post.block, post.trial)).anchor
-        asked_for = [claim.anchor for claim in self.claims if claim.call_id not in self.answered]
-        return min(asked_for, default=None)
-
-    @cached_property
     def unanswered(self) -> frozenset[tuple[int, int]]:
         """Calls that are under way, or whose workers died before they could post."""
         return self.begun - self.answered
@@ -134,6 +124,11 @@ class View:
         """The last block that need not be asked for any more, -1 for none."""
         return max((post.block for post in self.advices), default=-1)
 
+    @cached_property
+    def call_seconds(self) -> float:
+        """Median duration of the latest answered calls, in seconds."""
+        return median([post.call.seconds for post in self.advices[-5:]] or [0.0])
+
     def rivals(self, ticket: int) -> list[Claim]:
         """Return the claims of others that may still lead to an advice."""
         return [
@@ -142,12 +137,16 @@ class View:
             if claim.ticket != ticket
             and claim.call_id not in self.answered
             and claim.block > self.settled
-            and self._is_of_schedule(claim)
         ]
 
-    def _is_of_schedule(self, mark: Post | Claim) -> bool:
-        """Tell whether blocks are counted as they are now: the first advice starts a new count."""
-        return not self.advices or mark.anchor == self.anchor
+    @cached_property
+    def informed_from(self) -> float:
+        """First trial whose configuration the model proposed with results at hand."""
+        return self.advices[1].start if len(self.advices) > 1 else math.inf
+
+    def n_enqueued(self, start: int, stop: int) -> int:
+        """Count the trials from ``start`` to before ``stop`` whose parameters the user fixed."""
+        return sum("fixed_params" in trial.system_attrs for trial in self.trials[start:stop])
 
 
 class Board:
@@ -259,7 +258,7 @@ class Board:
 
 
 def _running(trial: FrozenTrial) -> Running:
-    source = trial.user_attrs.get(_keys.SOURCE)
+    source = _keys.read(trial.user_attrs, _keys.SOURCE)
     params = {**_published(trial.system_attrs), **trial.params}
     age = 0.0
     if trial.datetime_start is not None:

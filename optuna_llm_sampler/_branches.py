@@ -52,8 +52,9 @@ def parent_values(distribution: BaseDistribution) -> tuple[Any, ...] | None:
     if isinstance(distribution, CategoricalDistribution):
         return labels(distribution) if len(distribution.choices) <= MAX_PARENT_VALUES else None
     if isinstance(distribution, IntDistribution):
-        values = range(distribution.low, distribution.high + 1, distribution.step)
-        return tuple(values) if len(values) <= MAX_PARENT_VALUES else None
+        low, high, step = distribution.low, distribution.high, distribution.step
+        if (high - low) // step < MAX_PARENT_VALUES:
+            return tuple(range(low, high + 1, step))
     return None
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+import math
+import threading
 import time
 from typing import Any
 
@@ -27,18 +29,20 @@ from ._branches import parents_first
 from ._budget import Budget
 from ._call import Call
 from ._earlier import Earlier
-from ._history import plain
 from ._history import Shown
 from ._ledger import CallHook
 from ._ledger import record_of
 from ._limits import Limits
+from ._own_configs import OwnConfig
+from ._patience import Patience
 from ._plan import Plan
-from ._policy import Schedule
+from ._policy import Policy
 from ._prices import cost_of
 from ._prices import Price
 from ._prompt import Question
 from ._redact import Redact
 from ._shared_attrs import with_attrs
+from .errors import CallTimeoutError
 from .errors import OptunaLLMError
 from .errors import RedactionError
 from .llms._types import LLM
@@ -55,16 +59,16 @@ class Settings:
     """What a session needs to know of the sampler's arguments."""
 
     llm: Callable[[], LLM]
-    schedule: Schedule
+    policy: Policy | None
     task: str
     param_notes: Mapping[str, str]
     search_space: Mapping[str, BaseDistribution] | None
     conditions: Conditions
     earlier: tuple[Earlier, ...]
-    n_configs: int
     timeout: float
     prefetch: bool
     seed: int | None
+    first: tuple[OwnConfig, ...] = ()
     budget: Budget | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
     on_call: CallHook | None = None
@@ -81,7 +85,7 @@ class Caller:
             Why the model may not be asked, if so.
     """
 
-    def __init__(self, board: Board, settings: Settings) -> None:
+    def __init__(self, board: Board, settings: Settings, patience: Patience) -> None:
         self.limits = Limits(
             settings.llm,
             settings.budget,
@@ -91,21 +95,22 @@ class Caller:
         )
         self._board = board
         self._settings = settings
+        self._patience = patience
         self._warned: set[str] = set()
 
     def ask(self, view: View, claim: Claim) -> Post:
         """Ask for a block."""
         blank = Post(
             trial=claim.trial,
-            anchor=claim.anchor,
             block=claim.block,
-            start=claim.anchor,
             ticket=claim.ticket,
-            claimed=claim.block,
+            n_known=view.history.n_finished,
             budget=self._settings.budget,
         )
         try:
             answer = self._answer(view, claim.block)
+        except ReferenceError:
+            raise  # the study was thrown away meanwhile, so there is nobody to tell
         except Exception as error:
             self.limits.turn_off("internal")
             self.warn("internal", repr(error), "The base sampler goes on; please report this.")
@@ -147,9 +152,9 @@ class Caller:
 
     def question(self, view: View, block: int) -> Question:
         """Return what is asked for a block."""
-        settings, space = self._settings, self.space(view)
+        settings, space, plan = self._settings, self.space(view), self._plan(view)
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
-        running = [Shown(n, plain(params, space)) for n, params in self.pending(view).items()]
+        running = [Shown(n, params) for n, params in self.pending(view).items()]
         conditions = combined(settings.conditions, view.history.conditions(space), space)
         digest = view.history.digest(running, self._board.metric_names(), space)
         return Question(
@@ -157,7 +162,8 @@ class Caller:
             digest=with_attrs(digest, view.trials, settings.share_user_attrs),
             task=settings.task,
             param_notes=settings.param_notes,
-            n_configs=settings.n_configs,
+            share=plan.share if view.advices else 1.0,
+            n_configs=plan.n_wanted(self._n_starting(view)),
             optional=view.history.optional(list(space), conditions),
             conditions=conditions,
             untried=view.history.untried(space),
@@ -167,8 +173,18 @@ class Caller:
 
     def pending(self, view: View, number: int | None = None) -> dict[int, dict[str, Any]]:
         """Return the parameters of the trials that run, see :meth:`Plan.pending`."""
-        anchor = len(view.trials) if view.anchor is None else view.anchor
-        return Plan(self._settings.schedule, view, anchor).pending(self.space(view), number)
+        return self._plan(view).pending(self.space(view), number)
+
+    def _plan(self, view: View) -> Plan:
+        assert self._settings.policy is not None
+        return Plan(self._settings.policy, view)
+
+    def _n_starting(self, view: View) -> int:
+        """Count the trials that wait to be told their parameters, or are about to."""
+        undecided = sum(running.source is None for running in view.running)
+        n_running = len(view.running) - undecided
+        soon = self._patience.starts_during(view.call_seconds, n_running)
+        return undecided + math.ceil(soon)
 
     def known(self, view: View, number: int | None = None) -> Known:
         """Return what tells whether a trial had nearly these parameters, or is to have them.
@@ -207,10 +223,15 @@ class Caller:
             return
         if error.local and not error.retryable:
             self.limits.turn_off(error.reason)
-        self.warn(error.reason, str(error), error.hint)
+        hint = error.hint
+        if isinstance(error, CallTimeoutError) and 2 * self._settings.timeout < _MIN_CALL_SECONDS:
+            hint = "Use a faster model, or lower n_configs."  # raising timeout would change nothing
+        self.warn(error.reason, str(error), hint)
 
     def warn(self, reason: str, message: str, hint: str) -> None:
         """Warn once per reason; a thousand trials need not say the same."""
+        if not threading.main_thread().is_alive():
+            return  # the process ends, and with it the call: what that raised is no failure
         if reason not in self._warned:
             self._warned.add(reason)
             _logger.warning(f"The language model was not used ({reason}): {message} {hint}")

@@ -6,9 +6,7 @@ then infeasible or pruned, then failed) and, on the first level, one loss per ob
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
 import math
 from typing import TypeAlias
 import warnings
@@ -25,14 +23,11 @@ from . import _keys
 Losses: TypeAlias = tuple[float, ...]
 
 KINDS = ("defaults", "history", "llm", "base", "fallback", "enqueued", "other")
-# The base sampler's parameters, too: the model had none for these trials.
-_BASE_KINDS = ("base", "fallback")
-_N_NEIGHBOURS = 8
 
 
 def kind_of(trial: FrozenTrial) -> str:
     """Return where a trial's parameters came from, without the reason of a fallback."""
-    source = str(trial.user_attrs.get(_keys.SOURCE, "")).partition(":")[0]
+    source = str(_keys.read(trial.user_attrs, _keys.SOURCE, "")).partition(":")[0]
     return source if source in KINDS else "other"
 
 
@@ -103,61 +98,6 @@ def good_trials(
 def _n_dominating(table: np.ndarray) -> np.ndarray:
     counts = [int(np.sum((table <= row).all(axis=1) & (table < row).any(axis=1))) for row in table]
     return np.array(counts)
-
-
-@dataclass(frozen=True)
-class Duel:
-    """The model's trials against the base sampler's that ran around the same time.
-
-    Attributes:
-        share:
-            Mean share of its neighbours that a trial of the model beats, ties counting half.
-        n_model, n_base:
-            How many trials of each there are.
-    """
-
-    share: float
-    n_model: int
-    n_base: int
-
-
-def duel(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Duel | None:
-    """Compare each trial of the model with the nearest trials of the base sampler, by number.
-
-    Neighbours in time, because a classical sampler gets better as it goes on: against all of its
-    trials, whoever comes first looks bad.
-    """
-    finished = [t for t in trials if t.state.is_finished()]
-    models = [t for t in finished if kind_of(t) == "llm"]
-    bases = [t for t in finished if kind_of(t) in _BASE_KINDS]
-    if not models or not bases:
-        return None
-    numbers = [t.number for t in bases]
-    shares = []
-    for trial in models:
-        near = _nearest(numbers, trial.number)
-        shares.append(sum(_beats(trial, bases[i], directions) for i in near) / len(near))
-    return Duel(sum(shares) / len(shares), len(models), len(bases))
-
-
-def _nearest(numbers: Sequence[int], number: int) -> list[int]:
-    middle = bisect.bisect(numbers, number)
-    around = range(max(middle - _N_NEIGHBOURS, 0), min(middle + _N_NEIGHBOURS, len(numbers)))
-    return sorted(around, key=lambda i: abs(numbers[i] - number))[:_N_NEIGHBOURS]
-
-
-def _beats(a: FrozenTrial, b: FrozenTrial, directions: Sequence[StudyDirection]) -> float:
-    losses = losses_of(a, directions), losses_of(b, directions)
-    if losses[0] is not None and losses[1] is not None:
-        return 0.5 + 0.5 * dominates(losses[0], losses[1]) - 0.5 * dominates(losses[1], losses[0])
-    levels = _level(a, directions), _level(b, directions)
-    return 0.5 + 0.5 * (levels[0] < levels[1]) - 0.5 * (levels[0] > levels[1])
-
-
-def _level(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> int:
-    if losses_of(trial, directions) is not None:
-        return 0
-    return 2 if trial.state == TrialState.FAIL else 1
 
 
 def importances(study: Study) -> dict[str, float]:

@@ -9,7 +9,14 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
 
+from ._numbers import rounded
+from ._numbers import Spread
+from ._numbers import spread_of
+from ._numbers import spreads_of
+from ._space import is_legal
 from ._space import SearchSpace
 from ._space import to_label
 
@@ -22,7 +29,7 @@ class Shown:
         number:
             Its number.
         params:
-            In Optuna's own values, rounded.
+            In Optuna's own values.
         values:
             One per objective.
         pruned:
@@ -38,6 +45,10 @@ class Shown:
             that is not on the front.
         attrs:
             User attributes that the user wants to be shown.
+        source:
+            Where its parameters came from: ``"llm"``, ``"base"``, ``"user"`` or ``""``.
+        why:
+            The model's reason for it.
     """
 
     number: int
@@ -49,6 +60,8 @@ class Shown:
     error: str = ""
     share: float | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,15 +105,33 @@ class Digest:
     kinds: Mapping[str, str] = field(default_factory=dict)
 
 
+def spreads(digest: Digest) -> tuple[Spread, ...]:
+    """Return how the results that are shown differ, per objective."""
+    return spreads_of((shown.values for shown in digest.finished), digest.directions)
+
+
+def excesses(digest: Digest) -> dict[str, Spread]:
+    """Return how the amounts differ by which the trials that are shown break each constraint."""
+    broken: dict[str, list[float]] = {}
+    for shown in digest.finished:
+        for name, amount in shown.violated.items():
+            broken.setdefault(name, []).append(amount)
+    return {name: spread_of(amounts, minimize=True) for name, amounts in broken.items()}
+
+
 def plain(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
     """Round numbers to what a model needs to see."""
     return {name: _plain(value, space.get(name)) for name, value in params.items()}
 
 
 def _plain(value: Any, distribution: BaseDistribution | None) -> Any:
-    if isinstance(distribution, CategoricalDistribution) or not isinstance(value, float):
-        return value
-    return float(f"{value:.3g}")
+    if isinstance(distribution, (FloatDistribution, IntDistribution)) and _is_number(value):
+        return rounded(value, distribution)
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def row(shown: Shown, space: SearchSpace) -> tuple[dict[str, Any], bool]:
@@ -116,17 +147,16 @@ def row(shown: Shown, space: SearchSpace) -> tuple[dict[str, Any], bool]:
     for name, value in shown.params.items():
         if name not in space:
             continue
-        distribution: Any = space[name]
+        distribution = space[name]
         if isinstance(distribution, CategoricalDistribution):
             try:
                 distribution.to_internal_repr(value)
                 found[name] = to_label(value, distribution)
             except ValueError:
                 legal = False
-        elif isinstance(value, bool) or not isinstance(value, (int, float)):
-            legal = False
+        elif _is_number(value):
+            found[name] = _plain(value, distribution)
+            legal = legal and is_legal(value, distribution)
         else:
-            found[name] = value
-            low, high = float(f"{distribution.low:.3g}"), float(f"{distribution.high:.3g}")
-            legal = legal and low <= value <= high
+            legal = False
     return found, legal

@@ -19,6 +19,8 @@ from optuna.trial import TrialState
 
 from ._compare import good_trials
 from ._digest import plain
+from ._numbers import Spread
+from ._numbers import spreads_of
 from ._space import coerce
 from ._space import Coerced
 from ._space import SearchSpace
@@ -54,6 +56,11 @@ class Earlier:
     goals: tuple[str, ...]
     n_complete: int
     best: tuple[tuple[Mapping[str, Any], tuple[float, ...]], ...]
+
+    def spreads(self) -> tuple[Spread, ...]:
+        """Return how the results of these trials differ, per objective."""
+        directions = [goal.partition(" ")[0] for goal in self.goals]
+        return spreads_of((values for _, values in self.best), directions)
 
 
 def remember(study: Study) -> Earlier:

@@ -14,7 +14,6 @@ from ._facts import facts
 from ._facts import ParamFacts
 from ._ledger import keep
 from ._plain import markdown
-from ._plain import number
 from ._plain import plain
 from ._resolve import resolve
 from .errors import OptunaLLMError
@@ -166,8 +165,7 @@ def fact_lines(known: Facts) -> list[str]:
     best = known.best
     lines = [f"Goal: {', '.join(known.goals)}. Complete trials: {known.n_complete}."]
     if best is not None:
-        values = ", ".join(number(value) for value in best.values)
-        lines.append(f"Best: {values} (trial {best.number}).")
+        lines.append(f"Best: {', '.join(known.values)} (trial {best.number}).")
     return lines + [_fact_line(param, known.n_good) for param in known.params[:20]]
 
 

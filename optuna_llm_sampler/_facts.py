@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-import math
 from typing import Any
 from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from ._board import Board
@@ -19,7 +19,10 @@ from ._compare import best_trials
 from ._compare import good_trials
 from ._compare import importances
 from ._compare import losses_of
-from ._plain import number
+from ._numbers import exact
+from ._numbers import param_text
+from ._numbers import result_text
+from ._numbers import spreads_of
 from ._plain import plain
 from ._report import trial_line
 from ._report import TrialLine
@@ -64,6 +67,8 @@ class Facts:
             How many complete trials there are, and how many are the better quarter.
         best:
             The best trial, or the first of the Pareto front.
+        values:
+            Its values, written so that they differ from those of the others.
         params:
             Per parameter, most important first.
     """
@@ -72,6 +77,7 @@ class Facts:
     n_complete: int
     n_good: int
     best: TrialLine | None = None
+    values: tuple[str, ...] = ()
     params: tuple[ParamFacts, ...] = ()
 
 
@@ -83,6 +89,8 @@ def facts(study: Study) -> Facts:
     names = board.metric_names() or [""] * len(directions)
     good = good_trials(trials, directions)
     best = best_trials(trials, directions)
+    results = (t.values for t in trials if losses_of(t, directions) is not None)
+    spreads = spreads_of(results, [direction.name.lower() for direction in directions])
     weights = importances(study)
     space = _space(good)
     order = sorted(space, key=lambda name: (-weights.get(name, -1.0), name))
@@ -94,6 +102,7 @@ def facts(study: Study) -> Facts:
         n_complete=sum(losses_of(trial, directions) is not None for trial in trials),
         n_good=len(good),
         best=trial_line(best[0]) if best else None,
+        values=tuple(map(result_text, best[0].values, spreads)) if best else (),
         params=tuple(_param(name, space[name], good, weights) for name in order),
     )
 
@@ -118,24 +127,18 @@ def _param(
     if isinstance(distribution, CategoricalDistribution):
         region = _choices(values, distribution)
         searched = ", ".join(plain(c, 30) for c in distribution.choices[:12])
+        more = len(distribution.choices) - 12
+        searched += f" and {more} more" if more > 0 else ""
     else:
-        low, high = (_written(value, distribution) for value in (min(values), max(values)))
+        assert isinstance(distribution, (FloatDistribution, IntDistribution))
+        low, high = (param_text(end, distribution) for end in (min(values), max(values)))
         region, searched = f"{low} to {high}", _range(distribution)
     return ParamFacts(plain(name, 60), importance, searched, region)
 
 
-def _range(distribution: Any) -> str:
+def _range(distribution: FloatDistribution | IntDistribution) -> str:
     log = ", log" if distribution.log else ""
-    return f"{number(distribution.low, 12)} to {number(distribution.high, 12)}{log}"
-
-
-def _written(value: float, distribution: Any) -> str:
-    """Write a value with as many digits as tell a thousandth of the range."""
-    low, high = distribution.low, distribution.high
-    if isinstance(distribution, IntDistribution):
-        return str(value)
-    width = math.log(high / low) if distribution.log else (high - low) / max(-low, high)
-    return number(value, 3 + max(math.ceil(-math.log10(width)), 0))
+    return f"{exact(distribution.low)} to {exact(distribution.high)}{log}"
 
 
 def _choices(values: Sequence[Any], distribution: CategoricalDistribution) -> str:

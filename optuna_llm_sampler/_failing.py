@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial
 
 from . import _keys
+from ._numbers import exact
+from ._numbers import rounded
 from ._space import SearchSpace
 from ._space import to_label
 
@@ -48,7 +53,7 @@ class Failures:
     def choose(self) -> list[FrozenTrial]:
         """Return the latest of each kind of failure, then the latest of all; oldest first."""
         latest = list(reversed(self._failed))
-        kinds = {str(trial.user_attrs.get(_keys.ERROR)): trial for trial in self._failed}
+        kinds = {str(_keys.read(trial.user_attrs, _keys.ERROR)): trial for trial in self._failed}
         first = sorted(kinds.values(), key=lambda trial: -trial.number)
         chosen = {trial.number: trial for trial in [*first, *latest][: N_FAILED + len(first)]}
         return sorted(list(chosen.values())[:N_FAILED], key=lambda trial: trial.number)
@@ -66,7 +71,7 @@ class Failures:
             if isinstance(distribution, CategoricalDistribution):
                 found += self._bad_choices(name, values, distribution, enough)
             else:
-                found += self._bad_ends(name, values, enough)
+                found += self._bad_ends(name, values, distribution, enough)
         return found
 
     def _bad_choices(
@@ -77,9 +82,12 @@ class Failures:
         if len(bad) < enough:
             return []
         names = list(dict.fromkeys(str(to_label(value, distribution)) for value in bad))
-        return [f'"{name}" = {" or ".join(names[:6])}: all {len(bad)} failed.']
+        more = f" or {len(names) - 6} others" if len(names) > 6 else ""
+        return [f'"{name}" = {" or ".join(names[:6])}{more}: all {len(bad)} failed.']
 
-    def _bad_ends(self, name: str, values: list[Any], enough: float) -> list[str]:
+    def _bad_ends(
+        self, name: str, values: list[Any], distribution: BaseDistribution, enough: float
+    ) -> list[str]:
         if name not in self._ranges:
             return []
         low, high = self._ranges[name]
@@ -87,7 +95,16 @@ class Failures:
         above, below = [v for v in numbers if v > high], [v for v in numbers if v < low]
         found = []
         if len(above) >= enough:
-            found.append(f'"{name}" from {min(above):.3g} up: all {len(above)} failed.')
+            end = _end(min(above), high, distribution)
+            found.append(f'"{name}" from {end} up: all {len(above)} failed.')
         if len(below) >= enough:
-            found.append(f'"{name}" from {max(below):.3g} down: all {len(below)} failed.')
+            end = _end(max(below), low, distribution)
+            found.append(f'"{name}" from {end} down: all {len(below)} failed.')
         return found
+
+
+def _end(failed: float, succeeded: float, distribution: BaseDistribution) -> str:
+    """Write the value where failures begin, beyond the last one that succeeded."""
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    end = rounded(failed, distribution)
+    return exact(end if (end - succeeded) * (failed - succeeded) > 0 else failed)

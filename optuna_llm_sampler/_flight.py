@@ -91,6 +91,12 @@ class Flight:
         self._homeless = False
         self._lock = threading.Lock()
         self._renewal = threading.Lock()
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long the call has been under way."""
+        return time.monotonic() - self._began
 
     @property
     def open(self) -> bool:
@@ -140,8 +146,6 @@ class Flight:
         """Return the board once all claims are seen, or None if another one takes precedence."""
         time.sleep(self._settle)
         view = self._board.read()
-        if view.anchor != self._claim.anchor and view.advices:
-            return None  # the schedule has begun elsewhere
         if self._claim.block <= view.settled:
             return None
         if not self._may_ask(view):

@@ -26,6 +26,8 @@ from ._variants import Variant
 
 # An integer with no more values than this is decoded as a choice.
 _MAX_ENUMERATED = 10
+# A float has no more digits than this, and a number that is cut nowhere runs away.
+_MAX_DIGITS = 17
 # Of a chat template; nested ones, too, so that none is left.
 _MARK = re.compile(r"<+\|+|\|+>+")
 _NO_MARKS = str.maketrans("", "", "(){}[]=:\"'\\")
@@ -139,36 +141,70 @@ def choice_literals(distribution: CategoricalDistribution, *, braces: bool) -> l
 
 def few_values(distribution: IntDistribution, most: int) -> range | None:
     """Return the values of an integer that has no more than ``most`` of them."""
-    values = range(distribution.low, distribution.high + 1, distribution.step)
-    return values if len(values) <= most else None
+    n = (distribution.high - distribution.low) // distribution.step + 1  # may be beyond len()
+    return range(distribution.low, distribution.high + 1, distribution.step) if n <= most else None
 
 
 def _int_terminal(distribution: IntDistribution) -> str:
     values = few_values(distribution, _MAX_ENUMERATED)
     if values is not None:
         return " | ".join(json.dumps(str(value)) for value in values)
+    low, high = distribution.low, distribution.high
+    largest = max(abs(low), abs(high))
     # Three digits at least: cut short, a 128 that is out of range would become 12.
-    digits = max(3, len(str(max(abs(distribution.low), abs(distribution.high)))))
-    sign = "-?" if distribution.low < 0 else ""
-    zero = "0|" if distribution.low <= 0 <= distribution.high else ""
-    return f"/{sign}({zero}[1-9][0-9]{{0,{digits - 1}}})/"
-
-
-def _float_terminal(distribution: FloatDistribution, *, exponents: bool) -> str:
-    largest = max(abs(distribution.low), abs(distribution.high), 1.0)
-    digits = len(str(int(largest)))
-    whole = f"(0|[1-9][0-9]{{0,{digits - 1}}})"
-    forms = [f"{whole}\\.[0-9]{{1,{_decimals(distribution)}}}", whole]
-    if exponents and distribution.log and distribution.low < 1e-2:
-        forms.append("[1-9](\\.[0-9]{1,2})?e-[1-9][0-9]?")
-    if exponents and largest >= 1e4:
-        forms.append("[1-9](\\.[0-9]{1,2})?e[1-9][0-9]?")
-    sign = "-?" if distribution.low < 0 else ""
+    digits = max(3, len(str(largest)))
+    forms = ["0"] if low <= 0 <= high else []
+    forms.append(f"[1-9][0-9]{{0,{min(digits, _MAX_DIGITS) - 1}}}")
+    if digits > _MAX_DIGITS:
+        decimals = len(str(100 * largest // (high - low))) - 1
+        forms.append(_scientific("e", decimals, far=digits > 100))
+    sign = "-?" if low < 0 else ""
     return f"/{sign}({'|'.join(forms)})/"
 
 
+def _float_terminal(distribution: FloatDistribution, *, exponents: bool) -> str:
+    """Allow plain numbers, and exponents where people write them or nothing else would do.
+
+    One of the forms comes within a hundredth of the range, in its own scale, of every value.
+    """
+    low, high = distribution.low, distribution.high
+    largest = max(abs(low), abs(high))
+    smallest = low if distribution.log else largest
+    if distribution.log:
+        relative = (math.log(high) - math.log(low)) / 100
+        finest = low * relative
+    else:
+        finest = high / 100 - low / 100
+        relative = finest / largest
+    digits, decimals = len(str(int(max(largest, 1.0)))), _places(finest)
+    small = (exponents and smallest < 1e-2) or decimals > _MAX_DIGITS
+    large = (exponents and largest >= 1e4) or digits > _MAX_DIGITS
+    # On a logarithmic scale, what is small is written with an exponent.
+    decimals = _decimals(distribution) if distribution.log and small else decimals
+    decimals = min(max(decimals, _decimals(distribution)), _MAX_DIGITS)
+    whole = f"(0|[1-9][0-9]{{0,{min(digits, _MAX_DIGITS) - 1}}})"
+    forms = [f"{whole}\\.[0-9]{{1,{decimals}}}", whole]
+    if small:
+        forms.append(_scientific("e-", _places(2 * relative), far=smallest < 1e-99))
+    if large:
+        forms.append(_scientific("e", _places(2 * relative), far=largest >= 1e100))
+    sign = "-?" if low < 0 else ""
+    return f"/{sign}({'|'.join(forms)})/"
+
+
+def _places(difference: float) -> int:
+    """Digits after the point with which numbers as near as this are told apart."""
+    return math.ceil(-math.log10(difference)) if difference > 0 else _MAX_DIGITS + 1
+
+
+def _scientific(exponent: str, decimals: int, *, far: bool) -> str:
+    """Allow ``3e-5`` and ``1.25e-5``; exponents of three digits only if they are needed."""
+    more = "{0,2}" if far else "?"
+    return f"[1-9](\\.[0-9]{{1,{min(max(decimals, 2), _MAX_DIGITS)}}})?{exponent}[1-9][0-9]{more}"
+
+
 def _decimals(distribution: FloatDistribution) -> int:
-    """Digits after the point: two figures of the smallest value on a log scale, else four."""
+    """Digits after the point that people use: four, or two of the smallest on a log scale."""
     if not distribution.log:
         return 4
     return max(1, min(8, 2 - math.floor(math.log10(distribution.low))))

@@ -24,12 +24,14 @@ from ._branches import parent_values
 from ._digest import Digest as Digest
 from ._digest import plain as plain
 from ._digest import Shown as Shown
+from ._evidence import Result
 from ._failing import Failures
 from ._points import Points
 from ._ranking import Front
 from ._ranking import Ranking
 from ._ranking import shown
 from ._ranking import violation
+from ._results import Results
 from ._space import SearchSpace
 from ._structure import Structure
 
@@ -68,12 +70,15 @@ class History:
         self._known = Points()
         self._scored = (Ranking if len(self.directions) == 1 else Front)(self.directions)
         self._failures = Failures()
+        self._results = Results(self.directions)
         self._kinds: dict[str, str] = {}
         self._constraints: dict[str, None] = {}
         self._n_feasible = 0
 
     def add(self, trial: FrozenTrial) -> None:
         """Take in a trial that has just finished."""
+        with self._lock:
+            self._results.add(trial)
         if not trial.params and trial.values is None:
             return
         with self._lock:
@@ -143,6 +148,17 @@ class History:
         }
         return {name: values for name, values in found.items() if values}
 
+    @property
+    def n_finished(self) -> int:
+        """Number of finished trials, failed ones included."""
+        with self._lock:
+            return len(self._results)
+
+    def results(self, informed_from: float) -> list[Result]:
+        """Return what the latest trials of both samplers came to, see :class:`Results`."""
+        with self._lock:
+            return self._results.latest(informed_from)
+
     def knows(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
         """Tell whether a finished trial, failed ones included, had nearly these parameters."""
         with self._lock:
@@ -165,7 +181,7 @@ class History:
                 The space that is asked about, for the regions in which trials fail.
         """
         with self._lock:
-            failed = [shown(trial, self.directions) for trial in self._failures.choose()]
+            failed = shown(self._failures.choose(), self.directions)
             return Digest(
                 directions=tuple(d.name.lower() for d in self.directions),
                 metric_names=tuple(metric_names or [""] * len(self.directions)),

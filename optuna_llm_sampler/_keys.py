@@ -2,6 +2,9 @@
 
 User attributes are what people read (optuna-dashboard shows and sorts them): short plain strings
 and plain numbers on the trial they belong to, written once by the process that runs the trial.
+Their names have no colon, since Optuna's MLflowCallback makes tags of them, and MLflow refuses a
+tag with a colon on Windows, and everywhere before 2.16. They had one once ("llm:source"), so they
+are read with :func:`read`.
 
 System attributes are what workers share. Each is one key written in one call (chunks race, Optuna
 issue #6626), under 60,000 bytes (MySQL's TEXT holds 65,535), with a version; readers ignore what
@@ -12,20 +15,23 @@ number.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 # "defaults", "history", "llm", "base", "fallback:<reason>" or "enqueued"
-SOURCE = "llm:source"
+SOURCE = "llm_source"
 # The model's reason for this configuration, one line.
-WHY = "llm:why"
+WHY = "llm_why"
 # "trial 3, block 0, config 2": where the advice lies and which of its configurations this is.
-ADVICE = "llm:advice"
+ADVICE = "llm_advice"
 # Number of values of this configuration that had to be changed to be legal.
-REPAIRED = "llm:repaired"
+REPAIRED = "llm_repaired"
 # "gamma, coef0": parameters of a model's trial that the base sampler had to choose.
-FROM_BASE = "llm:from_base"
+FROM_BASE = "llm_from_base"
 
 # "MemoryError: CUDA out of memory": why a trial failed, for objectives in record_failures().
-ERROR = "llm:error"
+ERROR = "llm_error"
 
 # + ticket + ":" + block: {"v", "trial", "ticket", "claimed", "anchor", "block", "start",
 # "outcome", "retryable", "retry_after", "call", "advice", "budget"}. The result of one call to the
@@ -46,3 +52,10 @@ MAX_BYTES = 60_000
 # Where Optuna's own samplers publish the configuration of a running trial, as JSON in pieces
 # (optuna/samplers/_tpe/sampler.py and _gp/sampler.py, _RELATIVE_PARAMS_KEY).
 PUBLISHED_BY_OPTUNA = ("tpe:relative_params:", "gp:relative_params:")
+
+
+def read(user_attrs: Mapping[str, Any], key: str, default: Any = None) -> Any:
+    """Read a user attribute by its name, or by the one that it had in older studies."""
+    if key in user_attrs:
+        return user_attrs[key]
+    return user_attrs.get(key.replace("_", ":", 1), default)

@@ -125,7 +125,7 @@ def records(view: View, attrs: Mapping[str, Any]) -> list[CallRecord]:
 
 
 def record_of(post: Post) -> CallRecord:
-    trial = post.trial if post.ticket < 0 else post.ticket
+    trial = post.call_id[0]
     advice = post.advice
     return _record(
         post.call,

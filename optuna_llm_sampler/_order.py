@@ -62,7 +62,7 @@ from ._advice import Known
 from ._advice import nothing
 from ._advice import values
 from ._branches import Conditions
-from ._prior import at_unit
+from ._space import at_unit
 from ._space import between
 from ._space import legal_or
 from ._space import SearchSpace

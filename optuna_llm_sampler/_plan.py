@@ -1,4 +1,4 @@
-"""Which configuration is whose: pure functions of the schedule and of what is on the board."""
+"""Whose trial it is and which configuration it takes: pure functions of policy and storage."""
 
 from __future__ import annotations
 
@@ -14,95 +14,113 @@ from ._advice import values
 from ._board import Claim
 from ._board import Post
 from ._board import View
-from ._credit import is_spent
-from ._credit import only_fails
-from ._credit import results_of
-from ._policy import Place
-from ._policy import Schedule
+from ._evidence import Evidence
+from ._evidence import weigh
+from ._policy import Policy
+from ._policy import position
+from ._policy import START_SHARE
 from ._space import SearchSpace
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A trial's own configuration: its index in an advice, which may have fewer."""
+    """A trial's own configuration: its index in an advice."""
 
     post: Post
     index: int
 
     @property
-    def config(self) -> Config | None:
-        configs = self.post.advice.configs
-        return configs[self.index] if self.index < len(configs) else None
+    def config(self) -> Config:
+        return self.post.advice.configs[self.index]
 
     def __str__(self) -> str:
         return f"trial {self.post.trial}, block {self.post.block}, config {self.index}"
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The schedule as it applies to a study.
+class Turn:
+    """Whose trial it is.
 
     Attributes:
-        schedule:
-            By index.
-        view:
-            The board.
-        anchor:
-            Number of the trial whose index is 0.
+        is_models:
+            Whether the trial is the model's.
+        slot:
+            Its configuration; :obj:`None` while no advice has one for it.
     """
 
-    schedule: Schedule
-    view: View
-    anchor: int
+    is_models: bool
+    slot: Slot | None = None
 
-    def place(self, number: int) -> Place:
-        """Return a trial's place; a trial before the schedule is the base sampler's."""
-        if number < self.anchor:
-            return Place(-1, None)
-        place = self.schedule.place(number - self.anchor)
-        # The first proposals are the model's whatever they come to.
-        if place.slot is not None and place.turn >= self.schedule.n_first and self._is_spent:
-            return replace(place, slot=None)
-        return place
+    @property
+    def is_due(self) -> bool:
+        """Whether the model has to be asked for this trial."""
+        return self.is_models and self.slot is None
+
+
+_BASE = Turn(False)
+
+
+def evidence_of(view: View) -> Evidence:
+    """Weigh the model's latest trials of a study against the base sampler's."""
+    return weigh(view.history.results(view.informed_from), start=START_SHARE)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The policy as it applies to a study now.
+
+    Attributes:
+        policy:
+            How trials are shared out.
+        view:
+            What the storage holds.
+    """
+
+    policy: Policy
+    view: View
 
     @cached_property
-    def _is_spent(self) -> bool:
-        """Whether the model has lost its share; it is not asked any more, so this is for good."""
-        if not self.schedule.decays:
-            return False
-        return is_spent(results_of(self.view.trials, self.view.history.directions))
+    def evidence(self) -> Evidence:
+        """What speaks for the model and against it."""
+        return evidence_of(self.view)
 
-    def is_hopeless(self, number: int) -> bool:
-        """Tell whether a trial is of the first proposals, and those before it have only failed.
+    @cached_property
+    def share(self) -> float:
+        """The model's share of the next trials."""
+        return self.evidence.share if self.policy.share is None else self.policy.share
 
-        Later ones come from a model that has been told of the failures.
+    def turn(self, number: int) -> Turn:
+        """Return whose trial it is."""
+        post = self._advice_for(number)
+        if post is None:  # the first proposals are the model's
+            return Turn(True)
+        index = self._index(post, number)
+        n_used = _count(index, post.share)
+        if n_used >= len(post.advice.configs):
+            return Turn(position(index, self.share) is not None)
+        place = position(index, post.share)
+        # A model that has lost much of its share since then does not get all that it was promised.
+        lost = self.share < post.share / 2 and self.policy.share is None
+        if place is None or (lost and position(index, self.share) is None):
+            return _BASE
+        return Turn(True, Slot(post, place))
+
+    def due(self, number: int, ahead: int = 0) -> int | None:
+        """Return the block to ask for when this trial starts, if any.
+
+        Args:
+            number:
+                The trial.
+            ahead:
+                How many trials before it is needed an advice is asked for.
         """
-        first = self.place(number).turn < self.schedule.n_first
-        return first and only_fails(self.view.trials)
-
-    def slot(self, number: int) -> Slot | None:
-        """Return a trial's own configuration in the latest advice that serves it."""
-        for post in reversed(self.view.advices):
-            if post.start > number:
-                continue
-            place = self.schedule.place(number - post.anchor)
-            if place.slot is None:
-                return None
-            return Slot(post, place.turn - self.schedule.place(post.start - post.anchor).turn)
+        if any(self.turn(number + i).is_due for i in range(ahead + 1)):
+            return self.view.settled + 1
         return None
 
-    def due(self, number: int) -> int | None:
-        """Return the block to ask for when this trial starts, if any."""
-        place, block = self.place(number), None
-        if place.block > self.view.settled:
-            block = place.block
-        elif place.renewal and place.block == self.view.settled:
-            block = place.block + 1  # the last trial of a block asks for the next one ahead
-        if block is None or not self.schedule.has_turn(block, number - self.anchor):
-            return None
-        if block > 0 and self._is_spent:
-            return None
-        return block
+    def slot(self, number: int) -> Slot | None:
+        """Return a trial's configuration, if an advice has one for it."""
+        return self.turn(number).slot
 
     def pending(self, space: SearchSpace, number: int | None = None) -> dict[int, dict[str, Any]]:
         """Return the parameters of the trials that run, whether set or only promised.
@@ -122,16 +140,22 @@ class Plan:
             promised: Mapping[str, Any] = {}
             if running.source == "llm" or (running.source is None and not late):
                 slot = self.slot(running.number)
-                promised = values(slot.config, space) if slot and slot.config else {}
+                promised = values(slot.config, space) if slot else {}
             if promised or running.params:
                 found[running.number] = {**promised, **running.params}
         return found
 
-    def place_post(self, post: Post, claim: Claim, waiting: Iterable[int]) -> Post:
-        """Say from which trial on a new advice serves.
+    def n_wanted(self, n_starting: int) -> int:
+        """Return how many configurations to ask for, see :meth:`Policy.n_wanted`."""
+        if not self.view.advices:
+            return self.policy.n_wanted(1.0, n_starting)
+        return self.policy.n_wanted(self.share, n_starting)
 
-        It begins with the first trial that waits for it, else with the next to come. The first
-        advice of all also begins the schedule, so that no best guess is left to the past.
+    def place_post(self, post: Post, claim: Claim, waiting: Iterable[int]) -> Post:
+        """Write into a new advice which trials it serves.
+
+        It begins with the first trial that waits for it, else with the next one to come, so that
+        no best guess is left to the past.
 
         Args:
             post:
@@ -141,14 +165,32 @@ class Plan:
             waiting:
                 Trials that may be waiting for the model.
         """
-        advices = self.view.advices
+        post = replace(post, fixed_share=self.policy.share)
         if post.outcome != "ok":
             return post
-        if advices and (claim.anchor != self.anchor or claim.block <= advices[-1].block):
+        if claim.block <= self.view.settled:
             return replace(post, outcome="redundant")
-        places = {number: self.place(number) for number in waiting}
-        served = [n for n, p in places.items() if p.slot is not None and p.block >= claim.block]
+        served = [number for number in waiting if self.turn(number).is_due]
         start = min(served, default=len(self.view.trials))
-        if advices:
-            return replace(post, start=max(start, self.anchor))
-        return replace(post, anchor=start, block=0, start=start)
+        if not self.view.advices:
+            configs = post.advice.configs[: max(self.policy.n_first, len(served))]
+            advice = replace(post.advice, configs=configs)
+            return replace(post, start=start, share=1.0, advice=advice)
+        start = max(start, self.view.advices[-1].start)
+        return replace(post, start=start, share=max(self.share, 0.01))
+
+    def _advice_for(self, number: int) -> Post | None:
+        """Return the latest advice that serves a trial."""
+        return next((p for p in reversed(self.view.advices) if p.start <= number), None)
+
+    def _index(self, post: Post, number: int) -> int:
+        """Count the trials from the start of the advice on, without enqueued ones.
+
+        An enqueued trial is known as such before any later trial exists: all workers count alike.
+        """
+        return number - post.start - self.view.n_enqueued(post.start, number)
+
+
+def _count(index: int, share: float) -> int:
+    """Return how many configurations the trials before this one have taken."""
+    return -(-index * round(100 * share) // 100)

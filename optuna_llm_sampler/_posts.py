@@ -45,16 +45,18 @@ class Post:
     Attributes:
         trial:
             Number of the trial on which it lies.
-        anchor:
-            Number of the trial with which the schedule starts.
         block:
-            For which part of the schedule it was asked.
+            How many advices there were before it.
         start:
             First trial that it serves.
+        share:
+            The model's share of the trials that it serves, in hundredths, in (0, 1].
+        fixed_share:
+            The share of later trials if it does not follow from evidence, in [0, 1].
+        n_known:
+            How many trials had finished when the model was asked.
         ticket:
-            Number of the trial on which the call began.
-        claimed:
-            The block that was claimed: the first advice of all becomes block 0. -1: ``block``.
+            Number of the trial on which the call began; :obj:`None`: ``trial``.
         outcome:
             ``"ok"``, the reason of a failure, or ``"redundant"``: another call was faster.
         retryable:
@@ -66,11 +68,12 @@ class Post:
     """
 
     trial: int
-    anchor: int
     block: int
     start: int = 0
-    ticket: int = -1
-    claimed: int = -1
+    share: float = 1.0
+    fixed_share: float | None = None
+    n_known: int = 0
+    ticket: int | None = None
     outcome: str = "ok"
     retryable: bool = True
     retry_after: float = 0.0
@@ -81,7 +84,7 @@ class Post:
     @property
     def call_id(self) -> tuple[int, int]:
         """A trial may begin one call after the other, but not two for the same block."""
-        return self.ticket, self.block if self.claimed < 0 else self.claimed
+        return self.trial if self.ticket is None else self.ticket, self.block
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,6 @@ class Claim:
     """
 
     trial: int
-    anchor: int
     block: int
     ticket: int
     asking: bool
@@ -123,7 +125,7 @@ def fit(post: Post) -> dict[str, Any]:
     if not _fits(data):
         advice["configs"] = [[params, "", n] for params, _, n in advice["configs"]]
     if not _fits(data):
-        advice["prior"], advice["note"] = {}, ""
+        advice["note"] = ""
     while not _fits(data) and advice["configs"]:
         advice["configs"].pop()
     return data
@@ -170,14 +172,16 @@ def warn_version(version: str) -> None:
 
 
 def _read_post(value: Mapping[str, Any]) -> Post:
-    ticket, claimed = value.get("ticket", value["trial"]), value.get("claimed", -1)
-    post = Post(
+    ticket = value.get("ticket")
+    # Before version 0.2, an advice named neither share nor n_known, and -1 meant no ticket.
+    return Post(
         trial=read_count(value["trial"]),
-        anchor=read_count(value["anchor"]),
         block=read_count(value["block"]),
-        start=read_count(value.get("start", value["anchor"])),
-        ticket=-1 if ticket == -1 else read_count(ticket),
-        claimed=-1 if claimed == -1 else read_count(claimed),
+        start=read_count(value["start"]),
+        share=_read_share(value.get("share", 1.0)),
+        fixed_share=None if (fixed := value.get("fixed_share")) is None else read_number(fixed),
+        n_known=read_count(value.get("n_known", 0)),
+        ticket=None if ticket in (None, -1) else read_count(ticket),
         outcome=read_text(value["outcome"])[:40],
         retryable=bool(value["retryable"]),
         retry_after=read_number(value.get("retry_after", 0.0)),
@@ -185,15 +189,18 @@ def _read_post(value: Mapping[str, Any]) -> Post:
         advice=from_json(value["advice"]),
         budget=read_budget(value.get("budget")),
     )
-    if post.anchor > post.start:
-        raise ValueError("an advice cannot serve trials before the schedule starts")
-    return post
+
+
+def _read_share(value: Any) -> float:
+    share = read_number(value)
+    if not 0.01 <= share <= 1:
+        raise ValueError("not a share")
+    return share
 
 
 def _read_claim(value: Mapping[str, Any]) -> Claim:
     return Claim(
         trial=read_count(value["trial"]),
-        anchor=read_count(value["anchor"]),
         block=read_count(value["block"]),
         ticket=read_count(value["ticket"]),
         asking=bool(value["asking"]),

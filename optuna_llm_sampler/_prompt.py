@@ -1,10 +1,9 @@
 """Task, space and digest → one request, in the form that suits the model.
 
-``json`` is for large models: bounds, reasons, a prior per parameter, structured output. ``code``
-is for small ones, which know hyperparameters as code and copy bounds that they are shown: no
-bounds at the start, natural number forms, several short answers to one reading of the prompt
-(small-models.md §2); ``script`` is the same without a chat around it. The stable part comes
-first, so that prompt caches work.
+``json`` is for large models: bounds, reasons, structured output. ``code`` is for small ones, which
+know hyperparameters as code and copy bounds that they are shown: no bounds at the start, natural
+number forms, several short answers to one reading of the prompt (small-models.md §2); ``script``
+is the same without a chat around it. The stable part comes first, so that prompt caches work.
 """
 
 from __future__ import annotations

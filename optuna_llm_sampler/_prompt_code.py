@@ -13,8 +13,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from ._digest import excesses
 from ._digest import row
 from ._digest import Shown
+from ._digest import spreads
 from ._earlier import told
 from ._grammar import aim_line
 from ._grammar import choice_literals
@@ -24,6 +26,9 @@ from ._grammar import few_values
 from ._grammar import json_text
 from ._grammar import list_grammar
 from ._grammar import value_literals
+from ._numbers import exact
+from ._numbers import result_text
+from ._numbers import Spread
 from ._prompt_history import fitted
 from ._question import n_choices_shown
 from ._question import Question
@@ -43,6 +48,9 @@ _MAX_EARLIER_SHOWN = 2
 # A small model reads slowly, and little of it.
 _MAX_HISTORY_CHARS = 2_000
 _MAX_SHARING = 3
+# Digits of a score, and how many scores of the better half are to read differently, at least.
+_DIGITS = 2
+_PARTS = 20
 
 
 def build_code(question: Question, style: Style) -> Request:
@@ -148,14 +156,16 @@ def _code_values(
     distribution: BaseDistribution, *, braces: bool, bounds: bool, n_choices: int
 ) -> str:
     if isinstance(distribution, CategoricalDistribution):
-        literals = choice_literals(distribution, braces=braces)[:n_choices]
-        return comment(" | ".join(literals))
+        literals = choice_literals(distribution, braces=braces)
+        more = len(literals) - n_choices
+        shown = comment(" | ".join(literals[:n_choices]))
+        return f"{shown} | ... {more} more" if more > 0 else shown
     if isinstance(distribution, IntDistribution):
         values = few_values(distribution, _MAX_VALUES_SHOWN)
         if values is not None:
             return " | ".join(map(str, values))
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    return f"{distribution.low:g} to {distribution.high:g}" if bounds else "..."
+    return f"{exact(distribution.low)} to {exact(distribution.high)}" if bounds else "..."
 
 
 def _code_earlier(question: Question, *, braces: bool) -> list[str]:
@@ -164,13 +174,13 @@ def _code_earlier(question: Question, *, braces: bool) -> list[str]:
         about = comment(f"{study.name} ({', '.join(study.goals)})")
         lines.append(f"What was best on a similar problem, {about}:")
         for scores, params in rows[-_MAX_EARLIER_SHOWN:]:
-            said = " ".join(f"{score:.2g}" for score in scores)
+            said = _scores(scores, study.spreads())
             lines.append(f"{said}: {_code_call(params, braces=braces)}")
     return fitted(lines, _MAX_HISTORY_CHARS)
 
 
 def _code_history(question: Question, *, braces: bool) -> list[str]:
-    """Scores first, worst to best, two digits: the form in which small models read them.
+    """Scores first, worst to best, few digits: the form in which small models read them.
 
     A small model copies what it sees, so it sees no value that is not possible any more.
     """
@@ -181,12 +191,12 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
         if legal:
             lines.append(f"Failed: {call}  # {comment(shown.error)}".removesuffix("  # "))
     lines = fitted(lines, _MAX_HISTORY_CHARS // 2)
-    rows = []
+    rows, results, broken = [], spreads(digest), excesses(digest)
     for shown in digest.finished:
         call, legal = _code_row(shown, question, braces=braces)
         if legal:
-            scores = " ".join(f"{value:.2g}" for value in shown.values)
-            rows.append(f"{scores}: {call}{_code_note(shown)}")
+            scores = _scores(shown.values, results)
+            rows.append(f"{scores}: {call}{_code_note(shown, broken)}")
     if not rows:
         return lines
     better = ", ".join(
@@ -201,10 +211,21 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
     ]
 
 
-def _code_note(shown: Shown) -> str:
+def _scores(values: Sequence[float], results: Sequence[Spread]) -> str:
+    return " ".join(map(_few_digits, values, results))
+
+
+def _few_digits(value: float, among: Spread) -> str:
+    return result_text(value, among, digits=_DIGITS, parts=_PARTS)
+
+
+def _code_note(shown: Shown, broken: Mapping[str, Spread]) -> str:
     notes = [f"{name}: {json_text(value)}" for name, value in shown.attrs.items()]
     if shown.violated:
-        over = ", ".join(f"{name} over by {x:.2g}" for name, x in shown.violated.items())
+        over = ", ".join(
+            f"{name} over by {_few_digits(amount, broken[name])}"
+            for name, amount in shown.violated.items()
+        )
         notes.insert(0, f"not allowed: {over}")
     elif shown.pruned:
         notes.insert(0, f"pruned: {shown.curve}".removesuffix(": "))

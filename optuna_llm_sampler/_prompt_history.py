@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import json
 from typing import Any
@@ -9,8 +10,12 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution
 
 from ._branches import words
+from ._digest import excesses
 from ._digest import row
 from ._digest import Shown
+from ._digest import spreads
+from ._numbers import result_text
+from ._numbers import Spread
 from ._question import Question
 
 
@@ -18,9 +23,11 @@ from ._question import Question
 _MAX_UNTRIED = 8
 # With more parameters, a row is a list of values in the order of the parameters.
 _MAX_NAMED = 12
-# Characters of rows of each kind; numbers have about one token per character.
-_MAX_FINISHED_CHARS = 2_200
+# Characters of rows of each kind; numbers have about one token per two characters.
+_MAX_FINISHED_CHARS = 10_000
 _MAX_OTHER_CHARS = 600
+_AUTHORS = {"llm": ", yours", "base": ", optimiser", "user": ", user"}
+_CHARS_PER_TAG = 18
 
 
 def history(question: Question) -> str:
@@ -29,8 +36,9 @@ def history(question: Question) -> str:
     if not (digest.finished or digest.running or digest.failed):
         return "<history>\nNo trial has been run yet.\n</history>"
     lines = [
-        f"<history>\n{digest.n_finished} finished trials, shown from worst to best:",
-        *fitted([_finished(shown, question) for shown in digest.finished], _MAX_FINISHED_CHARS),
+        f"<history>\n{digest.n_finished} finished trials, from worst to best, as value, "
+        "parameters and [trial number, whose idea]:",
+        *_finished(question),
         *_trade_offs(question),
     ]
     if len(question.space) > _MAX_NAMED:
@@ -52,20 +60,50 @@ def history(question: Question) -> str:
     return "\n".join([*lines, "</history>"])
 
 
-def _finished(shown: Shown, question: Question) -> str:
+def _finished(question: Question) -> list[str]:
+    """Write the finished trials; reasons go first, from the worst on, where not all fits."""
+    trials = question.digest.finished
+    rows = _rows(question)
+    reasons = [f': {quote(trial.why)}' if trial.why else "" for trial in trials]
+    left = _MAX_FINISHED_CHARS - sum(map(len, rows))
+    for i in reversed(range(len(rows))):
+        left -= len(reasons[i])
+        kept = reasons[i] if left >= 0 else ""
+        author = _AUTHORS.get(trials[i].source, "")
+        rows[i] += f" [{trials[i].number}{author}{kept}]"
+    return fitted(rows, _MAX_FINISHED_CHARS + _CHARS_PER_TAG * len(rows))
+
+
+def _rows(question: Question) -> list[str]:
+    digest = question.digest
+    results, broken = spreads(digest), excesses(digest)
+    rows = []
+    for shown in digest.finished:
+        values = ", ".join(map(result_text, shown.values, results))
+        notes = _notes(shown, broken)
+        said = f" ({'; '.join(notes)})" if notes else ""
+        rows.append(f"{values}{said} {_row(shown, question)}{_attrs(shown)}")
+    return rows
+
+
+def _notes(shown: Shown, broken: Mapping[str, Spread]) -> list[str]:
     notes = []
     if shown.share is not None:
-        notes.append(f"Pareto front, {100 * shown.share:.0f} % of its hypervolume")
+        # What is more than nothing does not read as nothing.
+        least = 0 < shown.share < 0.005
+        part = "under 1" if least else f"{100 * shown.share:.0f}"
+        notes.append(f"Pareto front, {part} % of its hypervolume")
     if shown.violated:
-        over = ", ".join(f"{quote(name)} by {x:.3g}" for name, x in shown.violated.items())
+        over = ", ".join(
+            f"{quote(name)} by {result_text(amount, broken[name], digits=3)}"
+            for name, amount in shown.violated.items()
+        )
         notes.append(f"infeasible: over {over}")
     if shown.pruned:
         notes.append("pruned")
     if shown.curve:
         notes.append(shown.curve)
-    values = ", ".join(f"{value:.4g}" for value in shown.values)
-    said = f" ({'; '.join(notes)})" if notes else ""
-    return f"{values}{said} {_row(shown, question)}{_attrs(shown)}"
+    return notes
 
 
 def _attrs(shown: Shown) -> str:
@@ -92,12 +130,15 @@ def _trade_offs(question: Question) -> list[str]:
     if len(front) < 2:
         return []
     names = [quote(n) if n else f"objective {i}" for i, n in enumerate(digest.metric_names)]
-    ends = []
+    results, ends = spreads(digest), []
     for i, direction in enumerate(digest.directions):
         sign = 1 if direction == "minimize" else -1
         end = min((sign * shown.values[i], shown.values) for shown in front)[1]
-        others = (f"{name} {end[j]:.4g}" for j, name in enumerate(names) if j != i)
-        ends.append(f"{names[i]} {end[i]:.4g} goes with {', '.join(others)}")
+        own, *others = (
+            f"{names[j]} {result_text(end[j], results[j])}"
+            for j in sorted(range(len(names)), key=lambda j: j != i)
+        )
+        ends.append(f"{own} goes with {', '.join(others)}")
     return [f"Trade-offs: the best {'; the best '.join(ends)}."]
 
 

@@ -62,6 +62,8 @@ class Question:
             Studies of a similar space.
         untried:
             Values that no trial has had, of parameters that decide about others.
+        share:
+            Share of the coming trials that will be the model's, in [0, 1].
         seed:
             Passed on to the endpoint.
     """
@@ -75,4 +77,5 @@ class Question:
     conditions: Conditions = field(default_factory=dict)
     untried: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     earlier: tuple[Earlier, ...] = ()
+    share: float = 1.0
     seed: int | None = None

@@ -14,20 +14,25 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
 from . import _keys
+from ._advice import MAX_WHY_CHARS
 from ._advice import one_line
 from ._curves import curve
-from ._digest import plain
 from ._digest import Shown
 from ._front import dominates
 from ._front import Losses
 from ._front import shares
 from ._front import thinned
+from ._numbers import Spread
+from ._numbers import spread_of
 
 
-N_BEST = 6
-N_SPREAD = 10
-N_FRONT = 10
+# How many trials are shown at most, if they fit: the best, and an even sample of the others.
+N_BEST = 40
+N_SPREAD = 40
+N_FRONT = 20
 MAX_ERROR_CHARS = 160
+_SOURCES = {"llm": "llm", "base": "base", "fallback": "base"}
+_OWN = ("defaults", "history", "enqueued")
 # With several objectives: from how many of the Pareto front and of the latest trials to choose.
 _POOL = 100
 
@@ -35,23 +40,35 @@ _POOL = 100
 _Key: TypeAlias = tuple[int, float, float, int]
 
 
-def shown(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> Shown:
-    """Write a trial the way the model sees it."""
+def shown(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[Shown]:
+    """Write trials the way the model sees them, side by side."""
     minimize = directions[0] != StudyDirection.MAXIMIZE
-    told = curve(trial.intermediate_values, minimize=minimize)
+    lasts = [
+        t.intermediate_values[max(t.intermediate_values)] for t in trials if t.intermediate_values
+    ]
+    among = spread_of(lasts, minimize=minimize)
+    return [_shown(trial, among, minimize=minimize) for trial in trials]
+
+
+def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
+    told = curve(trial.intermediate_values, among, minimize=minimize)
     rungs = sum(key.startswith("completed_rung_") for key in trial.system_attrs)
     if trial.state == TrialState.PRUNED and rungs:
         # SuccessiveHalvingPruner and HyperbandPruner count them on the trial
         # (optuna/pruners/_successive_halving.py); a bracket is known to the pruner only.
         told += f", passed {rungs} rungs" if rungs > 1 else ", passed 1 rung"
+    source = str(_keys.read(trial.user_attrs, _keys.SOURCE, "")).partition(":")[0]
+    why = _keys.read(trial.user_attrs, _keys.WHY)
     return Shown(
         trial.number,
-        plain(trial.params, trial.distributions),
+        dict(trial.params),
         tuple(trial.values) if trial.values is not None else (),
         pruned=trial.state == TrialState.PRUNED,
         violated=violations(trial),
         curve=told,
-        error=one_line(trial.user_attrs.get(_keys.ERROR), MAX_ERROR_CHARS),
+        error=one_line(_keys.read(trial.user_attrs, _keys.ERROR), MAX_ERROR_CHARS),
+        source="user" if source in _OWN else _SOURCES.get(source, ""),
+        why=one_line(why, MAX_WHY_CHARS) if source == "llm" else "",
     )
 
 
@@ -104,7 +121,7 @@ class Ranking:
         """Return those to show, from worst to best."""
         places = spread(len(self._keys), N_BEST, N_SPREAD)
         chosen = [self._trials[self._keys[i][-1]] for i in reversed(places)]
-        return [shown(trial, self._directions) for trial in chosen]
+        return shown(chosen, self._directions)
 
 
 class Front:
@@ -147,12 +164,11 @@ class Front:
             for number, (losses, trial) in others.items()
         )
         places = spread(len(ranked), 2, N_BEST + N_SPREAD - N_FRONT)
+        chosen = [others[ranked[i][-1]][1] for i in reversed(places)]
+        told = shown([*chosen, *(trial for _, trial in kept)], self._directions)
         return [
-            *(shown(others[ranked[i][-1]][1], self._directions) for i in reversed(places)),
-            *(
-                replace(shown(trial, self._directions), share=part)
-                for (_, trial), part in zip(kept, parts, strict=True)
-            ),
+            *told[: len(chosen)],
+            *(replace(t, share=part) for t, part in zip(told[len(chosen) :], parts, strict=True)),
         ]
 
 

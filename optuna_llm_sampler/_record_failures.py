@@ -24,7 +24,7 @@ def record_failures(objective: Objective) -> Objective:
 
     Optuna keeps a failed trial's parameters but not its exception, and callbacks are not told of
     it. Wrapped by this function, an objective that raises leaves the exception's type and the
-    first line of its message in the trial's user attribute ``llm:error``; one that returns NaN
+    first line of its message in the trial's user attribute ``llm_error``; one that returns NaN
     leaves that. The exception goes on its way. The text is shown to the language model.
 
     Args:

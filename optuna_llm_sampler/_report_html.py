@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 
+from ._numbers import Spread
 from ._plain import html
-from ._plain import number
 from ._plain import plain
 from ._report import Report
 from ._report import TrialLine
@@ -15,13 +16,16 @@ from ._report_text import budget
 from ._report_text import cost
 from ._report_text import fallbacks_line
 from ._report_text import goals
+from ._report_text import param_spreads
 from ._report_text import params_line
 from ._report_text import SOURCES
+from ._report_text import spreads
 from ._report_text import STANDING_HEAD
-from ._report_text import standing_row
+from ._report_text import standing_rows
 from ._report_text import STATES
 from ._report_text import states_line
 from ._report_text import usd
+from ._report_text import values_text
 from ._report_text import verdict
 from ._report_text import wide
 from ._svg import COLORS
@@ -110,12 +114,12 @@ def _head(report: Report) -> str:
 def _cards(report: Report) -> str:
     cards = []
     for line in report.best[:1]:
-        values = ", ".join(number(value) for value in line.values)
+        values = values_text(line, spreads(report))
         front = f", one of {len(report.best)} on the Pareto front" if len(report.best) > 1 else ""
         cards.append(("Best", values, f"trial {line.number}, {_source(line)}{front}"))
-    if report.duel is not None:
-        share = f"{report.duel.share:.0%}"
-        cards.append(("A trial of the model beats", share, "of its neighbours in time"))
+    if report.share is not None:
+        why = "fixed" if report.is_fixed else "by what its trials came to"
+        cards.append(("The model's share of the next trials", f"{report.share:.0%}", why))
     call = report.call
     tokens = (call.input_tokens or 0) + (call.output_tokens or 0)
     known = f"{tokens:,} tokens" if tokens else "tokens unknown"
@@ -144,7 +148,10 @@ def _charts(report: Report) -> str:
     names = zip(report.directions, report.metric_names, strict=True)
     for i, (direction, name) in enumerate(names):
         title = name or ("Objective value" if len(report.directions) == 1 else f"Objective {i}")
-        parts.append(history(report.trials, i, maximize=direction == "maximize", title=title))
+        drawn = history(
+            report.trials, i, spreads(report), maximize=direction == "maximize", title=title
+        )
+        parts.append(drawn)
     return "".join(parts)
 
 
@@ -155,7 +162,7 @@ def _dot(kind: str) -> str:
 def _standings(report: Report) -> str:
     if not report.standings:
         return ""
-    rows = [STANDING_HEAD, *map(standing_row, report.standings)]
+    rows = [STANDING_HEAD, *standing_rows(report)]
     dots = [_dot(standing.kind) for standing in report.standings]
     stood_in = ""
     if report.fallbacks:
@@ -194,7 +201,8 @@ def _trials(report: Report) -> str:
     shown = report.trials[-_MOST_TRIALS:]
     if not shown:
         return ""
-    rows = [_trial_row(line) for line in shown]
+    results, params = spreads(report), param_spreads(report)
+    rows = [_trial_row(line, results, params) for line in shown]
     heads = ("Trial", "Value", "Source", "The model's reason", "Parameters")
     kept = [i for i in range(len(heads)) if any(row[i] for row in rows)]
     head = "".join(f"<th>{heads[i]}</th>" for i in kept)
@@ -209,13 +217,15 @@ def _trials(report: Report) -> str:
     return f"<h2>Trials</h2>{more}<div class='scroll'>{table}</div>"
 
 
-def _trial_row(line: TrialLine) -> tuple[str, ...]:
-    values = ", ".join(number(value) for value in line.values)
+def _trial_row(
+    line: TrialLine, results: Sequence[Spread], params: Mapping[str, Spread]
+) -> tuple[str, ...]:
+    values = values_text(line, results)
     state = "" if line.state == "complete" else f" {STATES.get(line.state, line.state)}"
     return (
         str(line.number),
         html(f"{values}{state}".strip()),
         f"{_dot(kind_of_line(line))}{html(line.source or SOURCES['other'])}",
         html(line.why),
-        html(params_line(line), 600),
+        html(params_line(line, params), 600),
     )

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import math
 from typing import TypeAlias
 
+from ._numbers import result_text
+from ._numbers import Spread
+from ._numbers import spread_of
+from ._numbers import spreads_of
 from ._plain import count
 from ._plain import markdown
 from ._plain import NOTHING
-from ._plain import number
 from ._plain import plain
 from ._plain import plural
 from ._plain import seconds
@@ -40,17 +44,21 @@ _MOST_BEST = 5
 
 
 def verdict(report: Report) -> str:
-    """Say in one sentence how the model's trials fared."""
-    if report.duel is None:
-        if not report.advice:
-            return "The model has not been asked yet."
-        return "There are not yet trials of both the model and the base sampler to compare."
-    share, n = report.duel.share, report.duel.n_model
-    word = "better than" if share > 0.55 else "worse than" if share < 0.45 else "about as well as"
-    few = " (few trials: read with care)" if n < 5 else ""
+    """State the evidence on the model and the share that follows from it."""
+    found = report.evidence
+    if found is None:
+        return "The model has not been asked yet."
+    if report.is_fixed:
+        rule = f"Its share of the next trials is fixed at {report.share or 0:.0%}."
+    else:
+        rule = f"Its share of the next trials is {report.share or 0:.0%}."
+    if not found.n_base:
+        return f"There is nothing to compare with the base sampler's trials yet. {rule}"
     return (
-        f"The model's {plural(n, 'trial')} did {word} the base sampler's: on average one beats "
-        f"{share:.0%} of its neighbours among the base sampler's {report.duel.n_base:,}{few}."
+        f"The model's last {plural(found.n_model, 'trial')} beat {found.beaten:.0%} of the base "
+        f"sampler's {plural(found.n_base, 'trial')} around them and improved the best "
+        f"{plural(found.model_improved, 'time')}; the base sampler's improved it "
+        f"{plural(found.base_improved, 'time')}. {rule}"
     )
 
 
@@ -114,15 +122,46 @@ def goals(report: Report) -> str:
     )
 
 
-def standing_row(standing: Standing) -> tuple[str, ...]:
+def spreads(report: Report) -> tuple[Spread, ...]:
+    """Return how the results of the trials differ, per objective."""
+    return spreads_of((line.values for line in report.trials), report.directions)
+
+
+def param_spreads(report: Report) -> dict[str, Spread]:
+    """Return how the values differ of each parameter that is a float."""
+    found: dict[str, list[float]] = {}
+    for line in report.trials:
+        for name, value in line.params.items():
+            if isinstance(value, float):
+                found.setdefault(name, []).append(value)
+    return {name: spread_of(values) for name, values in found.items()}
+
+
+def value_text(value: float | None, among: Spread) -> str:
+    """Write a result so that it differs from the others."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    return result_text(value, among, digits=5)
+
+
+def values_text(line: TrialLine, among: Sequence[Spread]) -> str:
+    return ", ".join(map(value_text, line.values, among))
+
+
+def standing_rows(report: Report) -> list[tuple[str, ...]]:
+    among = spreads(report)[0]
+    return [_standing_row(standing, among) for standing in report.standings]
+
+
+def _standing_row(standing: Standing, among: Spread) -> tuple[str, ...]:
     return (
         SOURCES[standing.kind],
         f"{standing.trials:,}",
         f"{standing.complete:,}",
         f"{standing.pruned:,}",
         f"{standing.failed:,}",
-        number(standing.best),
-        number(standing.median),
+        value_text(standing.best, among),
+        value_text(standing.median, among),
         f"{standing.new_bests:,}",
     )
 
@@ -145,15 +184,16 @@ def reasons(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{plain(k, 30)} ×{n}" for k, n in sorted(counts.items())) or NOTHING
 
 
-def best_line(line: TrialLine) -> str:
+def best_line(line: TrialLine, among: Sequence[Spread]) -> str:
     """Say what the best trial is: "0.91 (trial 7, llm)"."""
-    values = ", ".join(number(value) for value in line.values)
-    return f"{values} (trial {line.number}{', ' if line.source else ''}{line.source})"
+    source = f", {line.source}" if line.source else ""
+    return f"{values_text(line, among)} (trial {line.number}{source})"
 
 
-def params_line(line: TrialLine) -> str:
+def params_line(line: TrialLine, among: Mapping[str, Spread]) -> str:
     return ", ".join(
-        f"{plain(name, 60)} = {number(v, 4) if isinstance(v, float) else plain(v, 60)}"
+        f"{plain(name, 60)} = "
+        f"{result_text(v, among[name]) if isinstance(v, float) else plain(v, 60)}"
         for name, v in line.params.items()
     )
 
@@ -196,13 +236,14 @@ def to_text(report: Report, *, bold: Callable[[str], str] = str) -> str:
             What makes a heading of a line, on terminals that can.
     """
     lines = [bold(f"Study {plain(report.study)}: {states_line(report)}"), f"Goal: {goals(report)}"]
+    results, params = spreads(report), param_spreads(report)
     for line in report.best[:_MOST_BEST]:
-        lines += [f"Best: {best_line(line)}", f"      {params_line(line)}"]
+        lines += [f"Best: {best_line(line, results)}", f"      {params_line(line, params)}"]
         if line.why:
             lines.append(f"      The model's reason: {line.why}")
     lines += _more(report)
     if report.standings:
-        lines += ["", *table([STANDING_HEAD, *map(standing_row, report.standings)], bold=bold)]
+        lines += ["", *table([STANDING_HEAD, *standing_rows(report)], bold=bold)]
     lines += ["", verdict(report)]
     if report.fallbacks:
         lines.append(f"The base sampler stood in for the model: {fallbacks_line(report)}.")
@@ -227,16 +268,17 @@ def _more(report: Report) -> list[str]:
 def to_markdown(report: Report) -> str:
     """Write the report as Markdown (GFM), with everything from outside escaped."""
     parts = [f"{states_line(report)}. Goal: {markdown(goals(report))}."]
+    results, params = spreads(report), param_spreads(report)
     for line in report.best[:_MOST_BEST]:
-        parts.append(f"**Best: {markdown(best_line(line))}**")
-        parts.append(markdown(params_line(line), 600))
+        parts.append(f"**Best: {markdown(best_line(line, results))}**")
+        parts.append(markdown(params_line(line, params), 600))
         if line.why:
             parts.append(f"The model's reason: {markdown(line.why)}")
     parts += _more(report)
     if report.belief:
         parts.append(f"**What the model believes:** {markdown(report.belief, 2_000)}")
     if report.standings:
-        parts.append(_grid([STANDING_HEAD, *map(standing_row, report.standings)]))
+        parts.append(_grid([STANDING_HEAD, *standing_rows(report)]))
     parts.append(markdown(verdict(report)))
     if report.fallbacks:
         stood_in = markdown(fallbacks_line(report))

@@ -6,13 +6,30 @@ from collections.abc import Callable
 import os
 
 from .errors import MissingExtraError
+from .errors import TurnedOffError
 from .llms._types import LLM
 
 
 _FORMS = (
     '"openai/<model>", "azure/<deployment>", "local", "local/<name or path.gguf>", '
-    '"hf/<hub id or folder>", or an object with a method complete(request)'
+    '"hf/<hub id or folder>", "off", or an object with a method complete(request)'
 )
+_OFF = frozenset({"off", "none", "0"})
+
+
+def turned_off(llm: str | LLM | None) -> str:
+    """Say in words what turns the model off: the environment or ``llm`` itself; ``""`` if neither.
+
+    ``OPTUNA_LLM=off`` goes before what a program names, so that it can be turned off from outside.
+    """
+    named = os.environ.get("OPTUNA_LLM", "")
+    if _means_off(named):
+        return f"OPTUNA_LLM={named!r}"
+    return f"llm={llm!r}" if isinstance(llm, str) and _means_off(llm) else ""
+
+
+def _means_off(text: str) -> bool:
+    return text.strip().lower() in _OFF
 
 
 def resolve(llm: str | LLM | None) -> tuple[str, Callable[[], LLM]]:
@@ -22,10 +39,13 @@ def resolve(llm: str | LLM | None) -> tuple[str, Callable[[], LLM]]:
         llm:
             What the user gave. :obj:`None`: ``OPTUNA_LLM`` from the environment if set, else
             OpenAI's SDK if ``OPENAI_API_KEY`` or ``OPENAI_BASE_URL`` is set, else local weights.
+            A model that is turned off cannot be built (:class:`TurnedOffError`).
 
     Raises:
         ValueError: ``llm`` is of no known form.
     """
+    if off := turned_off(llm):
+        return off, lambda: _refuse(off)
     if llm is None:
         return _from_environment()
     if isinstance(llm, str):
@@ -33,6 +53,10 @@ def resolve(llm: str | LLM | None) -> tuple[str, Callable[[], LLM]]:
     if not callable(getattr(llm, "complete", None)):
         raise ValueError(f"llm must be {_FORMS}; got {type(llm).__name__}.")
     return "the object given as llm=", lambda: llm
+
+
+def _refuse(off: str) -> LLM:
+    raise TurnedOffError(f"The language model is turned off ({off}).")
 
 
 def _from_environment() -> tuple[str, Callable[[], LLM]]:

@@ -29,11 +29,13 @@ from ._budget import Budget
 from ._caller import Settings
 from ._earlier import to_try
 from ._ledger import CallHook
-from ._policy import default_share
-from ._policy import Schedule
+from ._own_configs import OwnConfig
+from ._policy import make_policy
+from ._policy import Policy
 from ._prices import check_prices
 from ._prices import Price
 from ._resolve import resolve
+from ._resolve import turned_off
 from ._session import Decision
 from ._session import Session
 from ._sources import complete
@@ -73,7 +75,7 @@ class LLMSampler(BaseSampler):
     The model supplies first configurations and, later, a few more; a classical Optuna sampler
     explores and refines, and sees every trial. Without an answer from the model, a trial's
     parameters are exactly those of the base sampler. Where a trial's parameters came from is in
-    its user attribute ``llm:source``.
+    its user attribute ``llm_source``.
 
     Args:
         llm:
@@ -81,7 +83,8 @@ class LLMSampler(BaseSampler):
             ``"local/<name or path.gguf>"``, or an object with a method ``complete(request)``
             (see :class:`~optuna_llm_sampler.llms.LLM`). :obj:`None` (default): what
             ``OPTUNA_LLM`` names, else OpenAI's endpoint if ``OPENAI_API_KEY`` or
-            ``OPENAI_BASE_URL`` is set, else the embedded local model.
+            ``OPENAI_BASE_URL`` is set, else the embedded local model. ``"off"``, or
+            ``OPTUNA_LLM=off`` whatever is given here, is the same as ``llm_share=0``.
         task:
             What is tuned, on what data, in your words. It is the most valuable thing you can
             give. Sent to the model.
@@ -102,9 +105,10 @@ class LLMSampler(BaseSampler):
             the best three are tried first, so that the base sampler sees what they are worth here
             (a sampler cannot give another study's trials to it).
         base_sampler:
-            The classical sampler. :obj:`None` (default): a Gaussian process that models from
-            trial 6 on while the space is static, the study has one objective and fewer than 50
-            finished trials, and torch and scipy are installed; otherwise
+            The classical sampler. :obj:`None` (default):
+            :class:`~optuna_llm_sampler.DefaultBaseSampler`, a Gaussian process that models from
+            trial 6 on while parameters and constraints stay the same, the study has one objective
+            and fewer than 50 finished trials, and torch and scipy are installed; otherwise
             :class:`~optuna.samplers.TPESampler`.
         llm_share:
             Share of the trials after the model's five first proposals that are the model's, in
@@ -169,7 +173,7 @@ class LLMSampler(BaseSampler):
         history: Sequence[Study] | None = None,
         base_sampler: BaseSampler | None = None,
         llm_share: float | None = None,
-        n_configs: int = 8,
+        n_configs: int | None = None,
         timeout: float = 120.0,
         prefetch: bool | None = None,
         budget: Budget | None = None,
@@ -194,18 +198,19 @@ class LLMSampler(BaseSampler):
         self._given = llm
         self._why, _ = resolve(llm)
         earlier = _arguments.read_history(history)
-        # What is tried before the model is asked, by trial number.
-        self._first = [("defaults", dict(defaults))] if defaults else []
-        self._first += [("history", params) for params in to_try(earlier, search_space)]
+        own = [OwnConfig("defaults", "defaults", dict(defaults))] if defaults else []
+        tried = to_try(earlier, search_space)
+        own += [OwnConfig("history", f"history, config {i}", p) for i, p in enumerate(tried)]
         self._base = base_sampler or DefaultBaseSampler(seed=seed)
         self._share = None if llm_share is None else float(llm_share)
+        self._n_configs = n_configs
         self._arguments: dict[str, Any] = {
             "task": task,
             "param_notes": dict(param_notes or {}),
             "search_space": None if search_space is None else dict(search_space),
             "conditions": _arguments.read_conditions(conditions, search_space),
             "earlier": earlier,
-            "n_configs": n_configs,
+            "first": tuple(own),
             "timeout": float(timeout),
             "prefetch": seed is None if prefetch is None else prefetch,
             "budget": budget,
@@ -229,10 +234,15 @@ class LLMSampler(BaseSampler):
         self._sessions: weakref.WeakKeyDictionary[BaseStorage, dict[int, Session]] = (
             weakref.WeakKeyDictionary()
         )
-        self._drafts: dict[tuple[int, int], _Draft] = {}
+        self._drafts: weakref.WeakKeyDictionary[BaseStorage, dict[int, _Draft]] = (
+            weakref.WeakKeyDictionary()
+        )
+        if off := turned_off(self._given):  # here, too, where a copy of the sampler is opened
+            self._share = 0.0
+            _logger.info(f"LLMSampler asks no language model ({off}); the base sampler goes on.")
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_given", "_why", "_first", "_base", "_share", "_arguments")
+        kept = ("_given", "_why", "_base", "_share", "_n_configs", "_arguments")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -247,16 +257,16 @@ class LLMSampler(BaseSampler):
                 _logger.info(f"LLMSampler uses {self._llm.name} ({self._why}).")
             return self._llm
 
-    def _schedule(self) -> Schedule:
-        share = self._share
-        if share is None:
-            _, build = resolve(self._given)
-            try:
-                style = style_of(build())  # light: nothing is loaded before use
-            except OptunaLLMError:
-                style = JSON  # its first call will say why there is no model
-            share = default_share(style)
-        return Schedule(share=share, n_configs=self._arguments["n_configs"])
+    def _policy(self) -> Policy | None:
+        """Return how trials are shared out; None if the model is off."""
+        if self._share == 0:
+            return None
+        _, build = resolve(self._given)
+        try:
+            style = style_of(build())  # light: nothing is loaded before use
+        except OptunaLLMError:
+            style = JSON  # its first call will say why there is no model
+        return make_policy(style, share=self._share, n_configs=self._n_configs)
 
     def _session(self, study: Study) -> Session:
         if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
@@ -265,7 +275,7 @@ class LLMSampler(BaseSampler):
             sessions = self._sessions.setdefault(study._storage, {})
             if study._study_id not in sessions:
                 settings = Settings(
-                    llm=self._get_llm, schedule=self._schedule(), **self._arguments
+                    llm=self._get_llm, policy=self._policy(), **self._arguments
                 )
                 # Weak: a session that held its storage would keep the dictionary's key alive.
                 board = Board(weakref.proxy(study._storage), study._study_id)
@@ -336,7 +346,7 @@ class LLMSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        draft = self._drafts.get(_id(study, trial))
+        draft = self._drafts.get(study._storage, {}).get(trial._trial_id)
         if draft is not None and draft.decision is not None and draft.decision.config is not None:
             coerced = _value(draft.decision.config, param_name, param_distribution)
             if isinstance(coerced, Coerced):
@@ -354,7 +364,9 @@ class LLMSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        draft = self._drafts.pop(_id(study, trial), None)
+        if study._storage in self._sessions and self._pid == os.getpid():
+            self._session(study).finished(trial.number)
+        draft = self._drafts.get(study._storage, {}).pop(trial._trial_id, None)
         decided = draft is not None and draft.decision is not None
         complete(study._storage, trial, draft.from_base if draft and decided else None)
         self._base.after_trial(study, trial, state, values)
@@ -365,21 +377,15 @@ class LLMSampler(BaseSampler):
     # --- one trial --------------------------------------------------------------------------
 
     def _draft(self, study: Study, trial: FrozenTrial) -> _Draft:
-        return self._drafts.setdefault(_id(study, trial), _Draft())
+        drafts = self._drafts.setdefault(study._storage, {})
+        return drafts.setdefault(trial._trial_id, _Draft())
 
     def _decide(self, study: Study, trial: FrozenTrial) -> Decision:
-        if trial.number < len(self._first):
-            if self._share != 0:
-                self._session(study).open(trial._trial_id, trial.number)
-            source, params = self._first[trial.number]
-            return Decision(source, Config(params))
-        if self._share == 0:
+        if "fixed_params" in trial.system_attrs:
+            return Decision("enqueued")  # it uses up none of the model's ideas
+        if self._share == 0 and not self._arguments["first"]:
             return Decision("base")
         return self._session(study).decide(trial._trial_id, trial.number)
-
-
-def _id(study: Study, trial: FrozenTrial) -> tuple[int, int]:
-    return id(study._storage), trial._trial_id
 
 
 def _value(config: Config, name: str, distribution: BaseDistribution) -> Coerced | Rejected:

@@ -29,8 +29,8 @@ from ._caller import Caller
 from ._caller import Settings
 from ._flight import Flight
 from ._flight import Home
+from ._patience import Patience
 from ._plan import Plan
-from ._policy import Place
 from ._progress import waiting
 from ._prompt import Question
 
@@ -82,12 +82,14 @@ class Session:
         self.waits = 0
         self._board = board
         self._settings = settings
-        self._caller = Caller(board, settings)
+        self._patience = Patience(settings.timeout)
+        self._caller = Caller(board, settings, self._patience)
         self._lock = threading.Lock()
         self._last: Plan | None = None
         self._flight: Flight | None = None
         self._waited_in_vain: set[int] = set()
         self._saying = threading.Lock()
+        self._first_left = bool(settings.first)
 
     def decide(self, trial_id: int, number: int) -> Decision:
         """Say whose a trial is; waits for the model no longer than the timeout.
@@ -99,16 +101,12 @@ class Session:
         except Exception as error:  # a storage may fail in its own ways
             self._caller.warn("storage", repr(error), "The base sampler goes on.")
             return Decision("fallback:storage")
+        finally:
+            self._patience.started(number)
 
-    def open(self, trial_id: int, number: int) -> None:
-        """Ask for the first advice while a trial runs that does not need it."""
-        try:
-            if self._settings.search_space:
-                view = self._board.read()
-                plan = Plan(self._settings.schedule, view, _first(view.anchor, number))
-                self._prefetch(plan, Home(trial_id, number))
-        except Exception as error:
-            self._caller.warn("storage", repr(error), "The base sampler goes on.")
+    def finished(self, number: int) -> None:
+        """Note how long a trial of this process took."""
+        self._patience.finished(number)
 
     def look_ahead(self) -> Ahead:
         """Return what the model would be asked next. Asks nothing."""
@@ -121,31 +119,49 @@ class Session:
             flight.move_to(home)
         if self._is_surely_base(home.number):
             return Decision("base")
-        plan = self._look(home.number)
-        if plan is None:
+        view = self._board.read()
+        if self._first_left and (first := self._first(view, home.number)) is not None:
+            if self._settings.policy is not None and self._settings.search_space:
+                self._ask_ahead(self._look(view), home)
+            return first
+        if self._settings.policy is None or not self._caller.space(view):
             return Decision("base")
-        if plan.place(home.number).slot is None:
-            self._prefetch(plan, home)
+        plan = self._look(view)
+        if not plan.turn(home.number).is_models:
+            self._ask_ahead(plan, home)
             return Decision("base")
         return self._take(plan, home)
 
-    def _is_surely_base(self, number: int) -> bool:
-        """Tell from what was on the board when last read; the schedule never changes again."""
-        plan = self._last
-        if plan is None or not plan.view.advices:
-            return False
-        return plan.place(number).slot is None and plan.due(number) is None
+    def _first(self, view: View, number: int) -> Decision | None:
+        """Return the user's own configuration that this trial is to try, if one is left for it.
 
-    def _look(self, number: int, view: View | None = None) -> Plan | None:
-        """Read the board, unless given, and see how the schedule applies to the study now."""
-        view = view or self._board.read()
-        anchor = view.anchor
-        if not view.advices and self._caller.space(view):
-            # The first advice will begin the schedule; until then, every trial is in its block.
-            anchor = min(number, _first(anchor, number))
-        if anchor is None:
+        Trials that have yet to take theirs are counted by number, so that each configuration is
+        tried once, and by the first trial that can, whatever the study held before.
+        """
+        left = [own for own in self._settings.first if not own.is_taken(view.trials)]
+        self._first_left = bool(left)
+        earlier = sum(
+            running.source is None
+            and running.number < number
+            and abs(running.age) < CLOCK_SKEW
+            and "fixed_params" not in view.trials[running.number].system_attrs
+            for running in view.running
+        )
+        if earlier >= len(left):
             return None
-        self._last = Plan(self._settings.schedule, view, anchor)
+        own = left[earlier]
+        return Decision(own.source, Config(own.params), own.label)
+
+    def _is_surely_base(self, number: int) -> bool:
+        """Tell from what was stored when last read, where no later advice can change it."""
+        plan = self._last
+        if plan is None or self._first_left or plan.policy.share != 0 or not plan.view.advices:
+            return False
+        return not plan.turn(number).is_models
+
+    def _look(self, view: View) -> Plan:
+        assert self._settings.policy is not None
+        self._last = Plan(self._settings.policy, view)
         return self._last
 
     # --- taking a configuration -------------------------------------------------------------
@@ -155,33 +171,38 @@ class Session:
             return self._wait(plan, home, until_decided)
 
     def _wait(self, plan: Plan, home: Home, until_decided: ExitStack) -> Decision:
-        start, pause, waited = time.monotonic(), _FIRST_PAUSE, False
-        while True:
-            place = plan.place(home.number)
-            shut = self._why_not(plan, home.number)
-            patience = 0.0 if shut else self._patience(plan, place)
-            decision = self._ready(plan, home.number, wait=patience > 0)
-            if decision is not None:
-                self._prefetch(plan, home)
-                return decision
-            if shut:
-                return Decision(f"fallback:{shut}")
-            flight = self._flight_for(plan, home, waits=patience > 0)
-            left = start + patience - time.monotonic()
-            if left <= 0:
-                return self._give_up(place.block, patience)
-            if not waited:
-                self.waits += 1
-                until_decided.enter_context(self._said_once(left))
-            waited, view = True, None
-            if flight is None:
-                time.sleep(min(left, pause * random.uniform(0.7, 1.3)))
-                pause = min(1.5 * pause, _MAX_PAUSE)
-            elif flight.done.wait(left):
-                decision, view = self._landed(flight)
+        start, pause, patience, deadline = time.monotonic(), _FIRST_PAUSE, 0.0, 0.0
+        waited, block = False, plan.view.settled
+        try:
+            while True:
+                decision = self._ready(plan, home.number)
                 if decision is not None:
+                    self._ask_ahead(plan, home)
                     return decision
-            plan = self._look(home.number, view) or plan
+                if shut := self._why_not(plan, home.number):
+                    return Decision(f"fallback:{shut}")
+                flight = self._flight_for(plan, home, ahead=0)
+                if not waited or plan.view.settled != block:
+                    block, patience = plan.view.settled, self._patience_for(plan, flight)
+                    deadline = time.monotonic() + patience
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return self._give_up(plan, patience)
+                if not waited:
+                    self.waits += 1
+                    until_decided.enter_context(self._said_once(left))
+                waited, view = True, None
+                if flight is None:
+                    time.sleep(min(left, pause * random.uniform(0.7, 1.3)))
+                    pause = min(1.5 * pause, _MAX_PAUSE)
+                elif flight.done.wait(left):
+                    decision, view = self._landed(flight)
+                    if decision is not None:
+                        return decision
+                plan = self._look(view or self._board.read())
+        finally:
+            if waited and plan.view.advices:
+                self._patience.waited(time.monotonic() - start)
 
     @contextmanager
     def _said_once(self, at_most: float) -> Iterator[None]:
@@ -195,30 +216,31 @@ class Session:
         finally:
             self._saying.release()
 
-    def _patience(self, plan: Plan, place: Place) -> float:
-        """How long a trial may wait: only for the first advice if later ones are prefetched, and
-        not again for a block that this process has waited for in vain (its asker may be dead)."""
-        later = place.block > 0 or plan.view.advices
-        if place.block in self._waited_in_vain or (self._settings.prefetch and later):
-            return 0.0
-        return self._settings.timeout
+    def _patience_for(self, plan: Plan, flight: Flight | None) -> float:
+        """Return for how many seconds a trial may wait for the advice that it needs.
 
-    def _ready(self, plan: Plan, number: int, *, wait: bool) -> Decision | None:
-        """Return the decision on a trial of the model's if it need not wait for the model."""
-        block, slot = plan.place(number).block, plan.slot(number)
-        if block < 0 or plan.place(number).slot is None:
+        For the first advice, and wherever nothing is asked ahead, that is the timeout, but not
+        again for an advice that this process has waited for in vain: its asker may be dead. Later
+        advices are waited for if they are likely to come soon enough.
+        """
+        block = plan.view.settled + 1
+        if block in self._waited_in_vain:
+            return 0.0
+        if not plan.view.advices or not self._settings.prefetch:
+            return self._settings.timeout
+        under_way = 0.0 if flight is None else flight.seconds
+        return self._patience.allowed(plan.view.call_seconds - under_way)
+
+    def _ready(self, plan: Plan, number: int) -> Decision | None:
+        """Return the decision on a trial that does not need to ask the model."""
+        turn = plan.turn(number)
+        if not turn.is_models:
             return Decision("base")
-        due = block > plan.view.settled
-        if slot is not None and slot.config is not None and not (due and wait):
-            if self._is_repetition(plan, slot.config, number):
-                return Decision("fallback:known_already")
-            if plan.is_hopeless(number):
-                return Decision("fallback:failing")
-            return Decision("llm", slot.config, str(slot))
-        if due:
+        if turn.slot is None:
             return None
-        few = slot is not None and slot.index < self._settings.n_configs
-        return Decision(f"fallback:{'few_ideas' if few else 'not_ready'}")
+        if self._is_repetition(plan, turn.slot.config, number):
+            return Decision("fallback:known_already")
+        return Decision("llm", turn.slot.config, str(turn.slot))
 
     def _is_repetition(self, plan: Plan, config: Config, number: int) -> bool:
         params = values(config, self._caller.space(plan.view))
@@ -238,10 +260,10 @@ class Session:
             return Decision(f"fallback:{post.outcome}"), None
         return None, replace(view, posts=[*view.posts, post])
 
-    def _give_up(self, block: int, patience: float) -> Decision:
-        if patience <= 0:
+    def _give_up(self, plan: Plan, patience: float) -> Decision:
+        if patience < self._settings.timeout or not patience:
             return Decision("fallback:not_ready")
-        self._waited_in_vain.add(block)
+        self._waited_in_vain.add(plan.view.settled + 1)
         self._caller.warn(
             "timeout",
             f"no advice within {self._settings.timeout:g} s.",
@@ -252,19 +274,27 @@ class Session:
 
     # --- who asks ---------------------------------------------------------------------------
 
-    def _flight_for(self, plan: Plan, home: Home, *, waits: bool) -> Flight | None:
+    def _flight_for(self, plan: Plan, home: Home, *, ahead: int) -> Flight | None:
         """Return this process's call, started now if nobody asks, or None if another one does."""
         if self._is_flying():
             return self._flight
-        block = plan.due(home.number)
+        block = plan.due(home.number, ahead)
         if block is None or self._is_asked(plan, home.number) or self._why_not(plan, home.number):
             return None
-        return self._launch(plan, home, block, waits=waits)
+        return self._launch(plan, home, block)
 
-    def _prefetch(self, plan: Plan, home: Home) -> None:
-        """Start the call for a coming block if it is time to, without waiting for it."""
-        if self._settings.prefetch and self._caller.space(plan.view):
-            self._flight_for(plan, home, waits=False)
+    def _ask_ahead(self, plan: Plan, home: Home) -> None:
+        """Start the call for coming trials if it is time to, without waiting for it.
+
+        An answer that trials may wait for is not asked for ahead, so that it knows all results.
+        """
+        if not self._settings.prefetch or not self._caller.space(plan.view):
+            return
+        ahead = 0
+        if plan.view.advices:
+            n_running = len(plan.view.running)
+            ahead = self._patience.trials_ahead(plan.view.call_seconds, n_running)
+        self._flight_for(plan, home, ahead=ahead)
 
     def _is_flying(self) -> bool:
         return self._flight is not None and not self._flight.done.is_set()
@@ -278,10 +308,10 @@ class Session:
     def _is_asked(self, plan: Plan, number: int) -> bool:
         return any(rival.asking or rival.ticket < number for rival in plan.view.rivals(number))
 
-    def _launch(self, plan: Plan, home: Home, block: int, *, waits: bool) -> Flight:
+    def _launch(self, plan: Plan, home: Home, block: int) -> Flight:
         timeout = self._settings.timeout
         lease = min(max(timeout / 3, _MIN_LEASE), _MAX_LEASE) if timeout else _MAX_LEASE
-        claim = Claim(home.number, plan.anchor, block, home.number, False, time.time(), lease)
+        claim = Claim(home.number, block, home.number, False, time.time(), lease)
         flight = Flight(
             self._board,
             claim,
@@ -290,7 +320,7 @@ class Session:
             ask=lambda view: self._caller.ask(view, claim),
             may_ask=lambda view: not self._caller.limits.reason(view),
             place=lambda view, post, begun: self._place(
-                view, post, claim, [post.trial] if begun else self._waiting(view, claim, waits)
+                view, post, claim, [post.trial] if begun else self._waiting(view)
             ),
         )
         with self._lock:
@@ -305,24 +335,17 @@ class Session:
         return flight
 
     def _place(self, view: View, post: Post, claim: Claim, waiting: Sequence[int]) -> Post:
-        begin = view.anchor if view.advices else min([claim.anchor, *waiting])
-        plan = Plan(self._settings.schedule, view, _first(begin, claim.anchor))
-        return plan.place_post(post, claim, waiting)
+        assert self._settings.policy is not None
+        return Plan(self._settings.policy, view).place_post(post, claim, waiting)
 
-    def _waiting(self, view: View, claim: Claim, asker_waits: bool) -> list[int]:
-        """Guess which trials wait for this call: those of dead workers may look as if they did."""
-        if self._settings.timeout <= 0 or (view.advices and self._settings.prefetch):
+    def _waiting(self, view: View) -> list[int]:
+        """Guess which trials wait for a call: those of dead workers may look as if they did."""
+        if self._settings.timeout <= 0:
             return []
         return [
             running.number
             for running in view.running
             if running.source is None
-            and (asker_waits or running.number != claim.ticket)
             and running.number not in view.lapsed
             and abs(running.age) < self._settings.timeout + CLOCK_SKEW
         ]
-
-
-def _first(anchor: int | None, number: int) -> int:
-    """Return where the schedule starts if that is known, else that it starts here."""
-    return number if anchor is None else anchor

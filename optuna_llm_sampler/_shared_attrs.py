@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from ._digest import Digest
 from ._digest import Shown
+from ._numbers import result_text
+from ._numbers import Spread
+from ._numbers import spread_of
 from ._plain import plain
 
 
@@ -27,8 +30,14 @@ def with_attrs(digest: Digest, trials: Sequence[FrozenTrial], names: Sequence[st
     if not names:
         return digest
 
+    every = [trials[shown.number].user_attrs for shown in (*digest.finished, *digest.failed)]
+    among = {
+        name: spread_of(attrs[name] for attrs in every if isinstance(attrs.get(name), float))
+        for name in names
+    }
+
     def shown(trial: Shown) -> Shown:
-        return replace(trial, attrs=_attrs(trials[trial.number].user_attrs, names))
+        return replace(trial, attrs=_attrs(trials[trial.number].user_attrs, among))
 
     return replace(
         digest,
@@ -37,13 +46,13 @@ def with_attrs(digest: Digest, trials: Sequence[FrozenTrial], names: Sequence[st
     )
 
 
-def _attrs(attrs: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {plain(n, _MAX_CHARS): _short(attrs[n]) for n in names if n in attrs}
+def _attrs(attrs: Mapping[str, Any], among: Mapping[str, Spread]) -> dict[str, Any]:
+    return {plain(n, _MAX_CHARS): _short(attrs[n], s) for n, s in among.items() if n in attrs}
 
 
-def _short(value: Any) -> Any:
+def _short(value: Any, among: Spread) -> Any:
     if isinstance(value, float) and math.isfinite(value):
-        return float(f"{value:.4g}")
+        return float(result_text(value, among))
     if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < 1e15):
         return value
     return plain(value, _MAX_CHARS)

@@ -78,7 +78,7 @@ def restored(advice: Advice, short: Mapping[str, str]) -> Advice:
         return advice
     long = {alias: name for name, alias in short.items()}
     configs = tuple(replace(c, params=renamed(c.params, long)) for c in advice.configs)
-    return replace(advice, configs=configs, prior=renamed(advice.prior, long))
+    return replace(advice, configs=configs)
 
 
 def _digest(digest: Digest, short: Mapping[str, str]) -> Digest:

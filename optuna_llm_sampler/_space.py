@@ -97,6 +97,24 @@ def coerce(value: Any, distribution: BaseDistribution) -> Coerced | Rejected:
         return Rejected("not_contained")
 
 
+def is_legal(value: Any, distribution: BaseDistribution) -> bool:
+    """Tell whether a distribution has a value, within what floats can say of a grid."""
+    try:
+        internal = distribution.to_internal_repr(value)
+        if distribution._contains(internal):
+            return True
+    except (OverflowError, ValueError):
+        return False
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return False
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if not low <= internal <= high:
+        return False
+    # Far from zero, Optuna's own values are off its grid by more than it allows.
+    nearest = low + round((internal - low) / step) * step
+    return abs(internal - nearest) <= 2 * math.ulp(max(abs(low), abs(high)))
+
+
 def _single_value(distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
@@ -156,6 +174,15 @@ def unit(value: Any, distribution: BaseDistribution) -> float:
     if math.isinf(high - low):
         internal, low, high = internal / 2, low / 2, high / 2
     return (internal - low) / (high - low)
+
+
+def at_unit(place: float, distribution: FloatDistribution | IntDistribution) -> float:
+    """Return the number at a place of [0, 1]; the inverse of :func:`unit`."""
+    low, high = float(distribution.low), float(distribution.high)
+    place = min(max(place, 0.0), 1.0)
+    if distribution.log:
+        return min(max(math.pow(low, 1 - place) * math.pow(high, place), low), high)
+    return min(max(low * (1 - place) + high * place, low), high)
 
 
 def legal_or(otherwise: Any, value: Any, distribution: BaseDistribution) -> Any:

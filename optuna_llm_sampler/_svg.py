@@ -6,8 +6,10 @@ from collections.abc import Sequence
 import math
 
 from ._compare import KINDS
+from ._numbers import result_text
+from ._numbers import Spread
+from ._numbers import spread_of
 from ._plain import html
-from ._plain import number
 from ._report import TrialLine
 
 
@@ -30,7 +32,14 @@ def kind_of_line(line: TrialLine) -> str:
     return kind if kind in KINDS else "other"
 
 
-def history(trials: Sequence[TrialLine], objective: int, *, maximize: bool, title: str) -> str:
+def history(
+    trials: Sequence[TrialLine],
+    objective: int,
+    among: Sequence[Spread],
+    *,
+    maximize: bool,
+    title: str,
+) -> str:
     """Draw the values of one objective by trial number, coloured by source.
 
     Args:
@@ -38,6 +47,8 @@ def history(trials: Sequence[TrialLine], objective: int, *, maximize: bool, titl
             All trials.
         objective:
             Which of their values.
+        among:
+            How the results differ, per objective.
         maximize:
             Whether more is better.
         title:
@@ -54,8 +65,8 @@ def history(trials: Sequence[TrialLine], objective: int, *, maximize: bool, titl
         f"<svg viewBox='0 0 {_WIDTH} {_HEIGHT}' role='img' aria-label='{html(title)} by trial'>",
         *frame.axes(title),
         _best_line(shown, objective, frame, maximize=maximize),
-        *(_mark(t, frame.x(t.number), frame.y(t.values[objective])) for t in shown),
-        *(_cross(t, frame.x(t.number)) for t in trials if t.state == "fail"),
+        *(_mark(t, frame.x(t.number), frame.y(t.values[objective]), among) for t in shown),
+        *(_cross(t, frame.x(t.number), among) for t in trials if t.state == "fail"),
         "</svg>",
     ]
     return "".join(parts)
@@ -79,10 +90,12 @@ class _Frame:
 
     def axes(self, title: str) -> list[str]:
         parts = []
+        among = spread_of(self.ticks)
         for tick in self.ticks:
             y = self.y(tick)
             parts.append(f"<path class='grid' d='M{_LEFT},{y}H{_WIDTH - _RIGHT}'/>")
-            parts.append(f"<text x='{_LEFT - 8}' y='{y + 4}' class='end'>{number(tick, 6)}</text>")
+            written = result_text(tick, among, digits=6)
+            parts.append(f"<text x='{_LEFT - 8}' y='{y + 4}' class='end'>{written}</text>")
         for tick in _ticks(0, self._last):
             if 0 <= tick <= self._last and tick == int(tick):
                 x, y = self.x(tick), _HEIGHT - _BOTTOM + 18
@@ -122,22 +135,24 @@ def _best_line(
     return f"<path class='best' d='{path}'/>" if path else ""
 
 
-def _cross(trial: TrialLine, x: float) -> str:
+def _cross(trial: TrialLine, x: float, among: Sequence[Spread]) -> str:
     y = _HEIGHT - _BOTTOM
     arms = f"M{x - 4},{y - 4}L{x + 4},{y + 4}M{x - 4},{y + 4}L{x + 4},{y - 4}"
-    return f"<path class='{kind_of_line(trial)} failed' d='{arms}'>{_tip(trial)}</path>"
+    return f"<path class='{kind_of_line(trial)} failed' d='{arms}'>{_tip(trial, among)}</path>"
 
 
-def _mark(trial: TrialLine, x: float, y: float) -> str:
+def _mark(trial: TrialLine, x: float, y: float, among: Sequence[Spread]) -> str:
     kind = kind_of_line(trial)
     look = f"class='{kind}{' pruned' if trial.state == 'pruned' else ''}'"
+    tip = _tip(trial, among)
     if kind == "llm":
-        return f"<path {look} transform='translate({x},{y})' d='{_STAR}'>{_tip(trial)}</path>"
-    return f"<circle {look} cx='{x}' cy='{y}' r='4'>{_tip(trial)}</circle>"
+        return f"<path {look} transform='translate({x},{y})' d='{_STAR}'>{tip}</path>"
+    return f"<circle {look} cx='{x}' cy='{y}' r='4'>{tip}</circle>"
 
 
-def _tip(trial: TrialLine) -> str:
-    values = ", ".join(number(value) for value in trial.values) or trial.state
+def _tip(trial: TrialLine, among: Sequence[Spread]) -> str:
+    results = (result_text(*each, digits=5) for each in zip(trial.values, among, strict=False))
+    values = ", ".join(results) or trial.state
     why = f" – {trial.why}" if trial.why else ""
     words = f"Trial {trial.number}: {values} ({trial.source or 'source not recorded'}){why}"
     return f"<title>{html(words, 400)}</title>"

@@ -63,7 +63,7 @@ def usage(study: Study) -> Usage:
     """
     made = calls(study)
     trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
-    sources = (trial.user_attrs.get(_keys.SOURCE) for trial in trials)
+    sources = (_keys.read(trial.user_attrs, _keys.SOURCE) for trial in trials)
     return Usage(
         calls=sum(call.requests for call in made),
         input_tokens=_total(call.input_tokens for call in made),

@@ -6,6 +6,9 @@ import argparse
 from collections.abc import Callable
 from collections.abc import Sequence
 import sys
+from typing import NoReturn
+
+import optuna_llm_sampler
 
 from ._commands import add_commands
 from .errors import OptunaLLMError
@@ -37,10 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
 
 
+class _Version(argparse.Action):
+    """Like argparse's own, but the version is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"optuna-llm-sampler {optuna_llm_sampler.__version__}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="optuna-llm", description="Tools around optuna-llm-sampler."
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_pull, add_commands):
         add(commands)

@@ -15,6 +15,7 @@
     │   ├── TruncatedError          the answer was cut by the token limit
     │   ├── UnusableAnswerError     an answer, but no configuration in it that can be used
     │   └── ReplayMissError         a recording has no answer to the request
+    ├── TurnedOffError              the user wants no model, and something needs one
     ├── NamelessError               a small model cannot know what the parameters are
     ├── RedactionError              the user's own function fails
     ├── RecordError                 a recording cannot be read or written
@@ -152,6 +153,13 @@ class ReplayMissError(LLMError):
     reason = "replay_miss"
     retryable = False
     default_hint = "Record the study anew: the study, its arguments or the prompts have changed."
+
+
+class TurnedOffError(OptunaLLMError):
+    """The user has turned the model off, and something needs one."""
+
+    reason = "off"
+    default_hint = "Unset OPTUNA_LLM, or name a model."
 
 
 class NamelessError(OptunaLLMError):

@@ -155,6 +155,7 @@ def _value(rng: random.Random, distribution: BaseDistribution) -> Any:
 
 
 def _prior(rng: random.Random) -> Any:
+    """Earlier versions asked for it; a model may still send it."""
     numbers = sorted(rng.uniform(-2, 2) for _ in range(3))
     prior: dict[str, Any] = dict(zip(("low", "center", "high"), numbers, strict=True))
     prior["confidence"] = rng.random()

@@ -26,7 +26,6 @@ from optuna_llm_sampler._advice import to_json
 from optuna_llm_sampler._advice import values
 from optuna_llm_sampler._board import Board
 from optuna_llm_sampler._board import Post
-from optuna_llm_sampler._prior import NumericPrior
 from optuna_llm_sampler._space import SearchSpace
 
 from .hostile import Case
@@ -69,7 +68,7 @@ class Pipeline:
         try:
             trial_id = storage.create_new_trial(study_id)
             board = Board(storage, study_id)
-            board.post(trial_id, Post(trial=0, anchor=0, block=0, advice=advice))
+            board.post(trial_id, Post(trial=0, block=0, advice=advice))
             attrs = storage.get_trial(trial_id).system_attrs
             stored = [value for key, value in attrs.items() if key.startswith(_keys.POST)]
             assert len(stored) == 1
@@ -127,13 +126,6 @@ def _check(advice: Advice, space: SearchSpace) -> None:
         assert legal.keys() == config.params.keys()
         for name, value in legal.items():
             assert_optuna_keeps(value, space[name])
-    for name, prior in advice.prior.items():
-        assert name in space
-        if isinstance(prior, NumericPrior):
-            assert _low(space[name]) <= prior.low <= prior.center <= prior.high
-            assert 0 <= prior.confidence <= 1
-        else:
-            assert 0 < sum(prior.values()) < float("inf")
     _check_line(advice.note, MAX_NOTE_CHARS)
     _check_counts(advice.repaired)
     _check_counts(advice.rejected)

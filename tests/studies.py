@@ -56,14 +56,7 @@ def knowing(request: Request) -> str:
         }
         for i in range(8)
     ]
-    center = 3e-4 * 10 ** rng.uniform(-0.5, 0.5)
-    prior = {
-        "learning_rate": {"center": center, "low": center / 8, "high": center * 8},
-        "batch_size": {"32": 0.3, "64": 0.5, "128": 0.2, "256": 0.0},
-        "n_layers": {"center": 6, "low": 3, "high": 9, "confidence": 0.4},
-        "dropout": {"center": 0.1, "low": 0.0, "high": 0.3, "confidence": 0.5},
-    }
-    return json.dumps({"configs": configs, "prior": prior, "note": NOTE})
+    return json.dumps({"configs": configs, "note": NOTE})
 
 
 def objective(trial: Trial) -> float:

@@ -19,7 +19,6 @@ from optuna_llm_sampler._advice import MAX_CONFIGS
 from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._advice import to_json
 from optuna_llm_sampler._advice import values
-from optuna_llm_sampler._prior import NumericPrior
 
 from .strategies import distributions
 from .strategies import json_values
@@ -82,24 +81,23 @@ def test_repetitions_are_one_idea() -> None:
     assert advice.rejected == {"repeated": 2, "known": 1}
 
 
-def test_prior_and_note() -> None:
+def test_a_note_is_one_printable_line() -> None:
     answer = {
         "configs": [GOOD],
-        "prior": {
-            "lr": {"center": 1e-3, "low": 1e-4, "high": 1e-2, "confidence": 7},
-            "layers": {"center": 9, "low": 1, "high": 3, "confidence": 1},
-            "act": {"relu": 3, "tanh (x)": 1, "swish": 9, "None": -1},
-        },
         "note": "line\nbreak\x00 and \ud800 surrogate " + "x" * 5000,
     }
     advice = parse([json.dumps(answer)], SPACE)
-    assert advice.prior == {
-        "lr": NumericPrior(1e-3, 1e-4, 1e-2, 1.0),
-        "act": {"relu": 3.0, "tanh (x)": 1.0},
-    }
     assert advice.note.startswith("line break and ? surrogate x")
     assert len(advice.note) == 2000
     advice.note.encode("utf-8")
+
+
+@given(json_values() | st.just({"lr": {"center": 1e-3, "low": 1e-4, "high": 1e-2}}))
+def test_a_prior_that_nobody_asked_for_changes_nothing(prior: Any) -> None:
+    answer = {"configs": [GOOD], "note": "x"}
+    assert parse([json.dumps({"prior": prior, **answer})], SPACE) == parse(
+        [json.dumps(answer)], SPACE
+    )
 
 
 def test_sizes_are_bounded() -> None:
@@ -133,7 +131,7 @@ def test_whatever_comes_is_legal_or_counted(
 
 @given(json_values())
 def test_storage_may_hold_anything(content: Any) -> None:
-    for data in (content, {"configs": content, "prior": content, "note": content}):
+    for data in (content, {"configs": content, "note": content}):
         if isinstance(data, dict):
             try:
                 advice = from_json(data)

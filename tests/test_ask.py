@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-import math
 
-from hypothesis import given
-from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
 import pytest
 
 from optuna_llm_sampler._ask import ask
 from optuna_llm_sampler._history import Digest
 from optuna_llm_sampler._nameless import nameless
-from optuna_llm_sampler._prior import at_unit
-from optuna_llm_sampler._prior import fit_priors
-from optuna_llm_sampler._prior import NumericPrior
-from optuna_llm_sampler._prior import prior_from_json
-from optuna_llm_sampler._prior import prior_to_json
 from optuna_llm_sampler._prompt import Question
 from optuna_llm_sampler._space import SearchSpace
-from optuna_llm_sampler._space import unit
 from optuna_llm_sampler.errors import ConnectionFailedError
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
-
-from .strategies import floats
-from .strategies import ints
 
 
 SPACE: dict[str, BaseDistribution] = {
@@ -129,7 +116,6 @@ def test_a_model_of_one_idea_says_so() -> None:
     assert answer.advice.n_ideas == 1
     assert len(answer.advice.configs) == 2  # its idea, and the middle of the ranges
     assert answer.advice.rejected == {"repeated": 15}
-    assert not answer.advice.prior
 
 
 def test_what_is_there_survives_a_second_request_that_fails() -> None:
@@ -152,59 +138,3 @@ def test_samples_stay_as_they_are_once_there_is_a_history(n_finished: int, moved
     assert any(config.why for config in configs) == moved
     drawn = {config.params["lr"] for config in configs} <= {float(f"{k}e-5") for k in range(1, 9)}
     assert drawn != moved
-
-
-def test_a_prior_is_fitted_to_the_samples() -> None:
-    prior = ask(Samples(MANY).llm, QUESTION, timeout=60.0).advice.prior
-    rate, kinds = prior["lr"], prior["kind"]
-    assert isinstance(rate, NumericPrior)
-    assert 1e-5 <= rate.low < rate.center < rate.high < 1e-3
-    # Half way between the fourth and the fifth sample on the logarithmic scale.
-    assert rate.center == pytest.approx(math.sqrt(4e-5 * 5e-5))
-    assert 0.5 < rate.confidence < 0.8
-    assert kinds == pytest.approx({"a": 1 / 15, "b": 13 / 15, "None": 1 / 15})
-
-
-def test_what_a_model_states_is_not_overruled() -> None:
-    def stated(request: Request) -> str:
-        rate = {"center": 0.1, "low": 0.05, "high": 0.2, "confidence": 0.9}
-        return f'{{"configs": [{{"lr": 0.001}}], "prior": {{"lr": {rate}}}}}'.replace("'", '"')
-
-    advice = ask(FakeLLM(stated), QUESTION, timeout=60.0).advice
-    assert advice.prior == {"lr": NumericPrior(0.1, 0.05, 0.2, 0.9)}
-
-
-def test_samples_all_over_the_range_are_no_belief() -> None:
-    configs = [{"lr": 10.0**-k} for k in range(6)]
-    prior = fit_priors(configs, SPACE)["lr"]
-    assert isinstance(prior, NumericPrior)
-    assert prior.confidence == 0.0
-
-
-def test_two_samples_are_too_few() -> None:
-    assert not fit_priors([{"lr": 1e-3}, {"lr": 1e-2, "kind": "a"}], SPACE)
-
-
-@given(st.data())
-def test_fitted_priors_stay_in_the_range_and_survive_the_storage(data: st.DataObject) -> None:
-    space: SearchSpace = {"x": data.draw(st.one_of(floats(), ints()))}
-    distribution = space["x"]
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    places = data.draw(st.lists(st.floats(0, 1), min_size=3, max_size=9))
-    configs = [{"x": at_unit(place, distribution)} for place in places]
-    prior = fit_priors(configs, space).get("x")
-    assert isinstance(prior, NumericPrior)
-    assert distribution.low <= prior.low <= prior.center <= prior.high <= distribution.high
-    assert 0 <= prior.confidence <= 1
-    assert prior_from_json(prior_to_json(prior)) == prior
-
-
-@given(st.one_of(floats(), ints()), st.floats(0, 1))
-def test_at_unit_is_the_inverse_of_unit(
-    distribution: FloatDistribution | IntDistribution, place: float
-) -> None:
-    if distribution.single() or distribution.high - distribution.low < 1e-6 * abs(
-        distribution.high
-    ):
-        return
-    assert unit(at_unit(place, distribution), distribution) == pytest.approx(place, abs=1e-6)

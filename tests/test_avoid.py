@@ -121,7 +121,7 @@ def test_first_proposals_that_only_fail_give_way(
     )
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=6, catch=(MemoryError,))
-    assert [trial.user_attrs["llm:source"] for trial in study.trials] == expected
+    assert [trial.user_attrs["llm_source"] for trial in study.trials] == expected
 
 
 @pytest.mark.parametrize("share", [0, None])

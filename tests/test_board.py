@@ -39,7 +39,7 @@ from optuna_llm_sampler._board import Running
 from optuna_llm_sampler._board import View
 from optuna_llm_sampler._history import History
 from optuna_llm_sampler._plan import Plan
-from optuna_llm_sampler._policy import Schedule
+from optuna_llm_sampler._policy import Policy
 from optuna_llm_sampler._posts import fit
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
@@ -70,7 +70,7 @@ def numbers(request: Request) -> str:
 
 
 def sources(study: Study) -> list[str]:
-    return [str(t.user_attrs.get("llm:source")) for t in study.trials]
+    return [str(t.user_attrs.get("llm_source")) for t in study.trials]
 
 
 def call_threads() -> list[threading.Thread]:
@@ -82,49 +82,61 @@ def call_threads() -> list[threading.Thread]:
 
 def view_of(posts: list[Post], running: list[Running] | None = None, n: int = 0) -> View:
     history = History([optuna.study.StudyDirection.MINIMIZE])
-    trials = [create_trial(value=0.0)] * n
+    trials = [create_trial(value=0.0) for _ in range(n)]
     return View(trials, posts, [], running or [], frozenset(), history)
 
 
 @given(
-    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
-    n_configs=st.integers(1, 9),
+    share=st.sampled_from([0.0, 0.1, 0.5, 1.0, None]),
     posts=st.lists(
-        st.tuples(st.integers(0, 6), st.integers(0, 40), st.integers(0, 40), st.integers(0, 9)),
+        st.tuples(
+            st.integers(0, 6),
+            st.integers(0, 40),
+            st.integers(0, 40),
+            st.integers(0, 9),
+            st.sampled_from([0.05, 0.33, 0.5, 0.77, 1.0]),
+        ),
         max_size=8,
     ),
 )
 @settings(max_examples=300, deadline=None)
 def test_no_configuration_belongs_to_two_trials(
-    share: float, n_configs: int, posts: list[tuple[int, int, int, int]]
+    share: float | None, posts: list[tuple[int, int, int, int, float]]
 ) -> None:
-    """Whatever lies on the board, and however much of it a trial sees."""
-    schedule = Schedule(share=share, n_configs=n_configs)
+    """Whatever lies in the storage, and however much of it a trial sees."""
     made = [
-        Post(trial, anchor=3, block=block, start=3 + start, ticket=trial, advice=advice(n))
-        for trial, (block, start, _, n) in enumerate(posts)
+        Post(trial, block=block, start=start, share=part, ticket=trial, advice=advice(n))
+        for trial, (block, start, _, n, part) in enumerate(posts)
     ]
     taken: dict[str, int] = {}
     for number in range(60):
-        seen = [post for post, (_, _, since, _) in zip(made, posts, strict=True) if since < number]
-        slot = Plan(schedule, view_of(seen), 3).slot(number)
-        if slot is not None and slot.config is not None:
+        seen = [post for post, row in zip(made, posts, strict=True) if row[2] < number]
+        slot = Plan(Policy(share, 4, 4), view_of(seen, n=60)).slot(number)
+        if slot is not None:
             assert slot.post.start <= number
             assert taken.setdefault(str(slot), number) == number
 
 
 def test_an_advice_begins_with_the_first_that_waits_else_with_the_next() -> None:
-    schedule = Schedule(share=1.0, n_configs=4)
-    claim = Claim(9, 2, 1, 9, True, 0.0, 20.0)
-    asked = Post(9, 2, 1, ticket=9, advice=advice(4))
-    earlier = Post(2, 2, 0, start=2, ticket=2, advice=advice(4))
-    plan = Plan(schedule, view_of([earlier], n=12), 2)
+    policy = Policy(1.0, 4, 4)
+    claim = Claim(9, 1, 9, True, 0.0, 20.0)
+    asked = Post(9, 1, ticket=9, advice=advice(4))
+    earlier = Post(2, 0, start=2, ticket=2, advice=advice(4))
+    plan = Plan(policy, view_of([earlier], n=12))
     assert plan.place_post(asked, claim, []).start == 12
-    # Trial 5 is of the block before, trial 6 of this one.
+    # Trial 5 has a configuration of the advice before, trial 6 has none.
     assert plan.place_post(asked, claim, [5, 6, 9]).start == 6
     assert plan.place_post(asked, replace(claim, block=0), []).outcome == "redundant"
-    first = Plan(schedule, view_of([], n=12), 2).place_post(asked, claim, [])
-    assert (first.anchor, first.block, first.start) == (12, 0, 12)
+    first = Plan(policy, view_of([], n=12)).place_post(asked, replace(claim, block=0), [7])
+    assert (first.start, first.share) == (7, 1.0)
+
+
+def test_an_enqueued_trial_uses_up_no_position() -> None:
+    view = view_of([Post(0, 0, start=0, advice=advice(4))], n=8)
+    view.trials[1].system_attrs["fixed_params"] = {"x": 1.0}
+    plan = Plan(Policy(1.0, 4, 4), view)
+    assert [plan.turn(n).slot and plan.turn(n).slot.index for n in (0, 2, 3, 4)] == [0, 1, 2, 3]  # type: ignore[union-attr]
+    assert plan.turn(5).is_due
 
 
 # --- what is written ------------------------------------------------------------------------
@@ -135,12 +147,11 @@ def test_an_advice_fits_into_mysqls_text_and_is_trimmed_by_value() -> None:
     params = {f"parameter_{i}": label for i in range(12)}
     big = Advice(
         tuple(Config(params, "why " * 50) for _ in range(64)),
-        {"x": {label + str(i): 1.0 for i in range(40)}},
         "note " * 400,
     )
     study = optuna.create_study()
     trial = study.ask()
-    post = Post(0, 0, 0, advice=big, call=Call(model="m" * 10_000))
+    post = Post(0, 0, advice=big, call=Call(model="m" * 10_000))
     board_of(study).post(trial._trial_id, post)
     (value,) = study._storage.get_trial_system_attrs(trial._trial_id).values()
     assert len(json.dumps(value).encode()) <= 60_000 < 65_535
@@ -158,8 +169,8 @@ def test_an_advice_fits_into_mysqls_text_and_is_trimmed_by_value() -> None:
         "text",
         {"v": 1},
         {"v": 99, "trial": 0},
-        {"v": 1, "trial": 0, "anchor": 5, "block": 0, "start": 1, "outcome": "ok"},
-        {"v": 1, "trial": 0, "anchor": "x", "block": 0, "outcome": "ok", "retryable": True},
+        {"v": 1, "trial": 0, "block": 0, "start": 1, "outcome": "ok"},
+        {"v": 1, "trial": 0, "block": "x", "start": 0, "outcome": "ok", "retryable": True},
     ],
 )
 def test_what_is_not_understood_is_ignored(value: Any) -> None:
@@ -208,7 +219,7 @@ def test_a_claim_counts_while_it_is_renewed() -> None:
     study = optuna.create_study()
     trial = study.ask()
     board = board_of(study)
-    claim = Claim(0, 0, 0, 0, True, time.time(), 0.4)
+    claim = Claim(0, 0, 0, True, time.time(), 0.4)
     board.claim(trial._trial_id, claim)
     assert [c.ticket for c in board.read().rivals(7)] == [0]
     assert board.read().rivals(0) == []
@@ -226,9 +237,9 @@ def test_claims_do_not_depend_on_the_clocks_of_others(off: float) -> None:
     study = optuna.create_study()
     trial = study.ask()
     board = board_of(study)
-    board.claim(trial._trial_id, Claim(0, 0, 0, 0, True, time.time() + off / 100, 20.0))
+    board.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off / 100, 20.0))
     assert board.read().rivals(7)  # half a minute wrong
-    board.claim(trial._trial_id, Claim(0, 0, 0, 0, True, time.time() + off, 20.0))
+    board.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off, 20.0))
     assert not board_of(study).read().rivals(7)  # of a worker that died an hour ago
 
 
@@ -236,11 +247,11 @@ def test_a_claim_outlives_its_trial_and_ends_with_the_answer() -> None:
     study = optuna.create_study()
     trial = study.ask()
     board = board_of(study)
-    board.claim(trial._trial_id, Claim(0, 0, 0, 0, True, time.time(), 20.0))
+    board.claim(trial._trial_id, Claim(0, 0, 0, True, time.time(), 20.0))
     study.tell(trial, 0.0)
     assert board.read().rivals(7)
     later = study.ask()
-    board.post(later._trial_id, Post(1, 0, 0, ticket=0, outcome="rate_limit"))
+    board.post(later._trial_id, Post(1, 0, ticket=0, outcome="rate_limit"))
     assert not board.read().rivals(7)
 
 
@@ -259,7 +270,7 @@ def test_two_workers_that_claim_at_once_make_one_call() -> None:
         study = optuna.load_study(
             study_name="s",
             storage=storage,
-            sampler=sampler(handler, prefetch=False, llm_share=1.0),
+            sampler=sampler(handler, prefetch=False, llm_share=1.0, n_configs=8),
         )
         trial = study.ask()
         barrier.wait()
@@ -275,7 +286,7 @@ def test_two_workers_that_claim_at_once_make_one_call() -> None:
     study = optuna.load_study(study_name="s", storage=storage)
     assert len(asked) == 2  # ten trials are one block of eight and two of the next
     assert sources(study) == ["llm"] * 10
-    assert len({t.user_attrs["llm:advice"] for t in study.trials}) == 10
+    assert len({t.user_attrs["llm_advice"] for t in study.trials}) == 10
 
 
 def test_waiting_trials_wait_for_nobody_and_nobody_for_them() -> None:
@@ -298,11 +309,11 @@ def test_a_model_without_ideas_is_asked_more_and_more_rarely() -> None:
     failed = [post.ticket for post in board_of(study).read().posts if post.outcome != "ok"]
     assert failed == [0, 1, 2, 4]
     assert sources(study)[:8] == ["fallback:unusable_answer"] * 8
-    # The first advice, whenever it comes, begins the schedule.
+    # The first advice serves the trial that asked for it.
     first = next(post for post in board_of(study).read().posts if post.outcome == "ok")
     assert first.start == sources(study).index("llm") == 8
     assert sources(study)[8:13] == ["llm"] * 5
-    assert usage(study).outcomes == {"unusable_answer": 4, "ok": 1}
+    assert usage(study).outcomes["unusable_answer"] == 4
 
 
 # --- nearly the same ------------------------------------------------------------------------
@@ -321,7 +332,7 @@ def test_what_runs_or_failed_or_is_promised_is_not_handed_out_again() -> None:
     other = sampler(repeat, n_configs=4, llm_share=1.0, prefetch=False)
     study.sampler = other
     study.optimize(objective, n_trials=6)
-    mine = [t.params["x"] for t in study.trials if t.user_attrs["llm:source"] == "llm"]
+    mine = [t.params["x"] for t in study.trials if t.user_attrs["llm_source"] == "llm"]
     assert sorted(mine) == [100.0, 300.0, 500.0]
 
 
@@ -387,7 +398,7 @@ def test_a_storage_that_fails_in_mid_write_loses_no_trial(nth: int) -> None:
     failures, storage._nth = storage.failures, 10**9
     assert failures >= 5
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 12
-    taken = [t.user_attrs["llm:advice"] for t in study.trials if "llm:advice" in t.user_attrs]
+    taken = [t.user_attrs["llm_advice"] for t in study.trials if "llm_advice" in t.user_attrs]
     assert len(set(taken)) == len(taken)
 
 

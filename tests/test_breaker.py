@@ -89,7 +89,7 @@ def run(study: Study, clock: Clock, n_trials: int, seconds: float) -> list[str]:
 
     first = len(study.trials)
     study.optimize(slow, n_trials=n_trials)
-    return [trial.user_attrs["llm:source"] for trial in study.trials[first:]]
+    return [trial.user_attrs["llm_source"] for trial in study.trials[first:]]
 
 
 # --- over HTTP --------------------------------------------------------------------------------

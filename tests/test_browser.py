@@ -114,10 +114,10 @@ class TestInABrowser:
     def test_trial_page(self, served: tuple[str, Study], tmp_path: Path) -> None:
         url, study = served
         page = browse(f"{url}/studies/{study._study_id}/trials?numbers=1", tmp_path, "trial")
-        why = study.trials[1].user_attrs["llm:why"]
+        why = study.trials[1].user_attrs["llm_why"]
         assert why.endswith(" is usual")
         assert why in page
-        assert "llm:source llm" in page
+        assert "llm_source llm" in page
         assert "trial 0, block 0, config 1" in page
 
     def test_note_page(self, served: tuple[str, Study], tmp_path: Path) -> None:

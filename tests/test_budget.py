@@ -66,7 +66,7 @@ def tuned(llm: LLM, n_trials: int = 20, study: Study | None = None, **arguments:
 
 
 def sources(study: Study) -> list[str]:
-    return [trial.user_attrs["llm:source"] for trial in study.trials]
+    return [trial.user_attrs["llm_source"] for trial in study.trials]
 
 
 # --- each kind --------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_calls_of_dead_workers_count() -> None:
     study = optuna.create_study()
     for _ in range(3):
         trial = study.ask()
-        claim = {"trial": trial.number, "ticket": trial.number, "anchor": 0, "block": 0}
+        claim = {"trial": trial.number, "ticket": trial.number, "block": 0}
         value = {"v": 1, **claim, "asking": True, "at": 1.0, "lease": 3.0}
         study._storage.set_trial_system_attr(trial._trial_id, "llm:claim", value)
     llm = FakeLLM(Answers())
@@ -160,7 +160,7 @@ def test_claims_of_nobody_do_not_eat_the_budget() -> None:
     study = optuna.create_study()
     trial = study.ask()
     for ticket in range(1, 50):  # no more calls than trials
-        value = {"v": 1, "trial": 0, "ticket": ticket, "anchor": 0, "block": 0, "asking": True}
+        value = {"v": 1, "trial": 0, "ticket": ticket, "block": 0, "asking": True}
         study._storage.set_trial_system_attr(
             trial._trial_id, f"llm:claim{ticket}", {**value, "at": 1.0, "lease": 3.0}
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib.metadata import version
 import os
 from pathlib import Path
 import signal
@@ -41,6 +42,23 @@ def test_help_names_the_models(capsys: pytest.CaptureFixture[str]) -> None:
     assert info.value.code == 0
     out = "".join(capsys.readouterr().out.split())  # argparse breaks lines at hyphens.
     assert all(name in out for name in MODELS)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as info:
+        main(["--version"])
+    assert info.value.code == 0
+    assert capsys.readouterr().out == f"optuna-llm-sampler {version('optuna-llm-sampler')}\n"
+
+
+def test_a_model_that_is_turned_off_is_named_as_the_cause(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OPTUNA_LLM", "off")
+    assert main(["doctor"]) != 0
+    out = capsys.readouterr().out
+    assert "turned off (OPTUNA_LLM='off')" in out
+    assert "Unset OPTUNA_LLM" in out
 
 
 @pytest.mark.usefixtures("interruptible")

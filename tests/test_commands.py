@@ -398,8 +398,8 @@ def test_suggest_enqueues_on_request(tmp_path: Path, capsys: Capture) -> None:
     assert "2 waiting trials" in prints(capsys, *SUGGEST, url, "-n", "2", "--enqueue")
     study.optimize(objective, n_trials=2)
     for trial in study.trials[3:]:
-        assert trial.user_attrs["llm:source"] == "enqueued"
-        assert trial.user_attrs["llm:why"]
+        assert trial.user_attrs["llm_source"] == "enqueued"
+        assert trial.user_attrs["llm_why"]
         assert trial.params == trial.system_attrs["fixed_params"]
 
 

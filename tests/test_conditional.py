@@ -303,9 +303,9 @@ def test_every_branch_is_the_models(style: Any) -> None:
     )
     study = optuna.create_study(sampler=sampler)
     study.optimize(objective, n_trials=3)
-    assert [t.user_attrs["llm:source"] for t in study.trials] == ["llm"] * 3
-    assert not any("llm:from_base" in t.user_attrs for t in study.trials)
-    assert not any("llm:repaired" in t.user_attrs for t in study.trials)
+    assert [t.user_attrs["llm_source"] for t in study.trials] == ["llm"] * 3
+    assert not any("llm_from_base" in t.user_attrs for t in study.trials)
+    assert not any("llm_repaired" in t.user_attrs for t in study.trials)
     by_model = {trial.params["model"]: trial.params for trial in study.trials}
     assert by_model["svm"]["degree"] == 3
     assert set(by_model) == {"svm", "forest", "boost"}
@@ -325,7 +325,7 @@ def test_what_the_model_was_not_told_of_comes_from_the_base_sampler() -> None:
     study.enqueue_trial({"model": "svm", "kernel": "rbf"})
     study.optimize(objective, n_trials=2)
     assert study.trials[1].params["model"] == "forest"
-    assert study.trials[1].user_attrs["llm:from_base"] == "trees"
+    assert study.trials[1].user_attrs["llm_from_base"] == "trees"
 
 
 @pytest.mark.parametrize(

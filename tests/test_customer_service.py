@@ -31,6 +31,7 @@ from benchmarks.customer_service import data
 from benchmarks.customer_service import report
 from benchmarks.customer_service import workers
 from benchmarks.customer_service.__main__ import main
+from benchmarks.customer_service.__main__ import prepare_model
 from benchmarks.customer_service.config import Config
 from benchmarks.customer_service.data import DataError
 from benchmarks.customer_service.encoders import make_encoder
@@ -395,7 +396,7 @@ def test_embedded_postgres(tmp_path: Path) -> None:
             trials = study.trials
         assert outcome == workers.Outcome()
         assert [trial.state for trial in trials] == [TrialState.COMPLETE]
-        assert trials[0].user_attrs["llm:source"] == "llm"
+        assert trials[0].user_attrs["llm_source"] == "llm"
 
 
 # --- the command ----------------------------------------------------------------------------
@@ -581,6 +582,11 @@ def wait_for(done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+def test_the_command_needs_no_model_that_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTUNA_LLM", "off")
+    assert prepare_model("local") == "none (OPTUNA_LLM='off')"
 
 
 @pytest.mark.slow

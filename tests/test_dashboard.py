@@ -75,13 +75,13 @@ def detail_of(study: Study) -> dict[str, Any]:
 def test_trials_show_source_and_why() -> None:
     detail = detail_of(tuned(12))
     attrs = [{a["key"]: a["value"] for a in t["user_attrs"]} for t in detail["trials"]]
-    assert attrs[0]["llm:source"] == "llm"
-    assert attrs[0]["llm:why"].startswith("A small learning rate")
-    assert attrs[0]["llm:advice"] == "trial 0, block 0, config 0"
-    assert {a["llm:source"] for a in attrs} == {"llm", "base"}
+    assert attrs[0]["llm_source"] == "llm"
+    assert attrs[0]["llm_why"].startswith("A small learning rate")
+    assert attrs[0]["llm_advice"] == "trial 0, block 0, config 0"
+    assert {a["llm_source"] for a in attrs} == {"llm", "base"}
     sortable = {a["key"]: a["sortable"] for a in detail["union_user_attrs"]}
-    assert sortable["llm:repaired"] is True
-    assert sortable["llm:source"] is False
+    assert sortable["llm_repaired"] is True
+    assert sortable["llm_source"] is False
 
 
 def test_the_note_says_what_was_done() -> None:

@@ -118,7 +118,7 @@ def test_a_small_model_writes_one_configuration_per_aim() -> None:
         assert f"# {aim}" in (request.grammar or "")
     assert request.n == 3
     assert "(accuracy: higher is better, seconds: lower is better)" in text
-    assert study.trials[-1].user_attrs["llm:source"] == "llm"
+    assert study.trials[-1].user_attrs["llm_source"] == "llm"
 
 
 def test_the_name_of_a_metric_is_not_read_as_a_configuration() -> None:
@@ -308,7 +308,7 @@ def test_reasons_of_failures_are_told(style: str) -> None:
         points=POINTS,
         catch=catch,  # type: ignore[arg-type]
     )
-    assert study.trials[2].user_attrs["llm:error"] == "MemoryError: out of memory: 70 rows"
+    assert study.trials[2].user_attrs["llm_error"] == "MemoryError: out of memory: 70 rows"
     assert "second line" not in text
     if style == "json":
         assert "6 failed trials; avoid their region:" in text
@@ -343,7 +343,7 @@ def test_a_study_where_everything_fails_goes_on(style: str) -> None:
     assert "RuntimeError: no GPU" in text
     # Of a small model's samples, a share of 0.5 or less is first tried at 0.
     assert study.trials[-1].params["x"] == (0.25 if style == "json" else 0)
-    assert study.trials[-1].user_attrs["llm:source"] == "llm"
+    assert study.trials[-1].user_attrs["llm_source"] == "llm"
     assert [trial.state.name for trial in study.trials] == ["FAIL"] * 4
     if style == "json":
         assert "Every trial so far failed (3)." in text
@@ -360,7 +360,7 @@ def test_an_exception_passes_through_and_pruning_is_no_failure() -> None:
         raise optuna.TrialPruned
 
     study.optimize(stopped, n_trials=1)
-    assert "llm:error" not in study.trials[-1].user_attrs
+    assert "llm_error" not in study.trials[-1].user_attrs
 
 
 # --- spaces that move -----------------------------------------------------------------------

@@ -93,7 +93,6 @@ def test_any_sequence_of_the_characters_that_matter(space: str, text: str) -> No
 
 GOOD = {
     "configs": [[{"lr": 0.01}, "why", 0]],
-    "prior": {"lr": [0.01, 0.001, 0.1, 0.5], "act": {"relu": 1.0}},
     "note": "note",
     "n_ideas": 1,
     "repaired": {"clipped": 1},
@@ -116,14 +115,6 @@ HUGE = 10**400
         {"configs": [[{}, "", HUGE]]},
         {"configs": [[{}, "", -1]]},
         {"configs": [[{}, "", True]]},
-        {"prior": []},
-        {"prior": {"lr": 3}},
-        {"prior": {"lr": [1, 2, 3]}},
-        {"prior": {"lr": ["1", "0", "2", "1"]}},
-        {"prior": {"lr": [1, 2, 0, float("nan")]}},
-        {"prior": {"lr": [HUGE, 0, HUGE, 1]}},
-        {"prior": {"lr": "0123"}},
-        {"prior": {"act": {"relu": "1"}}},
         {"n_ideas": float("inf")},
         {"n_ideas": float("nan")},
         {"n_ideas": HUGE},

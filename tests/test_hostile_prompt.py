@@ -101,5 +101,5 @@ def test_text_from_outside_stays_where_it_is(nasty: str, style: str) -> None:
         assert not re.search(r"[\x00\x1b]", text)
     if request.schema is not None:
         json.dumps(request.schema).encode()
-        assert set(request.schema["properties"]) == {"configs", "prior", "note"}
+        assert set(request.schema["properties"]) == {"configs", "note"}
     assert len(prefill(request)) <= len(prefill(ordinary)) + 10

@@ -29,7 +29,6 @@ from .test_sampler import SPACE
 POST: dict[str, Any] = {
     "v": _keys.VERSION,
     "trial": 0,
-    "anchor": 0,
     "block": 0,
     "start": 1,
     "ticket": 0,
@@ -45,7 +44,6 @@ POST: dict[str, Any] = {
     },
     "advice": {
         "configs": [[POINT, "why", 0]],
-        "prior": {},
         "note": "",
         "n_ideas": 1,
         "repaired": {},
@@ -55,7 +53,6 @@ POST: dict[str, Any] = {
 CLAIM: dict[str, Any] = {
     "v": _keys.VERSION,
     "trial": 0,
-    "anchor": 0,
     "block": 0,
     "ticket": 0,
     "asking": True,
@@ -107,6 +104,17 @@ def test_what_is_right_is_read() -> None:
     assert usage(study).input_tokens == 1
 
 
+@settings(max_examples=50, deadline=None)
+@given(json_values() | st.just({"lr": [0.01, 0.001, 0.1, 0.5], "act": {"relu": 1.0}}))
+def test_the_prior_in_a_post_of_an_earlier_version_is_ignored(prior: Any) -> None:
+    advices = []
+    for advice in (POST["advice"], {**POST["advice"], "prior": prior}):
+        study = study_with(f"{_keys.POST}0", {**POST, "advice": advice})
+        advices += [post.advice for post in Board(study._storage, study._study_id).read().posts]
+    assert len(advices) == 2
+    assert advices[0] == advices[1]
+
+
 def test_nothing_in_the_storage_breaks_the_board() -> None:
     marks = [(f"{_keys.POST}0", change) for change in changed(POST)]
     marks += [(_keys.CLAIM, change) for change in changed(CLAIM)]
@@ -122,13 +130,13 @@ def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        (f"{_keys.POST}0", {"block": 10**12, "anchor": 0, "start": 0}),
+        (f"{_keys.POST}0", {"block": 10**12, "start": 0}),
         (f"{_keys.POST}0", {"start": 10**18}),
-        (f"{_keys.POST}0", {"anchor": 10**18, "start": 10**18}),
-        (f"{_keys.POST}0", {"anchor": -(10**18)}),
+        (f"{_keys.POST}0", {"start": 10**18}),
+        (f"{_keys.POST}0", {"start": -(10**18)}),
         (_keys.CLAIM, {"lease": 1e18}),
         (_keys.CLAIM, {"ticket": -5, "at": 1e308}),
-        (_keys.CLAIM, {"block": 10**18, "anchor": 10**18}),
+        (_keys.CLAIM, {"block": 10**18, "ticket": 10**18}),
     ],
 )
 def test_absurd_numbers_cost_no_time_and_no_trial(key: str, change: dict[str, Any]) -> None:

@@ -126,11 +126,11 @@ def test_hyperband_branches_and_four_workers_on_postgresql(tmp_path: Path) -> No
     states = Counter(trial.state for trial in found)
     assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == N_TRIALS
     assert states[TrialState.PRUNED] >= 3
-    mine = [t for t in found if t.user_attrs["llm:source"] == "llm"]
+    mine = [t for t in found if t.user_attrs["llm_source"] == "llm"]
     assert len(mine) >= N_TRIALS * 3 // 4
     assert {t.params["model"] for t in mine} == {"svm", "forest", "boost"}
-    assert not any("llm:from_base" in t.user_attrs for t in mine)
-    advice = Counter(t.user_attrs["llm:advice"] for t in mine)
+    assert not any("llm_from_base" in t.user_attrs for t in mine)
+    advice = Counter(t.user_attrs["llm_advice"] for t in mine)
     assert max(advice.values()) == 1
     texts = [call["text"] for call in noted(job, "calls")]
     assert len(texts) <= N_TRIALS // 8 + 2

@@ -90,7 +90,7 @@ def past(space: SearchSpace, n: int) -> list[FrozenTrial]:
             value=None if failed else rng.random(),
             params=params,
             distributions=dict(space),
-            user_attrs={"llm:error": "ValueError: " + "x" * 500} if failed else {},
+            user_attrs={"llm_error": "ValueError: " + "x" * 500} if failed else {},
             intermediate_values={} if failed else {step: rng.random() for step in range(9)},
         )
         trial.number = number
@@ -152,14 +152,12 @@ def test_long_names_are_short_in_the_question_and_whole_in_the_answer() -> None:
 
     def answer(request: Request) -> str:
         config = {**dict.fromkeys(short.values(), 0.5), "why": "middle"}
-        prior = {n: {"center": 0.5, "low": 0, "high": 1} for n in short.values()}
-        return json.dumps({"configs": [config], "prior": prior})
+        return json.dumps({"configs": [config]})
 
     asked = question(space, 10)
     llm = FakeLLM(answer)
     advice = ask(llm, asked, lambda params: params == dict.fromkeys(space, 0.1), timeout=10).advice
     assert dict(advice.configs[0].params) == dict.fromkeys(space, 0.5)
-    assert set(advice.prior) == set(space)
     assert "very_very_very_very_very_very_very" not in llm.requests[0].messages[1]["content"]
     middle = dict.fromkeys(space, 0.5)
     assert not ask(llm, asked, lambda params: params == middle, timeout=10).advice.configs
@@ -200,7 +198,7 @@ def test_names_and_choices_beyond_ascii(style: str) -> None:
         n_trials=1,
     )
     assert study.trials[0].params == answer
-    assert study.trials[0].user_attrs["llm:source"] == "llm"
+    assert study.trials[0].user_attrs["llm_source"] == "llm"
 
 
 # --- nothing left to say --------------------------------------------------------------------
@@ -222,7 +220,7 @@ def test_a_grid_that_is_used_up_costs_few_calls_and_no_trial() -> None:
     study.optimize(grid, n_trials=40)
     assert len(study.trials) == 40
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
-    proposed = [t.params for t in study.trials if t.user_attrs["llm:source"] == "llm"]
+    proposed = [t.params for t in study.trials if t.user_attrs["llm_source"] == "llm"]
     assert len(proposed) == len({str(params) for params in proposed})
     assert len(llm.requests) <= 8
 

@@ -150,7 +150,7 @@ def test_prices_are_looked_up_by_name() -> None:
 def test_an_unknown_price_costs_no_answer_and_is_not_zero() -> None:
     with answering_server(answer) as server:
         study = tuned(server)
-    assert study.trials[0].user_attrs["llm:source"] == "llm"
+    assert study.trials[0].user_attrs["llm_source"] == "llm"
     assert calls(study)[0].usd is None
     assert usage(study).usd is None
     assert usage(study).unpriced == 1
@@ -182,7 +182,7 @@ def test_a_hook_that_fails_costs_no_trial() -> None:
 
     with answering_server(answer) as server:
         study = tuned(server, on_call=fail)
-    assert study.trials[0].user_attrs["llm:source"] == "llm"
+    assert study.trials[0].user_attrs["llm_source"] == "llm"
     with pytest.raises(ValueError, match="on_call"):
         LLMSampler(FakeLLM(lambda request: ""), on_call="print")  # type: ignore[arg-type]
 
@@ -193,7 +193,7 @@ def test_a_hook_that_fails_costs_no_trial() -> None:
 def test_a_call_whose_worker_is_gone_is_in_the_ledger() -> None:
     study = optuna.create_study()
     trial = study.ask()
-    claim = {"trial": 0, "anchor": 0, "block": 0, "ticket": 0, "asking": True, "at": 9.0}
+    claim = {"trial": 0, "block": 0, "ticket": 0, "asking": True, "at": 9.0}
     study._storage.set_trial_system_attr(
         trial._trial_id, _keys.CLAIM, {"v": _keys.VERSION, **claim, "lease": 3.0}
     )

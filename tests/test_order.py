@@ -16,7 +16,7 @@ from optuna_llm_sampler._advice import Config
 from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._advice import values
 from optuna_llm_sampler._order import agreed_first
-from optuna_llm_sampler._prior import at_unit
+from optuna_llm_sampler._space import at_unit
 from optuna_llm_sampler._space import coerce
 from optuna_llm_sampler._space import Coerced
 from optuna_llm_sampler._space import locate

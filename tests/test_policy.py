@@ -1,55 +1,45 @@
+"""Positions that follow from a share and a trial's number, and how many configurations are asked."""
+
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
-from optuna_llm_sampler._policy import N_FIRST
-from optuna_llm_sampler._policy import Schedule
+from optuna_llm_sampler._policy import make_policy
+from optuna_llm_sampler._policy import position
+from optuna_llm_sampler.llms._style import CODE
+from optuna_llm_sampler.llms._style import JSON
 
 
-def model_trials(share: float, n: int, n_configs: int = 8) -> list[int]:
-    schedule = Schedule(share=share, n_configs=n_configs)
-    return [i for i in range(n) if schedule.place(i).slot is not None]
+@given(st.floats(0.0, 1.0), st.integers(0, 400))
+def test_positions_are_counted_without_a_gap_and_their_number_is_the_share(
+    share: float, n: int
+) -> None:
+    taken = [place for i in range(n) if (place := position(i, share)) is not None]
+    assert taken == list(range(len(taken)))
+    assert len(taken) == pytest.approx(round(100 * share) * n / 100, abs=1)
 
 
-def test_first_proposals_then_a_decaying_share() -> None:
-    mine = model_trials(0.2, 1000)
-    assert mine[:N_FIRST] == list(range(N_FIRST))
-    assert 0.05 <= sum(i < 100 for i in mine[N_FIRST:]) / 95 <= 0.2
-    assert sum(i >= 500 for i in mine) == pytest.approx(0.05 * 500, abs=1)
+def test_the_first_trial_of_an_advice_is_the_models_and_no_trial_without_a_share() -> None:
+    assert [position(0, share) for share in (0.01, 0.5, 1.0)] == [0, 0, 0]
+    assert [position(i, 0.0) for i in range(50)] == [None] * 50
+    assert [position(i, 1.0) for i in range(4)] == [0, 1, 2, 3]
 
 
-def test_no_share_only_first_proposals_and_full_share_all() -> None:
-    assert model_trials(0.0, 100) == list(range(N_FIRST))
-    assert model_trials(1.0, 100) == list(range(100))
+def test_large_models_are_asked_for_few_configurations_and_small_ones_once() -> None:
+    large = make_policy(JSON, share=None, n_configs=None)
+    assert (large.share, large.n_configs, large.n_first) == (None, 4, 4)
+    small = make_policy(CODE, share=None, n_configs=None)
+    assert (small.share, small.n_configs, small.n_first) == (0.0, 8, 5)
+    assert make_policy(CODE, share=1.0, n_configs=None).n_first == 8
+    assert make_policy(JSON, share=0.3, n_configs=2).share == 0.3
 
 
-def test_few_calls() -> None:
-    schedule = Schedule(share=0.2, n_configs=8)
-    assert schedule.place(99).block + 1 <= 5
-
-
-def test_a_turn_is_seen_ahead_but_not_long_ahead() -> None:
-    schedule = Schedule(share=0.01, n_configs=8)
-    turns = [i for i in range(N_FIRST, 2_000) if schedule.place(i).slot is not None]
-    assert len(turns) == 19
-    assert schedule.place(turns[0]).block >= 2  # the blocks before it hand out nothing
-    for i in range(N_FIRST, 1_900):
-        block = schedule.place(i).block
-        soon = [t for t in turns if i <= t < i + 100 and schedule.place(t).block == block]
-        assert schedule.has_turn(block, i) == bool(soon)
-
-
-@given(st.floats(0.01, 1), st.integers(1, 64), st.integers(0, 2000))
-def test_a_slot_is_used_once_and_exists(share: float, n_configs: int, n: int) -> None:
-    schedule = Schedule(share=share, n_configs=n_configs)
-    schedule.place(n)  # looking ahead changes nothing
-    places = [schedule.place(i) for i in range(n)]
-    taken = [(p.block, p.slot) for p in places if p.slot is not None]
-    assert len(set(taken)) == len(taken)
-    assert all(slot is not None and slot < n_configs for _, slot in taken)
-    blocks = [p.block for p in places]
-    assert blocks == sorted(blocks)
-    again = Schedule(share=share, n_configs=n_configs)
-    assert places == [again.place(i) for i in range(n)]
+def test_a_call_asks_for_what_the_next_trials_need() -> None:
+    policy = make_policy(JSON, share=None, n_configs=None)
+    assert [policy.n_wanted(share, 0) for share in (0.05, 0.25, 0.5, 0.95)] == [1, 2, 4, 4]
+    assert policy.n_wanted(1.0, 8) == 8  # eight workers are about to start
+    assert policy.n_wanted(0.5, 8) == 4
+    assert policy.n_wanted(1.0, 64) == 16
+    assert make_policy(JSON, share=1.0, n_configs=32).n_wanted(1.0, 0) == 8

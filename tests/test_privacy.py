@@ -98,10 +98,10 @@ def test_names_and_choices_are_sent_as_the_user_wants_and_come_back(style: Any) 
     assert len(llm.requests) >= 3
     assert "acme" not in sent(llm)
     assert all(name in sent(llm) for name in ("p0", "p1", "p2", "p3", "p4", "p5"))
-    mine = [t for t in study.trials if t.user_attrs["llm:source"] == "llm"]
+    mine = [t for t in study.trials if t.user_attrs["llm_source"] == "llm"]
     assert len(mine) >= 4
     assert {t.params["acme_model"] for t in mine} & {"acme_forest", "acme_net"}
-    assert all("llm:from_base" not in t.user_attrs for t in mine)
+    assert all("llm_from_base" not in t.user_attrs for t in mine)
     assert "p0" not in str([t.params for t in study.trials])
 
 
@@ -127,7 +127,7 @@ def test_a_function_that_cannot_be_used_sends_nothing(redact: Any) -> None:
     llm = FakeLLM(guesser())
     study = tuned(llm, 6, redact=redact)
     assert llm.requests == []
-    assert {t.user_attrs["llm:source"] for t in study.trials} == {"fallback:redaction"}
+    assert {t.user_attrs["llm_source"] for t in study.trials} == {"fallback:redaction"}
     assert usage(study).calls == 0
     assert "acme" not in str([t.system_attrs for t in study.trials])
 

@@ -27,7 +27,10 @@ EMPTY = Digest(("maximize",), ("accuracy",))
 DIGEST = Digest(
     ("maximize",),
     ("accuracy",),
-    finished=(Shown(0, {"lr": 0.1, "act": None}, (0.5,)), Shown(1, {"lr": 3e-4}, (0.91,))),
+    finished=(
+        Shown(0, {"lr": 0.1, "act": None}, (0.5,), source="base"),
+        Shown(1, {"lr": 3e-4}, (0.91,), source="llm", why="a usual rate"),
+    ),
     running=(Shown(2, {"lr": 5e-4}),),
     failed=(Shown(3, {"lr": 0.2, "depth": 3}),),
     n_finished=2,
@@ -44,7 +47,8 @@ def test_a_large_model_sees_bounds_reasons_and_history() -> None:
     assert "number from 1e-06 to 0.1, searched on a logarithmic scale. peak" in text
     assert '"act": one of "relu", "tanh", "None".' in text
     assert 'maximize "accuracy"' in text
-    assert '0.5 {"lr": 0.1, "act": "None"}\n0.91 {"lr": 0.0003}' in text
+    assert '0.5 {"lr": 0.1, "act": "None"} [0, optimiser]\n' in text
+    assert '0.91 {"lr": 0.0003} [1, yours: "a usual rate"]\n' in text
     assert '1 failed trials; avoid their region:\n{"lr": 0.2, "depth": 3}' in text
     assert 'Running now; do not repeat:\n{"lr": 0.0005}' in text
 
@@ -55,6 +59,31 @@ def test_the_stable_part_comes_first() -> None:
     assert after[:start] == before[:start]
 
 
+def test_a_large_model_is_told_what_the_moment_asks_for() -> None:
+    first = said(Question(SPACE, EMPTY, n_configs=4), "json")
+    assert "good guesses that differ clearly from each other" in first
+    later = said(Question(SPACE, DIGEST, n_configs=4, share=0.6), "json")
+    assert "steps from the best trials" in later
+    assert "differ clearly" not in later
+    assert "About 60% of the next trials are yours" in later
+    assert "one may explore" not in said(Question(SPACE, DIGEST, n_configs=1), "json")
+
+
+def test_reasons_give_way_to_trials_and_the_history_is_bounded() -> None:
+    trials = tuple(
+        Shown(i, {"lr": 1e-3 + 1e-6 * i}, (0.5 + i / 1000,), source="llm", why="w" * 140)
+        for i in range(80)
+    )
+    digest = Digest(("maximize",), ("accuracy",), finished=trials, n_finished=80)
+    text = said(Question(SPACE, digest), "json")
+    assert text.count(", yours") == 80
+    # The best trials keep their reasons.
+    told = [line for line in text.splitlines() if ", yours" in line]
+    assert ["www" in line for line in told] == sorted("www" in line for line in told)
+    assert 20 < sum("www" in line for line in told) < 60
+    assert len(text) < 13_500
+
+
 def test_the_schema_is_strict() -> None:
     schema = build(Question(SPACE, EMPTY, optional=frozenset({"depth"})), "json").schema
     assert schema is not None
@@ -63,7 +92,7 @@ def test_the_schema_is_strict() -> None:
     assert config["additionalProperties"] is False
     assert config["properties"]["depth"] == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
     assert config["properties"]["act"]["enum"] == ["relu", "tanh", "None"]
-    assert schema["required"] == ["configs", "prior", "note"]
+    assert schema["required"] == ["note", "configs"]
 
 
 def test_text_from_outside_cannot_leave_its_fence() -> None:
@@ -109,5 +138,5 @@ def test_names_that_are_no_identifiers_are_asked_for_as_json() -> None:
 
 @pytest.mark.parametrize("style", ["json", "code"])
 def test_a_prompt_does_not_grow_with_the_number_of_configurations(style: str) -> None:
-    few, many = (said(Question(SPACE, DIGEST, n_configs=n), style) for n in (1, 64))
+    few, many = (said(Question(SPACE, DIGEST, n_configs=n), style) for n in (2, 64))
     assert abs(len(many) - len(few)) <= 1

@@ -74,5 +74,5 @@ def test_a_node_dies_and_the_study_completes(cluster: Any, tmp_path: Path) -> No
 
 
 def _no_configuration_twice(trials: list[optuna.trial.FrozenTrial]) -> None:
-    advice = [t.user_attrs["llm:advice"] for t in trials if "llm:advice" in t.user_attrs]
+    advice = [t.user_attrs["llm_advice"] for t in trials if "llm_advice" in t.user_attrs]
     assert len(set(advice)) == len(advice) >= 4

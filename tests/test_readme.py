@@ -66,9 +66,9 @@ def test_the_worker_script_in_a_shell_loop(tmp_path: Path) -> None:
     assert b"Traceback" not in ended.stderr, ended.stderr.decode()
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
     assert 5 <= len(trials) <= 6  # each worker ends after the trial that it is in
-    sources = Counter(trial.user_attrs["llm:source"] for trial in trials)
+    sources = Counter(trial.user_attrs["llm_source"] for trial in trials)
     assert sources["llm"] >= 4
-    advice = [t.user_attrs["llm:advice"] for t in trials if t.user_attrs["llm:source"] == "llm"]
+    advice = [t.user_attrs["llm_advice"] for t in trials if t.user_attrs["llm_source"] == "llm"]
     assert len(set(advice)) == len(advice)
     assert server.received
     assert len(server.received) <= 3

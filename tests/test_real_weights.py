@@ -72,7 +72,7 @@ def study_on(llm: LocalLLM | OpenAI, n_trials: int = 3) -> optuna.Study:
 
 def first(study: optuna.Study) -> optuna.trial.FrozenTrial:
     trial = study.trials[0]
-    assert trial.user_attrs["llm:source"] == "llm", trial.user_attrs
+    assert trial.user_attrs["llm_source"] == "llm", trial.user_attrs
     assert usage(study).outcomes == {"ok": 1}
     assert (usage(study).output_tokens or 0) > 0
     return trial

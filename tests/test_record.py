@@ -289,7 +289,7 @@ def test_a_study_goes_on_after_a_miss(path: Path, log: Callable[[], str]) -> Non
     record(path, Completion(("x",)))
     replay = Replay(path)
     trials = recorded.run(replay, 2)
-    assert [t["attrs"]["llm:source"] for t in trials] == ["fallback:replay_miss"] * 2
+    assert [t["attrs"]["llm_source"] for t in trials] == ["fallback:replay_miss"] * 2
     assert len(replay.misses) == 1
     assert "The nearest one is another" in log()
 
@@ -433,7 +433,7 @@ def test_a_study_is_replayed_bit_by_bit_in_another_process(path: Path) -> None:
     trials = recorded.run(Recorder(llm, path))
     result = replayed(path, recorded.N_TRIALS)
     assert result["trials"] == trials
-    assert sum(t["attrs"]["llm:source"] == "llm" for t in trials) >= 5
+    assert sum(t["attrs"]["llm_source"] == "llm" for t in trials) >= 5
     assert (result["misses"], result["unused"], result["imported"]) == ([], 0, [])
     assert len(path.read_text("utf-8").splitlines()) == len(llm.requests)
 
@@ -445,7 +445,7 @@ def test_a_study_with_real_weights_is_replayed_without_them(path: Path, tmp_path
 
     pull("qwen2.5-coder-0.5b")
     trials = recorded.run(Recorder(LocalLLM("qwen2.5-coder-0.5b"), path), 12)
-    assert trials[0]["attrs"]["llm:source"] == "llm"
+    assert trials[0]["attrs"]["llm_source"] == "llm"
     result = replayed(path, 12, OPTUNA_LLM_CACHE=str(tmp_path / "nothing"))
     assert result["trials"] == trials
     assert (result["misses"], result["unused"], result["imported"]) == ([], 0, [])

@@ -74,7 +74,7 @@ def run(sampler: BaseSampler, n: int = 12, **options: Any) -> Study:
 
 
 def sources(study: Study) -> list[str]:
-    return [trial.user_attrs["llm:source"] for trial in study.trials]
+    return [trial.user_attrs["llm_source"] for trial in study.trials]
 
 
 def params(study: Study) -> list[dict[str, Any]]:
@@ -88,9 +88,9 @@ def test_the_first_trial_is_the_models_when_the_space_is_given() -> None:
     study = run(sampler_on(says({**POINT, "why": "known to work"}), search_space=SPACE), 1)
     assert study.trials[0].params == POINT
     assert study.trials[0].user_attrs == {
-        "llm:source": "llm",
-        "llm:advice": "trial 0, block 0, config 0",
-        "llm:why": "known to work",
+        "llm_source": "llm",
+        "llm_advice": "trial 0, block 0, config 0",
+        "llm_why": "known to work",
     }
 
 
@@ -118,7 +118,7 @@ def test_defaults_are_tried_first_and_cost_the_model_nothing() -> None:
 def test_partial_defaults_are_completed_by_the_base_sampler() -> None:
     study = run(sampler_on(says(POINT), defaults={"x": 9.0}, seed=0), 1)
     assert study.trials[0].params["x"] == 9.0
-    assert study.trials[0].user_attrs["llm:from_base"] == "kind, n, y"
+    assert study.trials[0].user_attrs["llm_from_base"] == "kind, n, y"
 
 
 def test_every_trial_says_where_it_is_from_and_few_calls_are_made() -> None:
@@ -127,7 +127,7 @@ def test_every_trial_says_where_it_is_from_and_few_calls_are_made() -> None:
     assert sources(study)[:5] == ["llm"] * 5
     assert set(sources(study)) == {"llm", "base"}
     assert len(llm.requests) <= 4
-    advice = [t.user_attrs["llm:advice"] for t in study.trials if "llm:advice" in t.user_attrs]
+    advice = [t.user_attrs["llm_advice"] for t in study.trials if "llm_advice" in t.user_attrs]
     assert len(set(advice)) == len(advice) == sources(study).count("llm")
     assert usage(study).calls == len(llm.requests)
     assert usage(study).sources == {"llm": len(advice), "base": 60 - len(advice)}
@@ -186,13 +186,13 @@ def test_an_enqueued_trial_is_named_so() -> None:
 def test_a_repaired_value_is_counted_on_the_trial() -> None:
     study = run(sampler_on(says({**POINT, "x": 99, "n": "4"}), search_space=SPACE), 1)
     assert study.trials[0].params == {**POINT, "x": 10.0}
-    assert study.trials[0].user_attrs["llm:repaired"] == 2
+    assert study.trials[0].user_attrs["llm_repaired"] == 2
 
 
 def test_what_the_model_left_out_comes_from_the_base_sampler() -> None:
     study = run(sampler_on(says({"x": 1.5, "kind": "swish"}), search_space=SPACE, seed=0), 1)
     assert study.trials[0].params["x"] == 1.5
-    assert study.trials[0].user_attrs["llm:from_base"] == "kind, n, y"
+    assert study.trials[0].user_attrs["llm_from_base"] == "kind, n, y"
 
 
 def test_a_known_configuration_is_not_run_again() -> None:
@@ -471,7 +471,7 @@ def test_threads() -> None:
     llm = fake()
     study = optuna.create_study(sampler=sampler_on(llm, search_space=SPACE, llm_share=1.0))
     study.optimize(objective, n_trials=24, n_jobs=2)
-    advice = [t.user_attrs["llm:advice"] for t in study.trials if "llm:advice" in t.user_attrs]
+    advice = [t.user_attrs["llm_advice"] for t in study.trials if "llm_advice" in t.user_attrs]
     assert len(set(advice)) == len(advice) >= 16
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
 
@@ -512,7 +512,7 @@ def test_ask_and_tell_waits_for_nobody() -> None:
         study.tell(trial, objective(trial))
     assert sources(study) == ["llm"] * 3
     study.ask(SPACE)
-    assert study.trials[3].user_attrs["llm:source"] == "llm"
+    assert study.trials[3].user_attrs["llm_source"] == "llm"
 
 
 def test_several_objectives() -> None:
@@ -540,7 +540,7 @@ def test_resumed_and_copied_studies_use_the_advice_that_is_there() -> None:
             study_name=name, storage=storage, sampler=sampler_on(llm, search_space=SPACE, seed=1)
         )
         study.optimize(objective, n_trials=1)
-        assert study.trials[2].user_attrs["llm:advice"] == "trial 0, block 0, config 2"
+        assert study.trials[2].user_attrs["llm_advice"] == "trial 0, block 0, config 2"
     assert len(llm.requests) == 1
 
 
@@ -588,6 +588,49 @@ def test_optuna_llm_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "OPENAI_API_KEY is set" in repr(LLMSampler())
     monkeypatch.delenv("OPENAI_API_KEY")
     assert "neither" in repr(LLMSampler())
+
+
+@pytest.mark.parametrize("word", ["off", "none", "0", " OFF "])
+@pytest.mark.parametrize("from_outside", [True, False])
+def test_the_model_can_be_turned_off(
+    word: str, from_outside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name.startswith("optuna.optuna_llm_sampler"):
+                lines.append(f"{record.levelname} {record.getMessage()}")
+
+    llm = FakeLLM(guesser(1))
+    if from_outside:
+        monkeypatch.setenv("OPTUNA_LLM", word)
+    logging.getLogger("optuna").addHandler(listener := Listener())
+    try:
+        sampler = LLMSampler(
+            llm if from_outside else word, search_space=SPACE, base_sampler=TPESampler(seed=0)
+        )
+        study = run(sampler, 14)
+    finally:
+        logging.getLogger("optuna").removeHandler(listener)
+    assert sources(study) == ["base"] * 14
+    assert params(study) == params(run(TPESampler(seed=0), 14))
+    assert llm.requests == []
+    assert len(lines) == 1
+    assert lines[0].startswith("INFO LLMSampler asks no language model")
+    assert repr(word) in lines[0]
+
+
+def test_a_copy_of_the_sampler_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    pickled = pickle.dumps(LLMSampler("openai/m", search_space=SPACE))
+    monkeypatch.setenv("OPTUNA_LLM", "off")
+    assert sources(run(pickle.loads(pickled), 2)) == ["base", "base"]
+
+
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTUNA_LLM", "")
+    llm = FakeLLM(guesser(1))
+    assert sources(run(sampler_on(llm, search_space=SPACE), 1)) == ["llm"]
 
 
 def test_the_model_sees_the_history() -> None:

@@ -49,13 +49,13 @@ def postgres() -> Iterator[tuple[str, Path]]:
 
 
 def source(trial: FrozenTrial) -> str:
-    return str(trial.user_attrs.get("llm:source"))
+    return str(trial.user_attrs.get("llm_source"))
 
 
 def slots_used_twice(found: list[FrozenTrial]) -> int:
     """A retried trial carries its parent's attributes, and its parent's configuration."""
     advice = Counter(
-        t.user_attrs["llm:advice"]
+        t.user_attrs["llm_advice"]
         for t in found
         if source(t) == "llm" and RetryHeartbeatStaleTrialCallback.retried_trial_number(t) is None
     )
@@ -166,7 +166,7 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
     # began while it was being written.
     ends = [*(post.start for post in advices[1:]), len(found)]
     meant = sum(min(8, end - post.start) for post, end in zip(advices, ends, strict=True))
-    used = {t.user_attrs["llm:advice"] for t in found if source(t) == "llm"}
+    used = {t.user_attrs["llm_advice"] for t in found if source(t) == "llm"}
     assert len(used) >= meant / 2
     assert slots_used_twice(found) == repeated_params(found) == 0
 

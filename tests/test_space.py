@@ -5,12 +5,14 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import settings
+from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 import pytest
 
+from optuna_llm_sampler._space import at_unit
 from optuna_llm_sampler._space import coerce
 from optuna_llm_sampler._space import Coerced
 from optuna_llm_sampler._space import is_at
@@ -19,9 +21,12 @@ from optuna_llm_sampler._space import labels
 from optuna_llm_sampler._space import locate
 from optuna_llm_sampler._space import Rejected
 from optuna_llm_sampler._space import to_label
+from optuna_llm_sampler._space import unit
 
 from .strategies import categoricals
 from .strategies import distributions
+from .strategies import floats
+from .strategies import ints
 from .strategies import json_values
 
 
@@ -140,3 +145,14 @@ def test_labels_of_many_equal_choices() -> None:
         names = labels(CategoricalDistribution(choices))
         assert len(set(names)) == len(choices)
         assert max(map(len, names)) < 20
+
+
+@given(st.one_of(floats(), ints()), st.floats(0, 1))
+def test_at_unit_is_the_inverse_of_unit(
+    distribution: FloatDistribution | IntDistribution, place: float
+) -> None:
+    if distribution.single() or distribution.high - distribution.low < 1e-6 * abs(
+        distribution.high
+    ):
+        return
+    assert unit(at_unit(place, distribution), distribution) == pytest.approx(place, abs=1e-6)

@@ -47,7 +47,7 @@ def test_what_does_not_fit_into_memory_fails_with_a_reason() -> None:
     study.enqueue_trial({**big, "max_iter": 2})
     study.optimize(failing().objective, n_trials=1, catch=MemoryError)
     reason = "MemoryError: cannot allocate activations: 100 rows of 500 units"
-    assert study.trials[0].user_attrs["llm:error"] == reason
+    assert study.trials[0].user_attrs["llm_error"] == reason
 
 
 def test_the_branches_are_those_that_the_objective_asks_for() -> None:

@@ -195,4 +195,4 @@ def test_a_study_from_nothing_but_the_name(folder: Path) -> None:
         trial = study.ask(space)
         study.tell(trial, trial.params["lr"])
     # Even random weights write legal configurations.
-    assert [trial.user_attrs["llm:source"] for trial in study.trials] == ["llm"] * 5
+    assert [trial.user_attrs["llm_source"] for trial in study.trials] == ["llm"] * 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 import inspect
+import json
 import math
 import re
 import subprocess
@@ -27,6 +28,7 @@ from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.errors import RateLimitError
 from optuna_llm_sampler.testing import FakeLLM
 from optuna_llm_sampler.visualization._params import param_panels
+from optuna_llm_sampler.visualization._params import Proposed
 
 from .studies import HOSTILE
 from .studies import hostile
@@ -242,26 +244,40 @@ def test_metric_names_are_on_the_axes() -> None:
     assert (layout.yaxis.title.text, layout.yaxis2.title.text) == ("accuracy", "seconds")
 
 
-def test_advice_shows_the_prior_and_how_it_moved() -> None:
+def test_advice_shows_what_was_proposed_and_how_it_moved() -> None:
     study = tuned(30)
     panels = {panel.param: panel for panel in param_panels([study], None)}
     rate = panels["learning_rate"]
     assert rate.log
-    assert len(rate.beliefs) == 3
-    assert all(1e-6 <= b.low <= b.center <= b.high <= 1e-1 for b in rate.beliefs)
-    assert all(belief.stated for belief in rate.beliefs)
-    assert len({belief.center for belief in rate.beliefs}) > 1
+    assert len(rate.proposed) == 3
+    assert all(1e-6 <= p.low < p.median < p.high <= 1e-1 for p in rate.proposed)
+    assert len({p.median for p in rate.proposed}) > 1
     assert sum(good for _, _, good in rate.trials) == 6
     batch = panels["batch_size"]
     assert batch.labels == ("32", "64", "128", "256")
-    assert batch.weights[0][1] == pytest.approx({0: 0.3, 1: 0.5, 2: 0.2})
+    assert [trial for trial, _ in batch.shares] == [p.trial for p in rate.proposed]
+    assert all(sum(shares.values()) == pytest.approx(1) for _, shares in batch.shares)
 
 
-def test_without_a_prior_the_configurations_speak() -> None:
-    study = tuned(2, of=objective, llm=FakeLLM(hostile))
+def test_advice_shows_exactly_the_configurations() -> None:
+    answer = [
+        {"learning_rate": rate, "batch_size": batch, "n_layers": layers, "dropout": 0.1}
+        for rate, batch, layers in ((1e-4, "64", 2), (1e-2, "64", 50), (1e-3, "32", 3))
+    ]
+    study = tuned(1, of=objective, llm=FakeLLM(lambda request: json.dumps({"configs": answer})))
     panels = {panel.param: panel for panel in param_panels([study], None)}
-    assert panels["n_layers"].beliefs[0].stated is False
-    assert panels["n_layers"].beliefs[0].low == 1
+    assert panels["learning_rate"].proposed == (Proposed(0, 1e-4, 1e-3, 1e-2),)
+    assert panels["n_layers"].proposed == (Proposed(0, 2, 3, 12),)  # cut to the range
+    assert panels["dropout"].proposed == (Proposed(0, 0.1, 0.1, 0.1),)
+    assert not panels["learning_rate"].shares
+    batch = panels["batch_size"]
+    assert not batch.proposed
+    assert batch.shares == ((0, {0: 1 / 3, 1: 2 / 3}),)
+    choice = visualization.plot_advice(study, params=["batch_size"]).data[0]
+    assert [text.split("<br>")[1] for text in choice.text] == [
+        "32, 33% of them",
+        "64, 67% of them",
+    ]
 
 
 def test_params_are_chosen_and_checked() -> None:

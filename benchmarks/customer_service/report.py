@@ -25,14 +25,13 @@ from rich.progress import TextColumn
 from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
+from optuna_llm_sampler import _keys
 from optuna_llm_sampler import usage
 
 from .config import SamplerName
 from .objective import SECONDS
 
 
-_SOURCE = "llm:source"
-_WHY = "llm:why"
 _MILESTONES = (5, 10)
 # How often the bar looks at the storage, and says in a log that it lives, in seconds.
 _LOOK = 1.0
@@ -61,7 +60,7 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
 
 def source(trial: FrozenTrial, default: str = "") -> str:
     """Return where a trial's parameters came from."""
-    return str(trial.user_attrs.get(_SOURCE, default))
+    return str(_keys.read(trial.user_attrs, _keys.SOURCE, default))
 
 
 def _complete(study: optuna.Study) -> list[FrozenTrial]:
@@ -242,8 +241,8 @@ class Summary:
             chance = f"{1 / self.n_categories:.4f} ({self.n_categories} intents)"
             table.add_row("accuracy of guessing", chance)
             table.add_row("trial, source", escape(f"{best.number}, {source(best) or '-'}"))
-            if _WHY in best.user_attrs:
-                table.add_row("why", escape(str(best.user_attrs[_WHY])))
+            if why := _keys.read(best.user_attrs, _keys.WHY):
+                table.add_row("why", escape(str(why)))
             for name, value in best.params.items():
                 table.add_row(
                     f"  {name}", f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -19,9 +19,9 @@ from benchmarks.tasks import table_names
 from optuna_llm_sampler._advice import Advice
 from optuna_llm_sampler._advice import parse
 from optuna_llm_sampler._advice import values
-from optuna_llm_sampler._prior import at_unit
 from optuna_llm_sampler._prompt import build
 from optuna_llm_sampler._prompt import prefill
+from optuna_llm_sampler._space import at_unit
 
 from .answers import advice_of
 from .answers import Asked

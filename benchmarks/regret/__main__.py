@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import as_completed
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 import sys
 
@@ -19,10 +24,12 @@ from benchmarks._help import positive
 from benchmarks.tasks import load
 from benchmarks.tasks import names
 
+from .endpoint import Endpoint
 from .report import markdown
 from .report import plot
 from .report import shared
 from .samplers import is_numeric
+from .samplers import maker_of
 from .samplers import SAMPLERS
 from .study import NotRecorded
 from .study import read
@@ -61,6 +68,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--seeds", type=positive, default=10, help="repetitions of each pair")
     add("--first-seed", type=int, default=0, help="seed of the first repetition")
     add("--trials", type=positive, default=50, help="trials of each study")
+    add("--base-url", default="", help="endpoint of the models called openai/NAME")
+    add("--record", type=Path, help="where their answers are kept and looked for first")
+    add(
+        "--model-per-study",
+        action="store_true",
+        help="each study asks a model of its own name: NAME-TASK-SEED",
+    )
+    add("--jobs", type=positive, default=1, help="studies that run at the same time")
     add("--failing", action="store_true", help="half of each space fails")
     add("--out", type=Path, default=Path("runs/regret.csv"), help="where the trials are kept")
     add("--plot", type=Path, help="also draw the regrets, into this file")
@@ -88,12 +103,26 @@ def pairs(args: argparse.Namespace) -> list[tuple[str, str, int]]:
 
 def run(todo: list[tuple[str, str, int]], args: argparse.Namespace) -> Iterator[str]:
     """Run studies and keep their rows; yield what went wrong with each, or nothing."""
-    for task, sampler, seed in tqdm(todo, unit="study", mininterval=5.0):
+    endpoint = Endpoint(args.base_url, args.record, args.model_per_study)
+    calls = [partial(run_study, *pair, args.trials, endpoint) for pair in todo]
+    for result in tqdm(_results(calls, args.jobs), total=len(todo), unit="study", mininterval=5.0):
         try:
-            write(args.out, run_study(task, sampler, seed, args.trials))
+            write(args.out, result())
             yield ""
         except NotRecorded as error:
             yield str(error)
+
+
+def _results(
+    calls: Sequence[Callable[[], list[Row]]], n_jobs: int
+) -> Iterator[Callable[[], list[Row]]]:
+    """Yield what returns the rows of each study, in the order in which they end."""
+    if n_jobs == 1:
+        yield from calls
+        return
+    with ProcessPoolExecutor(n_jobs, get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(call) for call in calls]):
+            yield future.result
 
 
 def groups(rows: Sequence[Row]) -> list[list[Row]]:
@@ -118,8 +147,11 @@ def chosen(args: argparse.Namespace) -> list[list[Row]]:
 
 def problem(args: argparse.Namespace) -> str:
     """Say what is wrong with the arguments."""
-    if unknown := set(args.samplers or ()) - set(SAMPLERS):
-        return f"unknown samplers {sorted(unknown)}; there are {', '.join(SAMPLERS)}"
+    for name in args.samplers or ():
+        try:
+            maker_of(name)
+        except ValueError as error:
+            return f"{error} There are {', '.join(SAMPLERS)}, and ours(openai/NAME)."
     if unknown := {task for task in args.tasks if not any(n.startswith(task) for n in names())}:
         return f"unknown tasks {sorted(unknown)}; there are {', '.join(names())}"
     if args.report_only and not args.out.is_file():

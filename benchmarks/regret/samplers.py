@@ -38,6 +38,13 @@ from optuna_llm_sampler.llms._style import Style
 from optuna_llm_sampler.llms._style import style_of
 from optuna_llm_sampler.testing import FakeLLM
 
+from .endpoint import Endpoint
+from .graded import answer_of
+from .graded import copycat
+from .graded import graded
+from .graded import Skill
+from .graded import uniform
+
 
 _ANSWERS = Path(__file__).parent / "answers"
 # The models whose answers are recorded, by the name that a table can hold.
@@ -57,11 +64,14 @@ class Run:
             Number of the repetition, from 0.
         misses:
             Requests that had no recorded answer.
+        endpoint:
+            Where models called ``openai/…`` are asked.
     """
 
     task: Task
     seed: int
     misses: list[ReplayMissError] = field(default_factory=list)
+    endpoint: Endpoint = Endpoint()
 
     def number(self, *salt: str) -> int:
         """A seed of this run's own, so that no two samplers share a stream by accident."""
@@ -155,26 +165,41 @@ def ask_of(run: Run, *, named: bool = True) -> dict[str, Any]:
     }
 
 
+def hidden(run: Run) -> dict[str, Any]:
+    """Arguments under which a model sees neither names nor choices nor what is tuned."""
+    space = run.task.search_space
+    known = {name: f"p{i}" for i, name in enumerate(space, 1)}
+    texts = [
+        choice
+        for distribution in space.values()
+        if isinstance(distribution, CategoricalDistribution)
+        for choice in distribution.choices
+        if isinstance(choice, str)
+    ]
+    known |= {text: f"c{i}" for i, text in enumerate(dict.fromkeys(texts), 1)}
+    known[run.task.description] = "A function is minimised."
+    return {"redact": lambda text: known.get(text, text)}
+
+
 def nothing(run: Run) -> LLM:
     return FakeLLM(lambda request: "")
 
 
 def _fake(run: Run, points: Callable[[np.random.RandomState], list[dict[str, Any]]]) -> LLM:
     rng = np.random.RandomState(run.number("points"))
-    configs = points(rng)
-    return FakeLLM(lambda request: json.dumps({"configs": configs}))
+    return FakeLLM(lambda request: answer_of(points(rng), run.task))
 
 
 def noise(run: Run) -> LLM:
     """Uniform points: knows nothing."""
-    return _fake(run, lambda rng: [_uniform(run.task, rng) for _ in range(8)])
+    return _fake(run, lambda rng: [uniform(run.task, rng) for _ in range(8)])
 
 
 def adversary(run: Run) -> LLM:
     """The worst of 200 points: knows everything and means ill."""
 
     def points(rng: np.random.RandomState) -> list[dict[str, Any]]:
-        found = [_uniform(run.task, rng) for _ in range(200)]
+        found = [uniform(run.task, rng) for _ in range(200)]
         return sorted(found, key=run.task.objective, reverse=True)[:8]
 
     return _fake(run, points)
@@ -182,13 +207,13 @@ def adversary(run: Run) -> LLM:
 
 def parrot(run: Run) -> LLM:
     """One point again and again."""
-    return _fake(run, lambda rng: [_uniform(run.task, rng)] * 8)
+    rng = np.random.RandomState(run.number("points"))
+    answer = answer_of([uniform(run.task, rng)] * 8, run.task)
+    return FakeLLM(lambda request: answer)
 
 
-def _uniform(task: Task, rng: np.random.RandomState) -> dict[str, Any]:
-    """A configuration as Optuna's own random sampler draws it."""
-    study = optuna.create_study(sampler=RandomSampler(seed=int(rng.randint(2**31))))
-    return task.suggest_params(study.ask())
+def skilled(skill: Skill) -> Callable[[Run], LLM]:
+    return lambda run: graded(run.task, np.random.RandomState(run.number("points")), skill)
 
 
 BASES: Mapping[str, Callable[[int], BaseSampler]] = {
@@ -207,21 +232,64 @@ MODELS: Mapping[str, Callable[[Run], LLM]] = {
     "noise": noise,
     "adversary": adversary,
     "parrot": parrot,
+    "copycat": lambda run: copycat(run.task, np.random.RandomState(run.number("points"))),
+    **{f"best-of-{k}": skilled(lambda n, k=k: k) for k in (1, 2, 8, 64)},  # type: ignore[misc]
+    "gets-worse": skilled(lambda n: 64 if n < 25 else 1),
+    "gets-better": skilled(lambda n: 1 if n < 25 else 64),
 }
 
 
-def ours(model: str, base: str, *, defaults: bool = False) -> Maker:
+# ours[share=1,n=8,hidden](openai/NAME)+default: who the base sampler is, what is changed about the
+# product's own settings, which model, and whether an expert's default comes first.
+_OURS = re.compile(r"ours(?:-(\w+))?(?:\[(.+)\])?\((.+)\)(\+default)?")
+
+
+def ours(name: str) -> Maker:
+    """Return what builds the product as it is called in a table.
+
+    Raises:
+        ValueError: There is no such sampler.
+    """
+    match = _OURS.fullmatch(name)
+    base, options, model = (match[1] or "auto", match[2] or "", match[3]) if match else ("", "", "")
+    remote = model.startswith("openai/")
+    if match is None or base not in BASES or not (remote or model in MODELS):
+        raise ValueError(f"There is no sampler {name!r}.")
+    more: dict[str, Any] = {}
+    for option in filter(None, options.split(",")):
+        key, _, value = option.partition("=")
+        more |= {"share": {"llm_share": float(value or 0)}, "n": {"n_configs": int(value or 1)}}.get(
+            key, {}
+        )
+        if key not in ("share", "n", "hidden"):
+            raise ValueError(f"{name!r}: there is no option {key!r}; there are share, n, hidden.")
+
     def make(run: Run) -> BaseSampler:
-        arguments = ask_of(run, named=model != ANONYMOUS)
-        if defaults:
+        arguments = ask_of(run, named=model != ANONYMOUS) | more
+        if "hidden" in options.split(","):
+            arguments |= hidden(run)
+        if match[4]:
             # Asked while trial 0 runs: the same request as without defaults, whose answer is
             # recorded.
-            arguments |= {"defaults": run.task.defaults, "prefetch": True}
-        return LLMSampler(
-            MODELS[model](run), base_sampler=BASES[base](run.number(base)), **arguments
-        )
+            arguments |= {"defaults": run.task.defaults, "prefetch": not remote}
+        if remote:
+            study = re.sub(r"[^\w.-]+", "_", f"{run.task.name}-{run.seed}{'-' + options if options else ''}")
+            llm = run.endpoint.model(model.removeprefix("openai/"), study, run.misses)
+            arguments |= {"timeout": 7200.0}
+        else:
+            llm = MODELS[model](run)
+        return LLMSampler(llm, base_sampler=BASES[base](run.number(base)), **arguments)
 
     return make
+
+
+def maker_of(name: str) -> Maker:
+    """Return what builds a sampler by its name in a table.
+
+    Raises:
+        ValueError: There is no such sampler.
+    """
+    return SAMPLERS[name] if name in SAMPLERS else ours(name)
 
 
 def first_point(run: Run, sampler: str) -> dict[str, Any] | None:
@@ -236,7 +304,7 @@ def first_point(run: Run, sampler: str) -> dict[str, Any] | None:
     if not sampler.endswith("+middle"):
         return None
     space = run.task.search_space
-    drawn = _uniform(run.task, np.random.RandomState(run.number("middle")))
+    drawn = uniform(run.task, np.random.RandomState(run.number("middle")))
     off = {n: 0.0 for n, d in space.items() if isinstance(d, FloatDistribution) and d.low == 0}
     return middle({**drawn, **off}, space)
 
@@ -269,19 +337,18 @@ SAMPLERS: dict[str, Maker] = {
     "base+middle": lambda run: BASES["auto"](run.number("auto")),
     "gp+default": lambda run: GPSampler(seed=run.number("gp"), warn_independent_sampling=False),
     **{
-        f"ours{'' if base == 'auto' else '-' + base}({model}){'+default' * defaults}": ours(
-            model, base, defaults=defaults
-        )
+        name: ours(name)
         for base in BASES
         for model in MODELS
-        for defaults in (False, True)
+        for first in ("", "+default")
+        for name in [f"ours{'' if base == 'auto' else '-' + base}({model}){first}"]
     },
 }
 
 
 def asks_beside_the_default(sampler: str) -> bool:
     """Whether the model is asked in the background of the first trial."""
-    return sampler.startswith("ours") and sampler.endswith("+default")
+    return sampler.startswith("ours") and sampler.endswith("+default") and "openai/" not in sampler
 
 
 def is_numeric(task: Task) -> bool:

@@ -19,10 +19,11 @@ from optuna.trial import TrialState
 from benchmarks.tasks import load
 from optuna_llm_sampler import usage
 
+from .endpoint import Endpoint
 from .samplers import asks_beside_the_default
 from .samplers import first_point
+from .samplers import maker_of
 from .samplers import Run
-from .samplers import SAMPLERS
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class NotRecorded(Exception):
 COLUMNS = [field.name for field in fields(Row)]
 
 
-def run_study(task_name: str, sampler: str, seed: int, n_trials: int) -> list[Row]:
+def run_study(
+    task_name: str, sampler: str, seed: int, n_trials: int, endpoint: Endpoint | None = None
+) -> list[Row]:
     """Run one study and return its trials.
 
     Raises:
@@ -74,8 +77,8 @@ def run_study(task_name: str, sampler: str, seed: int, n_trials: int) -> list[Ro
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     task = load(task_name)
-    run = Run(task, seed)
-    study = optuna.create_study(sampler=SAMPLERS[sampler](run))
+    run = Run(task, seed, endpoint=endpoint or Endpoint())
+    study = optuna.create_study(sampler=maker_of(sampler)(run))
     if (first := first_point(run, sampler)) is not None:
         study.enqueue_trial(first)
     seconds = []
@@ -120,7 +123,7 @@ def _rows(
             n=n,
             value=value,
             regret=round(task.normalised_regret(best), 6),
-            source=str(trial.user_attrs.get("llm:source", "")),
+            source=str(trial.user_attrs.get("llm_source", "")),
             sampler_seconds=round(spent, 3),
             calls=used.calls,
             tokens=(used.input_tokens or 0) + (used.output_tokens or 0),

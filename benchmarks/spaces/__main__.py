@@ -90,10 +90,10 @@ def compare(problem: Problem, llm: LLM, args: argparse.Namespace) -> None:
 def _say(name: str, trials: Sequence[FrozenTrial], branch: str) -> None:
     states = Counter(trial.state.name for trial in trials)
     infeasible = sum(any(a > 0 for a in trial.constraints.values()) for trial in trials)
-    models = [t for t in trials if t.user_attrs.get("llm:source") == "llm"]
+    models = [t for t in trials if t.user_attrs.get("llm_source") == "llm"]
     said = f"{name}: {len(trials)} trials, {states['FAIL']} failed, {infeasible} infeasible"
     if models:
-        base = sum("llm:from_base" in trial.user_attrs for trial in models)
+        base = sum("llm_from_base" in trial.user_attrs for trial in models)
         said += f"; {len(models)} of the model, {base} of them completed by the base sampler"
         failed = sum(trial.state.name == "FAIL" for trial in models)
         broken = sum(any(a > 0 for a in trial.constraints.values()) for trial in models)

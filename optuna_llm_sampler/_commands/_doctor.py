@@ -188,7 +188,7 @@ def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
     found = plural(len(advice.configs), "configuration")
     yield Check("sample advice", True, f"{found} in {call.seconds:.1f} s. {_TASK}")
     why = f" ({best.why})" if best.why else ""
-    yield Check("its best guess", None, f"{params_line(best.params)}{why}")
+    yield Check("its best guess", None, f"{params_line(best.params, _SPACE)}{why}")
     dropped = {**advice.repaired, **advice.rejected}
     if dropped:
         words = ", ".join(f"{reason} ×{n}" for reason, n in dropped.items())

@@ -9,13 +9,16 @@ from dataclasses import asdict
 from typing import Any
 from typing import TYPE_CHECKING
 
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+
 from .. import _keys
 from .._advice import Advice
 from .._advice import Config
 from .._advice import values
 from .._ask import ask
 from .._ledger import keep
-from .._plain import number
+from .._numbers import param_text
 from .._plain import plain
 from .._plain import plural
 from ._common import add_model
@@ -33,6 +36,7 @@ from ._terminal import waiting
 
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
     from .._space import SearchSpace
@@ -111,7 +115,7 @@ def _run(args: argparse.Namespace) -> int:
         )
         return 0
     for i, config in enumerate(configs, start=1):
-        print(f"{bold(f'{i}.')} {params_line(config.params)}")
+        print(f"{bold(f'{i}.')} {params_line(config.params, question.space)}")
         if config.why:
             print(f"   {config.why}")
     if missing:
@@ -137,11 +141,16 @@ def missing_line(advice: Advice, asked: int) -> str:
     return f"{n} of the {plural(asked, 'configuration')} asked for; {why}."
 
 
-def params_line(params: Mapping[str, Any]) -> str:
+def params_line(params: Mapping[str, Any], space: SearchSpace) -> str:
     return ", ".join(
-        f"{plain(name, 60)} = {number(v) if isinstance(v, float) else plain(v, 60)}"
-        for name, v in params.items()
+        f"{plain(name, 60)} = {_value_text(v, space[name])}" for name, v in params.items()
     )
+
+
+def _value_text(value: Any, distribution: BaseDistribution) -> str:
+    if isinstance(distribution, (FloatDistribution, IntDistribution)):
+        return param_text(value, distribution)
+    return plain(value, 60)
 
 
 def _enqueue(study: Study, configs: Sequence[Config], space: SearchSpace) -> None:

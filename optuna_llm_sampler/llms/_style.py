@@ -27,7 +27,7 @@ class Style:
 
     Attributes:
         form:
-            ``"json"``: one object with configurations, reasons, a prior and a note. ``"code"``:
+            ``"json"``: one object with configurations, reasons and a note. ``"code"``:
             a chat message that asks for ``params = dict(…)``, answered several times over.
             ``"script"``: the same as comments of a script that the model goes on with, without
             the marks of a chat where the back end can do that.
@@ -88,8 +88,8 @@ def style_for(model: str) -> Style | None:
     """Choose by a model's name, if it says how large the model is.
 
     Models of less than four billion parameters are asked as code, without bounds, for several
-    short answers; larger ones for JSON with bounds, reasons and a prior. :obj:`None` where the
-    name has no size: then the back end decides (local weights: code; an endpoint: JSON).
+    short answers; larger ones for JSON with bounds and reasons. :obj:`None` where the name
+    has no size: then the back end decides (local weights: code; an endpoint: JSON).
     """
     sizes = [
         float(number) / (1000 if unit == "m" else 1)

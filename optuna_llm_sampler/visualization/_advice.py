@@ -1,4 +1,4 @@
-"""Per parameter: where the model saw good values, how that moved, and where good trials are."""
+"""Per parameter: what the model proposed, how that moved, and where good trials are."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .._plain import hover
 from .._plain import number
 from ._info import COLORS
 from ._info import studies_of
-from ._params import Belief
 from ._params import param_panels
 from ._params import ParamPanel
+from ._params import Proposed
 
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ GOOD = "#00CC96"
 def plot_advice(study: Study | Sequence[Study], params: Sequence[str] | None = None) -> go.Figure:
     """Plot, for each parameter, what the model advised over time and where the trials went.
 
-    The band is where the model saw good values (for a choice: the larger the mark, the more the
-    model liked it), from the trial on which it said so until its next advice. Where the model
-    stated no such range, it is that of the configurations it proposed. The better quarter of the
-    trials is green.
+    For a number, the band is the range of the configurations that the model proposed, from the
+    trial on which the advice lies until the next one; the dotted line is their median. For a
+    choice, the mark is the larger, the more of the configurations have it. The better quarter of
+    the trials is green.
 
     Args:
         study:
@@ -93,7 +93,7 @@ def _axis(panel: ParamPanel) -> dict[str, Any]:
         if not panel.log:
             return {}
         marks = [value for _, value, _ in panel.trials if value > 0]
-        marks += [mark for b in panel.beliefs for mark in (b.low, b.high) if mark > 0]
+        marks += [mark for p in panel.proposed for mark in (p.low, p.high) if mark > 0]
         # Between the powers of ten there is no room for more, unless there are hardly any.
         is_wide = len(marks) > 1 and max(marks) / min(marks) > 12
         room = {"dtick": 1} if is_wide else {"nticks": 4}
@@ -108,9 +108,9 @@ def _axis(panel: ParamPanel) -> dict[str, Any]:
 
 def _traces(go: Any, panel: ParamPanel) -> list[Any]:
     traces = []
-    if panel.beliefs:
+    if panel.proposed:
         traces += _band(go, panel)
-    if panel.weights:
+    if panel.shares:
         traces.append(_bubbles(go, panel))
     for name, color, size, wanted in (
         ("Trial", "#8C9AB5", 5, False),
@@ -144,22 +144,22 @@ def _marks(go: Any, marks: Sequence[Any], name: str, marker: Any, texts: Sequenc
 
 
 def steps(panel: ParamPanel) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Return x, low, centre and high of the beliefs, each lasting until the next."""
+    """Return x, low, median and high of the proposed ranges, each lasting until the next."""
     x: list[float] = []
     low: list[float] = []
-    center: list[float] = []
+    median: list[float] = []
     high: list[float] = []
-    ends = [belief.trial for belief in panel.beliefs[1:]] + [max(panel.last, 1)]
-    for belief, end in zip(panel.beliefs, ends, strict=True):
-        x += [belief.trial, max(end, belief.trial)]
-        low += [belief.low] * 2
-        center += [belief.center] * 2
-        high += [belief.high] * 2
-    return x, low, center, high
+    ends = [proposed.trial for proposed in panel.proposed[1:]] + [max(panel.last, 1)]
+    for proposed, end in zip(panel.proposed, ends, strict=True):
+        x += [proposed.trial, max(end, proposed.trial)]
+        low += [proposed.low] * 2
+        median += [proposed.median] * 2
+        high += [proposed.high] * 2
+    return x, low, median, high
 
 
 def _band(go: Any, panel: ParamPanel) -> list[Any]:
-    x, low, center, high = steps(panel)
+    x, low, median, high = steps(panel)
     edge = go.Scatter(
         x=x + x[::-1],
         y=high + low[::-1],
@@ -173,32 +173,34 @@ def _band(go: Any, panel: ParamPanel) -> list[Any]:
     color = COLORS["llm"]
     line = go.Scatter(
         x=x,
-        y=center,
+        y=median,
         mode="lines",
         line={"color": color, "width": 1.5, "dash": "dot"},
-        name="The model's center",
+        name="The model's median",
         hoverinfo="skip",
     )
-    marks = [(b.trial, b.center) for b in panel.beliefs]
+    marks = [(p.trial, p.median) for p in panel.proposed]
     marker = {"color": color, "symbol": "diamond", "size": 8}
-    texts = [_belief_text(b) for b in panel.beliefs]
+    texts = [_range_text(p) for p in panel.proposed]
     return [edge, line, _marks(go, marks, "The model's advice", marker, texts)]
 
 
-def _belief_text(belief: Belief) -> str:
-    said = "The model said" if belief.stated else "The model's configurations"
-    low, center, high = (number(v, 4) for v in (belief.low, belief.center, belief.high))
-    return f"{said} (trial {belief.trial}):<br>{low} to {high}, center {center}"
+def _range_text(proposed: Proposed) -> str:
+    low, median, high = (number(v, 4) for v in (proposed.low, proposed.median, proposed.high))
+    return (
+        f"The model's configurations (trial {proposed.trial}):<br>{low} to {high}, median {median}"
+    )
 
 
 def _bubbles(go: Any, panel: ParamPanel) -> Any:
-    marks = [(t, i, w) for t, weights in panel.weights for i, w in weights.items()]
+    marks = [(t, i, share) for t, shares in panel.shares for i, share in shares.items()]
     marker = {
         "color": BAND,
-        "size": [8 + 30 * math.sqrt(w) for _, _, w in marks],
+        "size": [8 + 30 * math.sqrt(share) for _, _, share in marks],
         "line": {"color": COLORS["llm"], "width": 1.5},
     }
     texts = [
-        f"The model (trial {t}):<br>{hover(panel.labels[i])}, weight {w:.2f}" for t, i, w in marks
+        f"The model's configurations (trial {t}):<br>{hover(panel.labels[i])}, {share:.0%} of them"
+        for t, i, share in marks
     ]
     return _marks(go, marks, "The model's advice", marker, texts)

@@ -9,6 +9,9 @@ import math
 from typing import Any
 from typing import TYPE_CHECKING
 
+from optuna.distributions import BaseDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
 from optuna.logging import get_logger
 from optuna.study import Study
 from optuna.study import StudyDirection
@@ -18,6 +21,7 @@ from .._board import Board
 from .._board import View
 from .._compare import kind_of
 from .._compare import KINDS
+from .._numbers import param_text
 from .._plain import number
 from .._plain import plain
 from .._report import trial_line
@@ -190,9 +194,11 @@ def point(trial: FrozenTrial, value: float) -> Point:
     if line.why:
         lines.append(f"Why: {line.why}")
     shown = list(line.params.items())[:20]
-    lines += [f"{plain(n, 40)}: {_short(v)}" for n, v in shown]
+    lines += [f"{plain(n, 40)}: {_short(v, trial.distributions[n])}" for n, v in shown]
     return Point(trial.number, value, kind_of(trial), line.state == "pruned", tuple(lines))
 
 
-def _short(value: Any) -> str:
-    return number(value, 4) if isinstance(value, float) else plain(value, 40)
+def _short(value: Any, distribution: BaseDistribution) -> str:
+    if isinstance(distribution, (FloatDistribution, IntDistribution)):
+        return param_text(value, distribution)
+    return plain(value, 40)

@@ -1,25 +1,23 @@
-"""What the model believed about each parameter and where the trials went, as plain data."""
+"""What the model proposed for each parameter and where the trials went, as plain data."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
-import statistics
+from statistics import median_low
 from typing import Any
 from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
 
 from .._advice import values
 from .._board import Post
 from .._board import View
 from .._compare import good_trials
 from .._plain import plain
-from .._prior import NumericPrior
 from .._space import labels
 from .._space import to_label
 from ._info import read
@@ -30,23 +28,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Belief:
-    """Where the model saw good values of a number, in one advice.
+class Proposed:
+    """The values of a number in the configurations of one advice.
 
     Attributes:
         trial:
             Number of the trial on which the advice lies.
-        low, center, high:
-            In the parameter's own units, within its bounds.
-        stated:
-            Whether the model said so; else it is the range of its configurations.
+        low, median, high:
+            The lowest, the median (of two, the lower one) and the highest of them, in the
+            parameter's own units.
     """
 
     trial: int
     low: float
-    center: float
+    median: float
     high: float
-    stated: bool
 
 
 @dataclass(frozen=True)
@@ -63,10 +59,11 @@ class ParamPanel:
         trials:
             Number, value and whether it is one of the better quarter, for every trial that has
             the parameter.
-        beliefs:
+        proposed:
             For a number, by advice.
-        weights:
-            For a choice, by advice: number of the trial, and weight by index, adding up to 1.
+        shares:
+            For a choice, by advice: number of the trial, and by index the share of the
+            configurations that have it, adding up to 1.
     """
 
     study: str
@@ -74,14 +71,14 @@ class ParamPanel:
     log: bool
     labels: tuple[str, ...]
     trials: tuple[tuple[int, float, bool], ...]
-    beliefs: tuple[Belief, ...]
-    weights: tuple[tuple[int, Mapping[int, float]], ...]
+    proposed: tuple[Proposed, ...]
+    shares: tuple[tuple[int, Mapping[int, float]], ...]
 
     @property
     def last(self) -> int:
         """Where the time axis ends."""
-        marks = [t for t, _, _ in self.trials] + [b.trial for b in self.beliefs]
-        return max(marks + [t for t, _ in self.weights], default=0)
+        marks = [t for t, _, _ in self.trials] + [p.trial for p in self.proposed]
+        return max(marks + [t for t, _ in self.shares], default=0)
 
 
 def param_panels(studies: Sequence[Study], params: Sequence[str] | None) -> list[ParamPanel]:
@@ -114,7 +111,6 @@ def _space(view: View) -> dict[str, BaseDistribution]:
 def _panel(study: Study, view: View, name: str, distribution: BaseDistribution) -> ParamPanel:
     good = {trial.number for trial in good_trials(view.trials, study.directions)}
     posts = [post for post in view.posts if post.outcome == "ok"]
-    choices = isinstance(distribution, CategoricalDistribution)
     names = labels(distribution) if isinstance(distribution, CategoricalDistribution) else ()
     trials = []
     for trial in view.trials:
@@ -122,16 +118,21 @@ def _panel(study: Study, view: View, name: str, distribution: BaseDistribution) 
             value = _coordinate(trial.params[name], distribution, names)
             if value is not None:
                 trials.append((trial.number, value, trial.number in good))
-    beliefs = [] if choices else [_belief(post, name, distribution) for post in posts]
-    weights = [_weights(post, name, distribution, names) for post in posts] if choices else []
+    advised = [
+        (post.trial, found)
+        for post in posts
+        if (found := _coordinates(post, name, distribution, names))
+    ]
+    proposed = [Proposed(t, min(found), median_low(found), max(found)) for t, found in advised]
+    shares = [(t, _shares(found)) for t, found in advised]
     return ParamPanel(
         study=plain(study.study_name, 60),
         param=plain(name, 60),
         log=bool(getattr(distribution, "log", False)),
         labels=tuple(plain(label, 30) for label in names),
         trials=tuple(trials),
-        beliefs=tuple(belief for belief in beliefs if belief is not None),
-        weights=tuple(weight for weight in weights if weight is not None),
+        proposed=() if names else tuple(proposed),
+        shares=tuple(shares) if names else (),
     )
 
 
@@ -142,39 +143,13 @@ def _coordinate(value: Any, distribution: BaseDistribution, names: Sequence[str]
     return float(names.index(label)) if label in names else None
 
 
-def _belief(post: Post, name: str, distribution: BaseDistribution) -> Belief | None:
-    """Return what an advice says of a number, or what its configurations show."""
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    prior = post.advice.prior.get(name)
-    if isinstance(prior, NumericPrior):
-        marks, stated = [prior.low, prior.center, prior.high], True
-    else:
-        proposed = _proposed(post, name, distribution)
-        if not proposed:
-            return None
-        marks = [min(proposed), statistics.median(proposed), max(proposed)]
-        stated = False
-    # What lies outside the bounds would make the axis useless.
-    low, center, high = (min(max(m, distribution.low), distribution.high) for m in marks)
-    return Belief(post.trial, low, center, high, stated)
-
-
-def _weights(
+def _coordinates(
     post: Post, name: str, distribution: BaseDistribution, names: Sequence[str]
-) -> tuple[int, Mapping[int, float]] | None:
-    prior = post.advice.prior.get(name)
-    if isinstance(prior, Mapping):
-        weights = {names.index(label): w for label, w in prior.items() if label in names}
-    else:
-        proposed = [to_label(v, distribution) for v in _proposed(post, name, distribution)]
-        weights = {i: float(proposed.count(label)) for i, label in enumerate(names)}
-    total = sum(weights.values())
-    if total <= 0:
-        return None
-    return post.trial, {i: w / total for i, w in weights.items() if w > 0}
+) -> list[float]:
+    configs = [values(config, {name: distribution}) for config in post.advice.configs]
+    found = [_coordinate(c[name], distribution, names) for c in configs if name in c]
+    return [value for value in found if value is not None]
 
 
-def _proposed(post: Post, name: str, distribution: BaseDistribution) -> list[Any]:
-    space = {name: distribution}
-    found = [values(config, space) for config in post.advice.configs]
-    return [params[name] for params in found if name in params]
+def _shares(found: Sequence[float]) -> dict[int, float]:
+    return {int(i): n / len(found) for i, n in sorted(Counter(found).items())}

@@ -202,17 +202,17 @@ def _draw_param(ax: Any, panel: ParamPanel) -> None:
     if panel.labels:
         ax.set_yticks(range(len(panel.labels)), [_text(label) for label in panel.labels])
         ax.set_ylim(-0.5, len(panel.labels) - 0.5)
-    if panel.beliefs:
-        x, low, center, high = steps(panel)
+    if panel.proposed:
+        x, low, median, high = steps(panel)
         ax.fill_between(x, low, high, color=color, alpha=0.18, lw=0, label="The model's range")
-        ax.plot(x, center, ":", color=color)
-        marks = [(b.trial, b.center) for b in panel.beliefs]
+        ax.plot(x, median, ":", color=color)
+        marks = [(p.trial, p.median) for p in panel.proposed]
         ax.scatter(*zip(*marks, strict=True), c=color, marker="D", label="The model's advice")
-    for j, (trial, weights) in enumerate(panel.weights):
-        sizes = [60 + 600 * w for w in weights.values()]
+    for j, (trial, shares) in enumerate(panel.shares):
+        sizes = [60 + 600 * share for share in shares.values()]
         label = "The model's advice" if j == 0 else None
-        x_all = [trial] * len(weights)
-        ax.scatter(x_all, list(weights), s=sizes, c=color, alpha=0.25, label=label)
+        x_all = [trial] * len(shares)
+        ax.scatter(x_all, list(shares), s=sizes, c=color, alpha=0.25, label=label)
     for name, dot, size, wanted in (
         ("Trial", "#8C9AB5", 12, False),
         ("Trial in the better quarter", GOOD, 36, True),
