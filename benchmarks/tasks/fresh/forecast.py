@@ -168,11 +168,10 @@ def _regression(y: Any, start: int, params: Params) -> Any:
 
 def _analogues(y: Any, params: Params) -> Any:
     """What came after the most similar windows of the past."""
-    window = params["analogues_window"]
+    # A short history leaves room for one window and what came after it.
+    window = min(params["analogues_window"], y.size - _HORIZON)
     last = y[-window:]
-    views = np.lib.stride_tricks.sliding_window_view(y, window)[
-        : max(1, y.size - window - _HORIZON)
-    ]
+    views = np.lib.stride_tricks.sliding_window_view(y[:-_HORIZON], window)
     starts = np.arange(views.shape[0])
     if params["analogues_same_hour_only"]:
         same = (y.size - window - starts) % 24 == 0
