@@ -16,6 +16,7 @@ from ._board import Post
 from ._board import View
 from ._evidence import Evidence
 from ._evidence import weigh
+from ._policy import count
 from ._policy import Policy
 from ._policy import position
 from ._policy import START_SHARE
@@ -95,13 +96,12 @@ class Plan:
         if post is None:  # the first proposals are the model's
             return Turn(True)
         index = self._index(post, number)
-        n_used = _count(index, post.share)
-        if n_used >= len(post.advice.configs):
-            return Turn(position(index, self.share) is not None)
-        place = position(index, post.share)
+        if count(index, post.share, post.phase) >= len(post.advice.configs):
+            return Turn(position(index, self.share, post.phase) is not None)
+        place = position(index, post.share, post.phase)
         # A model that has lost much of its share since then does not get all that it was promised.
         lost = self.share < post.share / 2 and self.policy.share is None
-        if place is None or (lost and position(index, self.share) is None):
+        if place is None or (lost and position(index, self.share, post.phase) is None):
             return _BASE
         return Turn(True, Slot(post, place))
 
@@ -176,8 +176,12 @@ class Plan:
             configs = post.advice.configs[: max(self.policy.n_first, len(served))]
             advice = replace(post.advice, configs=configs)
             return replace(post, start=start, share=1.0, advice=advice)
-        start = max(start, self.view.advices[-1].start)
-        return replace(post, start=start, share=max(self.share, 0.01))
+        last, share = self.view.advices[-1], max(self.share, 0.01)
+        start = max(start, last.start)
+        phase = (last.phase + self._index(last, start) * round(100 * share)) % 100
+        if served:  # a trial that has waited gets what it has waited for
+            phase = max(phase, 100 - round(100 * share))
+        return replace(post, start=start, share=share, phase=phase)
 
     def _advice_for(self, number: int) -> Post | None:
         """Return the latest advice that serves a trial."""
@@ -189,8 +193,3 @@ class Plan:
         An enqueued trial is known as such before any later trial exists: all workers count alike.
         """
         return number - post.start - self.view.n_enqueued(post.start, number)
-
-
-def _count(index: int, share: float) -> int:
-    """Return how many configurations the trials before this one have taken."""
-    return -(-index * round(100 * share) // 100)

@@ -2,8 +2,8 @@
 
 Trial numbers are unique and atomic in every storage, so positions that follow from them need no
 lock. Whoever asks the model writes the share into the advice, and with it the positions: the i-th
-trial after the advice's start is the model's where ``ceil(i * share)`` goes up, and takes the
-configuration with that index.
+trial after the advice's start is the model's where ``floor(phase + i * share)`` goes up, and takes
+the configuration of that index.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ N_CONFIGS_SAMPLES = 8
 N_FIRST_SAMPLES = 5
 # The model's share after its first proposals, before there is evidence.
 START_SHARE = 0.75
+# With this phase, the first trial is the model's, whatever the share.
+MAX_PHASE = 99
 # An advice serves about this many trials, so a small share means few configurations.
 _HORIZON = 8
 # No call asks for more, however many workers there are, unless ``n_configs`` does.
@@ -71,15 +73,22 @@ def make_policy(style: Style, *, share: float | None, n_configs: int | None) -> 
     return Policy(share, n, n_first)
 
 
-def position(index: int, share: float) -> int | None:
-    """Return the model's position of a trial, or :obj:`None` for the base sampler's trials.
+def count(index: int, share: float, phase: int) -> int:
+    """Return how many trials before the ``index``-th after the start of an advice are the model's.
 
     Args:
         index:
-            How many trials after the start of the advice, from 0.
+            How many trials after the start, from 0.
         share:
             The model's share, in [0, 1]; it counts in hundredths.
+        phase:
+            Hundredths of a trial that the model has been given before, from 0 to 99. They go on from
+            advice to advice, so that the base sampler gets its share between short advices, too.
     """
-    hundredths = round(100 * share)
-    before, after = (-(-i * hundredths // 100) for i in (index, index + 1))
-    return before if after > before else None
+    return (phase + index * round(100 * share)) // 100
+
+
+def position(index: int, share: float, phase: int = MAX_PHASE) -> int | None:
+    """Return the position of one of the model's trials, :obj:`None` for the base sampler's."""
+    before = count(index, share, phase)
+    return before if count(index + 1, share, phase) > before else None

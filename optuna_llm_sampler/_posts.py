@@ -24,6 +24,7 @@ from ._call import read_call
 from ._call import read_count
 from ._call import read_number
 from ._call import read_text
+from ._policy import MAX_PHASE
 
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Post:
             First trial that it serves.
         share:
             The model's share of the trials that it serves, in hundredths, in (0, 1].
+        phase:
+            Hundredths of a trial that the model has been given before ``start``, from 0 to 99.
         fixed_share:
             The share of later trials if it does not follow from evidence, in [0, 1].
         n_known:
@@ -71,6 +74,7 @@ class Post:
     block: int
     start: int = 0
     share: float = 1.0
+    phase: int = MAX_PHASE
     fixed_share: float | None = None
     n_known: int = 0
     ticket: int | None = None
@@ -179,6 +183,7 @@ def _read_post(value: Mapping[str, Any]) -> Post:
         block=read_count(value["block"]),
         start=read_count(value["start"]),
         share=_read_share(value.get("share", 1.0)),
+        phase=read_count(value.get("phase", MAX_PHASE)) % 100,
         fixed_share=None if (fixed := value.get("fixed_share")) is None else read_number(fixed),
         n_known=read_count(value.get("n_known", 0)),
         ticket=None if ticket in (None, -1) else read_count(ticket),

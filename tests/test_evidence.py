@@ -270,6 +270,11 @@ def test_a_good_model_gets_nearly_all_trials() -> None:
     assert sum(n >= 8 for n in numbers) >= 0.8 * 42
 
 
+def test_the_base_sampler_keeps_its_part_between_short_advices() -> None:
+    study = run("minimize", Adviser((0, *GOOD)), n=84, llm_share=0.95)
+    assert len(mine(study)) == 80
+
+
 def test_a_model_that_gets_better_comes_back() -> None:
     numbers = mine(run("minimize", Adviser((0, *BAD), (30, *GOOD)), n=120))
     assert sum(10 <= n < 30 for n in numbers) <= 6

@@ -12,11 +12,11 @@ from optuna_llm_sampler.llms._style import CODE
 from optuna_llm_sampler.llms._style import JSON
 
 
-@given(st.floats(0.0, 1.0), st.integers(0, 400))
+@given(st.floats(0.0, 1.0), st.integers(0, 400), st.integers(0, 99))
 def test_positions_are_counted_without_a_gap_and_their_number_is_the_share(
-    share: float, n: int
+    share: float, n: int, phase: int
 ) -> None:
-    taken = [place for i in range(n) if (place := position(i, share)) is not None]
+    taken = [place for i in range(n) if (place := position(i, share, phase)) is not None]
     assert taken == list(range(len(taken)))
     assert len(taken) == pytest.approx(round(100 * share) * n / 100, abs=1)
 
