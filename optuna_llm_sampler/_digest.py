@@ -88,6 +88,9 @@ class Digest:
             How many trials with values meet them.
         failing:
             Where trials failed and none succeeded, in words.
+        since_best:
+            How many trials have finished that began after the best one; :obj:`None` with several
+            objectives.
         kinds:
             By parameter that is of another kind than it was, what it was, in words.
     """
@@ -102,6 +105,7 @@ class Digest:
     constraints: tuple[str, ...] = ()
     n_feasible: int = 0
     failing: tuple[str, ...] = ()
+    since_best: int | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -193,6 +193,7 @@ class History:
                 constraints=tuple(self._constraints),
                 n_feasible=self._n_feasible,
                 failing=tuple(self._failures.regions(space or {})),
+                since_best=self._scored.since_best(),
                 kinds=dict(self._kinds),
             )
 

@@ -41,7 +41,9 @@ def history(question: Question) -> str:
         *_finished(question),
         *_trade_offs(question),
     ]
-    if len(question.space) > _MAX_NAMED:
+    if digest.since_best is not None:
+        lines.append(f"Trials that have finished since the best one: {digest.since_best}.")
+    if _is_positional(question):
         lines.insert(1, "(each row lists values in the order of <parameters>; null: not used)")
     if digest.constraints:
         lines.append(
@@ -115,10 +117,15 @@ def _failed(shown: Shown, question: Question) -> str:
     return f"{_row(shown, question)}{error}{_attrs(shown)}"
 
 
+def _is_positional(question: Question) -> bool:
+    """Tell whether rows are lists; with branches, names are shorter than a null for each other."""
+    return len(question.space) > _MAX_NAMED and not question.conditions
+
+
 def _row(shown: Shown, question: Question) -> str:
     values, legal = row(shown, question.space)
     data: Any = values
-    if len(question.space) > _MAX_NAMED:
+    if _is_positional(question):
         data = [values.get(name) for name in question.space]
     return quote(data) + ("" if legal else " (not possible any more)")
 

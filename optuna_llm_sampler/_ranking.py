@@ -117,6 +117,10 @@ class Ranking:
             return 1, -float(trial.last_step or 0), loss, trial.number
         return 0, loss, 0.0, trial.number
 
+    def since_best(self) -> int | None:
+        """Count the trials with a higher number than the best one."""
+        return sum(number > self._keys[0][-1] for number in self._trials) if self._keys else None
+
     def choose(self) -> list[Shown]:
         """Return those to show, from worst to best."""
         places = spread(len(self._keys), N_BEST, N_SPREAD)
@@ -149,6 +153,9 @@ class Front:
         self._front[trial.number] = (losses, trial)
         if len(self._front) > _POOL:
             del self._front[next(iter(self._front))]
+
+    def since_best(self) -> int | None:
+        return None
 
     def choose(self) -> list[Shown]:
         """Return those to show: others from worst to best, then the front."""
