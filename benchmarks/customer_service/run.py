@@ -177,7 +177,10 @@ def prepare_model(llm: str | LLM | None) -> str:
         OptunaLLMError: There is no such model, no key, or no weights.
     """
     from optuna_llm_sampler._resolve import resolve
+    from optuna_llm_sampler._resolve import turned_off
 
+    if off := turned_off(llm):
+        return f"none ({off})"
     try:
         _, build = resolve(llm)
         model = build()
