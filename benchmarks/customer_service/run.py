@@ -98,6 +98,7 @@ class _Run:
             study=study,
             test_accuracy=self._test(study, objective),
             n_categories=objective.n_categories,
+            usual=self._config.problem == Config(storage="").problem,
             seconds=time.monotonic() - begin,
             rivals=rivals,
         )
