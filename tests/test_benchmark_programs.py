@@ -78,7 +78,7 @@ def test_the_report_shows_every_sampler_of_the_file(tmp_path: Path, capsys: Capt
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--samplers", "smac"], "unknown samplers ['smac']; there are random, tpe"),
+        (["--samplers", "smac"], "There is no sampler 'smac'. There are random, tpe"),
         (["--tasks", "hpo", "mnist"], "unknown tasks ['mnist']; there are hpobench/car"),
         (["--report-only", "--out", "none.csv"], "there is no file none.csv"),
         (["--out", "rows.csv.xz"], "can be read with --report-only"),

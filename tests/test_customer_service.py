@@ -31,7 +31,6 @@ from benchmarks.customer_service import data
 from benchmarks.customer_service import report
 from benchmarks.customer_service import workers
 from benchmarks.customer_service.__main__ import main
-from benchmarks.customer_service.__main__ import prepare_model
 from benchmarks.customer_service.config import Config
 from benchmarks.customer_service.data import DataError
 from benchmarks.customer_service.encoders import make_encoder
@@ -40,6 +39,7 @@ from benchmarks.customer_service.objective import Objective
 from benchmarks.customer_service.objective import suggest
 from benchmarks.customer_service.objective import WORKER
 from benchmarks.customer_service.objective import worker_name
+from benchmarks.customer_service.run import prepare_model
 from benchmarks.customer_service.storage import connect
 from benchmarks.customer_service.storage import EMBEDDED_POSTGRES
 from benchmarks.customer_service.storage import open_study

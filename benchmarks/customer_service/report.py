@@ -33,6 +33,9 @@ from .objective import SECONDS
 
 
 _MILESTONES = (5, 10)
+# What TPE reached on the default problem: 20 trials with one worker, sampler seeds 0 and 1, each
+# .4844 (62 of 128 validation queries), on two cores.
+_TPE_AFTER_20 = "0.4844 (two seeds)"
 # How often the bar looks at the storage, and says in a log that it lives, in seconds.
 _LOOK = 1.0
 _INTERVAL = 30.0
@@ -184,6 +187,8 @@ class Summary:
             Of its best trial; :obj:`None` if it was not tested.
         n_categories:
             How many there are to choose from.
+        usual:
+            Whether it is the problem that the command has by default, on which TPE was measured.
         seconds:
             How long the run took.
         rivals:
@@ -193,6 +198,7 @@ class Summary:
     study: optuna.Study
     test_accuracy: float | None
     n_categories: int
+    usual: bool
     seconds: float
     rivals: Mapping[str, optuna.Study]
 
@@ -240,6 +246,8 @@ class Summary:
                 table.add_row("its test accuracy", f"{self.test_accuracy:.4f}")
             chance = f"{1 / self.n_categories:.4f} ({self.n_categories} intents)"
             table.add_row("accuracy of guessing", chance)
+            if self.usual:
+                table.add_row("validation accuracy of TPE, 20 trials", _TPE_AFTER_20)
             table.add_row("trial, source", escape(f"{best.number}, {source(best) or '-'}"))
             if why := _keys.read(best.user_attrs, _keys.WHY):
                 table.add_row("why", escape(str(why)))

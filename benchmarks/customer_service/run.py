@@ -98,6 +98,7 @@ class _Run:
             study=study,
             test_accuracy=self._test(study, objective),
             n_categories=objective.n_categories,
+            usual=self._config.problem == Config(storage="").problem,
             seconds=time.monotonic() - begin,
             rivals=rivals,
         )
@@ -177,7 +178,10 @@ def prepare_model(llm: str | LLM | None) -> str:
         OptunaLLMError: There is no such model, no key, or no weights.
     """
     from optuna_llm_sampler._resolve import resolve
+    from optuna_llm_sampler._resolve import turned_off
 
+    if off := turned_off(llm):
+        return f"none ({off})"
     try:
         _, build = resolve(llm)
         model = build()
