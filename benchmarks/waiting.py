@@ -86,7 +86,8 @@ def run(trial_seconds: float, call_seconds: float, n_workers: int, n_trials: int
 
 def _outcome(study: optuna.Study) -> Outcome:
     posts = {
-        (post.trial, post.block): post for post in Board(study._storage, study._study_id).read().posts
+        (post.trial, post.block): post
+        for post in Board(study._storage, study._study_id).read().posts
     }
     first = next(post for post in posts.values() if post.block == 0)
     trials = study.trials
@@ -144,20 +145,23 @@ def main(arguments: Sequence[str]) -> int:
     args = parse(arguments)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     cases = list(product(args.trial_seconds, args.call_seconds, args.workers))
-    print("| trial, s | call, s | workers | first wait, s | later waits, s | waiting | model's | stale | calls |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    head = "trial, s|call, s|workers|first wait, s|later waits, s|waiting|model's|stale|calls"
+    print(f"| {head.replace('|', ' | ')} |\n{'|---' * (head.count('|') + 1)}|")
     with ThreadPoolExecutor(len(cases)) as pool:
         sizes = [args.trials * workers for _, _, workers in cases]
         futures = [pool.submit(run, *case, n) for case, n in zip(cases, sizes, strict=True)]
-        for (trial_seconds, call_seconds, workers), future in zip(cases, futures, strict=True):
+        for case, future in zip(cases, futures, strict=True):
             found = future.result()
-            print(
-                f"| {trial_seconds:g} | {call_seconds:g} | {workers} | {found.first_seconds:.1f} | "
-                f"{found.seconds:.2f} | "
-                f"{found.waiting:.1%} | {found.models:.0%} | {found.stale:.1f} | "
-                f"{found.calls:.0f} |",
-                flush=True,
-            )
+            cells = [
+                *(f"{number:g}" for number in case),
+                f"{found.first_seconds:.1f}",
+                f"{found.seconds:.2f}",
+                f"{found.waiting:.1%}",
+                f"{found.models:.0%}",
+                f"{found.stale:.1f}",
+                f"{found.calls:.0f}",
+            ]
+            print(f"| {' | '.join(cells)} |", flush=True)
     return 0
 
 

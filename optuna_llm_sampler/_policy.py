@@ -82,8 +82,8 @@ def count(index: int, share: float, phase: int) -> int:
         share:
             The model's share, in [0, 1]; it counts in hundredths.
         phase:
-            Hundredths of a trial that the model has been given before, from 0 to 99. They go on from
-            advice to advice, so that the base sampler gets its share between short advices, too.
+            Hundredths of a trial that the model has been given before, from 0 to 99. They go on
+            from advice to advice: the base sampler gets its share between short advices, too.
     """
     return (phase + index * round(100 * share)) // 100
 

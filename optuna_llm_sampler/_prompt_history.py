@@ -66,7 +66,7 @@ def _finished(question: Question) -> list[str]:
     """Write the finished trials; reasons go first, from the worst on, where not all fits."""
     trials = question.digest.finished
     rows = _rows(question)
-    reasons = [f': {quote(trial.why)}' if trial.why else "" for trial in trials]
+    reasons = [f": {quote(trial.why)}" if trial.why else "" for trial in trials]
     left = _MAX_FINISHED_CHARS - sum(map(len, rows))
     for i in reversed(range(len(rows))):
         left -= len(reasons[i])

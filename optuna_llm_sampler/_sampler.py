@@ -274,9 +274,7 @@ class LLMSampler(BaseSampler):
         with self._lock:
             sessions = self._sessions.setdefault(study._storage, {})
             if study._study_id not in sessions:
-                settings = Settings(
-                    llm=self._get_llm, policy=self._policy(), **self._arguments
-                )
+                settings = Settings(llm=self._get_llm, policy=self._policy(), **self._arguments)
                 # Weak: a session that held its storage would keep the dictionary's key alive.
                 board = Board(weakref.proxy(study._storage), study._study_id)
                 sessions[study._study_id] = Session(board, settings)

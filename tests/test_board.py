@@ -28,7 +28,6 @@ import pytest
 
 from optuna_llm_sampler import _keys
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import usage
 from optuna_llm_sampler._advice import Advice
 from optuna_llm_sampler._advice import Config
 from optuna_llm_sampler._board import Board

@@ -84,8 +84,8 @@ def test_the_front_its_hypervolume_and_the_trade_offs_are_told() -> None:
         directions=["maximize", "minimize"],
     )
     lines = text.splitlines()
-    assert "4 finished trials, shown from worst to best:" in text
-    assert '0.53, 85 {"size": 0.3, "waste": 0.9}' in lines
+    assert "4 finished trials, from worst to best, as value" in text
+    assert '0.53, 85 {"size": 0.3, "waste": 0.9} [3, user]' in lines
     front = [line for line in lines if "Pareto front, " in line]
     assert [line.split(" (")[0] for line in front] == ["0.9, 110", "0.62, 40", "0.5, 10"]
     stated = [float(line.split("Pareto front, ")[1].split(" ")[0]) for line in front]
@@ -142,7 +142,7 @@ def test_five_objectives_in_mixed_directions(n: int) -> None:
     directions = ["minimize" if i % 2 else "maximize" for i in range(n)]
     text, study, _ = asked(many, 30, directions=directions)
     front = [line for line in text.splitlines() if "Pareto front, " in line]
-    assert 1 <= len(front) <= 10
+    assert 1 <= len(front) <= 20
     best = {", ".join(f"{v:.4g}" for v in t.values) for t in study.best_trials}
     last = ", ".join(f"{v:.4g}" for v in study.trials[-1].values)
     assert {line.split(" (")[0] for line in front} <= best | {last}
@@ -187,7 +187,7 @@ def test_feasible_trials_are_best_whatever_the_value(style: str) -> None:
     points = [{"x": x} for x in (9.0, 5.0, 7.5, 2.0)]
     text, _, _ = asked(constrained, 4, style=style, points=points, direction="maximize")
     if style == "json":
-        rows = [line for line in text.splitlines() if line.endswith("}")]
+        rows = [line.partition(" [")[0] for line in text.splitlines() if line.endswith("]")]
         assert [row.split(" ")[0] for row in rows] == ["9", "7.5", "2", "5"]
         assert '9 (infeasible: over "memory" by 3) {"x": 9.0}' in rows
         assert '"memory", "latency" are met; 2 of 4 are.' in text
@@ -377,7 +377,7 @@ def test_bounds_are_shown_as_they_are_now(style: str) -> None:
     if style == "json":
         assert '- "x": number from 0 to 5, in steps of 0.5.' in text
         assert '11 {"x": 9.0, "n": 2} (not possible any more)' in text
-        assert '4 {"x": 2.0, "n": 2}\n' in text
+        assert '4 {"x": 2.0, "n": 2} [' in text
     else:
         assert "n=1 | 2 | 3 | 4 | 5" in text
         assert "x=9.0" not in text

@@ -144,7 +144,9 @@ def finished(
     return trial
 
 
-def ranked(*trials: FrozenTrial, directions: Sequence[StudyDirection] | None = None) -> list[Result]:
+def ranked(
+    *trials: FrozenTrial, directions: Sequence[StudyDirection] | None = None
+) -> list[Result]:
     found = Results(directions or [StudyDirection.MINIMIZE])
     for trial in trials:
         found.add(trial)
@@ -180,9 +182,7 @@ def test_the_pruned_trial_that_got_further_is_better() -> None:
 
 
 def test_directions_count() -> None:
-    found = ranked(
-        finished(0, 1.0), finished(1, 2.0), directions=[StudyDirection.MAXIMIZE]
-    )
+    found = ranked(finished(0, 1.0), finished(1, 2.0), directions=[StudyDirection.MAXIMIZE])
     assert order(found) == [1, 0]
     assert [r.improved for r in found] == [True, True]
 

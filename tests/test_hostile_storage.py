@@ -132,7 +132,7 @@ def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
     [
         (f"{_keys.POST}0", {"block": 10**12, "start": 0}),
         (f"{_keys.POST}0", {"start": 10**18}),
-        (f"{_keys.POST}0", {"start": 10**18}),
+        (f"{_keys.POST}0", {"share": 10**18, "phase": -5}),
         (f"{_keys.POST}0", {"start": -(10**18)}),
         (_keys.CLAIM, {"lease": 1e18}),
         (_keys.CLAIM, {"ticket": -5, "at": 1e308}),

@@ -1,4 +1,4 @@
-"""Positions that follow from a share and a trial's number, and how many configurations are asked."""
+"""Positions that follow from a share and a trial's number, and how much is asked for."""
 
 from __future__ import annotations
 

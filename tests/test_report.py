@@ -185,8 +185,8 @@ def test_the_verdict_states_the_rule_by_which_the_model_gets_its_share() -> None
     assert data.evidence is not None
     assert data.share == data.evidence.share > 0.5
     assert not data.is_fixed
-    said = verdict(data)
-    assert f"The model's last {data.evidence.n_model} trials beat {data.evidence.beaten:.0%}" in said
+    said, found = verdict(data), data.evidence
+    assert f"The model's last {found.n_model} trials beat {found.beaten:.0%}" in said
     assert f"Its share of the next trials is {data.share:.0%}." in said
     assert said in to_text(data)
     assert f"{data.share:.0%}" in to_html(data)

@@ -18,7 +18,6 @@ from optuna_llm_sampler._advice import Config
 from optuna_llm_sampler._ask import ask
 from optuna_llm_sampler._history import Digest
 from optuna_llm_sampler._order import agreed_first
-from optuna_llm_sampler._policy import make_policy
 from optuna_llm_sampler._prompt import build
 from optuna_llm_sampler._prompt import prefill
 from optuna_llm_sampler._prompt import Question
@@ -136,7 +135,8 @@ def test_what_the_fields_change() -> None:
 
 
 def test_models_that_give_samples_have_the_start_only() -> None:
-    assert [default_share(style) for style in (JSON, CODE, SCRIPT)] == [0.2, 0.0, 0.0]
+    policies = [make_policy(s, share=None, n_configs=None) for s in (JSON, CODE, SCRIPT)]
+    assert [policy.share for policy in policies] == [None, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("style", ["code", SCRIPT, replace(CODE, bounds=True)])

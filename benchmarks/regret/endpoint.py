@@ -1,7 +1,7 @@
 """A model behind an OpenAI-compatible endpoint: asked live, recorded, and replayed without it.
 
-A recording keeps the hash of each request and the answer, so a study is replayed exactly as long as
-its requests are the same. Anything else is asked anew, or makes the study fail where there is no
+A recording keeps the hash of each request and the answer, so a study is replayed as long as its
+requests are the same. Anything else is asked anew, or makes the study fail where there is no
 endpoint.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
@@ -14,7 +15,6 @@ import re
 from typing import Any
 
 import numpy as np
-import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
@@ -251,29 +251,25 @@ def ours(name: str) -> Maker:
         ValueError: There is no such sampler.
     """
     match = _OURS.fullmatch(name)
-    base, options, model = (match[1] or "auto", match[2] or "", match[3]) if match else ("", "", "")
-    remote = model.startswith("openai/")
-    if match is None or base not in BASES or not (remote or model in MODELS):
+    if match is None:
         raise ValueError(f"There is no sampler {name!r}.")
-    more: dict[str, Any] = {}
-    for option in filter(None, options.split(",")):
-        key, _, value = option.partition("=")
-        more |= {"share": {"llm_share": float(value or 0)}, "n": {"n_configs": int(value or 1)}}.get(
-            key, {}
-        )
-        if key not in ("share", "n", "hidden"):
-            raise ValueError(f"{name!r}: there is no option {key!r}; there are share, n, hidden.")
+    base, model, options = match[1] or "auto", match[3], (match[2] or "").split(",")
+    remote = model.startswith("openai/")
+    if base not in BASES or not (remote or model in MODELS):
+        raise ValueError(f"There is no sampler {name!r}.")
+    more = _options(filter(None, options))
 
     def make(run: Run) -> BaseSampler:
         arguments = ask_of(run, named=model != ANONYMOUS) | more
-        if "hidden" in options.split(","):
+        if "hidden" in options:
             arguments |= hidden(run)
         if match[4]:
             # Asked while trial 0 runs: the same request as without defaults, whose answer is
             # recorded.
             arguments |= {"defaults": run.task.defaults, "prefetch": not remote}
         if remote:
-            study = re.sub(r"[^\w.-]+", "_", f"{run.task.name}-{run.seed}{'-' + options if options else ''}")
+            study = "-".join(filter(None, [run.task.name, str(run.seed), match[2]]))
+            study = re.sub(r"[^\w.-]+", "_", study)
             llm = run.endpoint.model(model.removeprefix("openai/"), study, run.misses)
             arguments |= {"timeout": 7200.0}
         else:
@@ -281,6 +277,20 @@ def ours(name: str) -> Maker:
         return LLMSampler(llm, base_sampler=BASES[base](run.number(base)), **arguments)
 
     return make
+
+
+def _options(options: Iterable[str]) -> dict[str, Any]:
+    """Read ``share=1``, ``n=8`` and ``hidden`` as arguments of the sampler."""
+    found: dict[str, Any] = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        if key == "share":
+            found["llm_share"] = float(value)
+        elif key == "n":
+            found["n_configs"] = int(value)
+        elif option != "hidden":
+            raise ValueError(f"There is no option {option!r}; there are share=, n= and hidden.")
+    return found
 
 
 def maker_of(name: str) -> Maker:
@@ -348,7 +358,8 @@ SAMPLERS: dict[str, Maker] = {
 
 def asks_beside_the_default(sampler: str) -> bool:
     """Whether the model is asked in the background of the first trial."""
-    return sampler.startswith("ours") and sampler.endswith("+default") and "openai/" not in sampler
+    is_local = "openai/" not in sampler
+    return sampler.startswith("ours") and sampler.endswith("+default") and is_local
 
 
 def is_numeric(task: Task) -> bool:
