@@ -19,8 +19,8 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import record_failures
 from optuna_llm_sampler import usage
 from optuna_llm_sampler._board import Board
-from optuna_llm_sampler._credit import results_of
 from optuna_llm_sampler._report import report
+from optuna_llm_sampler._results import Results
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 from optuna_llm_sampler.visualization import plot_sources
@@ -159,8 +159,14 @@ def test_plots_read_the_old_names(study: Study, old: Study) -> None:
 
 
 def test_the_model_is_judged_by_the_old_names(study: Study, old: Study) -> None:
-    assert results_of(old.trials, old.directions) == results_of(study.trials, study.directions)
-    assert any(result.is_models for result in results_of(old.trials, old.directions))
+    found = []
+    for one in (old, study):
+        results = Results(one.directions)
+        for trial in one.trials:
+            results.add(trial)
+        found.append(results.latest(0))
+    assert found[0] == found[1]
+    assert any(result.is_models for result in found[0])
 
 
 def test_a_running_trial_is_whose_the_old_name_says() -> None:

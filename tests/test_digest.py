@@ -85,7 +85,7 @@ def test_the_front_its_hypervolume_and_the_trade_offs_are_told() -> None:
     )
     lines = text.splitlines()
     assert "4 finished trials, from worst to best, as value" in text
-    assert '0.53, 85 {"size": 0.3, "waste": 0.9} [3, user]' in lines
+    assert '0.53, 85 {"size": 0.3, "waste": 0.9} [3]' in lines
     front = [line for line in lines if "Pareto front, " in line]
     assert [line.split(" (")[0] for line in front] == ["0.9, 110", "0.62, 40", "0.5, 10"]
     stated = [float(line.split("Pareto front, ")[1].split(" ")[0]) for line in front]

@@ -335,7 +335,7 @@ def streamed(*events: dict[str, Any]) -> Reply:
 
 def test_a_server_that_always_streams_is_read() -> None:
     pieces = [servers.GOOD[i : i + 7] for i in range(0, len(servers.GOOD), 7)]
-    events = [
+    events: list[dict[str, Any]] = [
         {"model": "s", "choices": [{"index": 0, "delta": {"role": "assistant", "content": p}}]}
         for p in pieces
     ]

@@ -18,6 +18,7 @@ from optuna_llm_sampler._advice import Config
 from optuna_llm_sampler._ask import ask
 from optuna_llm_sampler._history import Digest
 from optuna_llm_sampler._order import agreed_first
+from optuna_llm_sampler._policy import make_policy
 from optuna_llm_sampler._prompt import build
 from optuna_llm_sampler._prompt import prefill
 from optuna_llm_sampler._prompt import Question
