@@ -180,11 +180,12 @@ class Caller:
         return Plan(self._settings.policy, view)
 
     def _n_starting(self, view: View) -> int:
-        """Count the trials that wait to be told their parameters, or are about to."""
+        """Count the trials that wait to be told their parameters, or start during the call."""
         undecided = sum(running.source is None for running in view.running)
-        n_running = len(view.running) - undecided
-        soon = self._patience.starts_during(view.call_seconds, n_running)
-        return undecided + math.ceil(soon)
+        if not self._settings.prefetch:
+            return undecided  # the others will wait as well
+        soon = self._patience.starts_during(view.call_seconds, len(view.running))
+        return max(undecided, math.ceil(soon))
 
     def known(self, view: View, number: int | None = None) -> Known:
         """Return what tells whether a trial had nearly these parameters, or is to have them.

@@ -61,12 +61,12 @@ class Patience:
         return allowed if expected <= allowed and allowed > 0 else 0.0
 
     def starts_during(self, call_seconds: float, n_running: int) -> float:
-        """Return how many trials are likely to start during a call, one per worker at most."""
+        """Return how many trials are likely to start during a call."""
         with self._lock:
             duration = median(self._durations) if self._durations else 0.0
-        if not n_running or not call_seconds:
+        if not call_seconds or not self._durations:
             return 0.0
-        return n_running * (min(call_seconds / duration, 1.0) if duration > 0 else 1.0)
+        return n_running * call_seconds / max(duration, 1e-3)
 
     def trials_ahead(self, call_seconds: float, n_running: int) -> int:
         """Return how many trials before it is needed an advice has to be asked for.

@@ -209,6 +209,41 @@ def _kill_leader(job: Job, seed: int) -> None:
 
 
 @pytest.mark.slow
+def test_shares_move_while_workers_are_killed(postgres: tuple[str, Path], tmp_path: Path) -> None:
+    job = Job(postgres[0], tmp_path, latency=0.3, seconds=0.1, name="moving")
+    job.arguments.update({"timeout": 15.0, "prefetch": False})
+    rng = random.Random(0)
+    with workers(job, 8, 160) as processes:
+        for n_begun in (30, 70):
+            until(lambda n=n_begun: len(noted(job, "running")) >= n)  # type: ignore[misc]
+            pids = [p.pid for p in processes if p.is_alive()]
+            os.kill(rng.choice([pid for pid in pids if pid is not None]), signal.SIGKILL)
+        assert sorted(join(processes), key=str) == [-signal.SIGKILL] * 2 + [0] * 6
+    found = trials(job)
+    states = Counter(t.state for t in found)
+    assert states[TrialState.COMPLETE] >= 156
+    assert states[TrialState.COMPLETE] + states[TrialState.RUNNING] == len(found)
+    assert states[TrialState.RUNNING] <= 2
+    shares = {post.share for post in posts(job) if post.outcome == "ok"}
+    assert len(shares) >= 3, shares
+    assert {source(t) for t in found} >= {"llm", "base"}
+    assert slots_used_twice(found) == repeated_params(found) == 0
+
+
+@pytest.mark.slow
+def test_defaults_are_tried_once_by_eight_processes(
+    postgres: tuple[str, Path], tmp_path: Path
+) -> None:
+    default = {"x": 0.125, "y": 3e-3, "n": 2, "kind": "a"}
+    job = Job(postgres[0], tmp_path, latency=0.5, name="defaults")
+    job.arguments.update({"defaults": default, "timeout": 15.0, "prefetch": False})
+    found = run(job, 8, 40)
+    assert [t.params for t in found].count(default) == 1
+    assert [source(t) for t in found].count("defaults") == 1
+    assert next(t.number for t in found if source(t) == "defaults") < 8
+
+
+@pytest.mark.slow
 def test_heartbeats_and_retries(postgres: tuple[str, Path], tmp_path: Path) -> None:
     job = Job(postgres[0], tmp_path, latency=1.0, seconds=0.7, heartbeat=1, name="heartbeat")
     job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 9.0, "prefetch": False})
