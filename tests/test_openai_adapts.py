@@ -320,7 +320,9 @@ def test_an_error_in_an_answer_is_told(body: dict[str, Any]) -> None:
 
 def test_what_a_provider_behind_the_endpoint_says_is_told() -> None:
     metadata = {"raw": json.dumps({"error": {"message": "Slow down"}}), "provider_name": "p"}
-    body = {"error": {"message": "Provider returned error", "code": 429, "metadata": metadata}}
+    body: dict[str, Any] = {
+        "error": {"message": "Provider returned error", "code": 429, "metadata": metadata}
+    }
     for reply in (Reply(body=body), Reply(429, body)):
         error = failure_of(reply)
         assert isinstance(error, RateLimitError)
@@ -335,7 +337,7 @@ def streamed(*events: dict[str, Any]) -> Reply:
 
 def test_a_server_that_always_streams_is_read() -> None:
     pieces = [servers.GOOD[i : i + 7] for i in range(0, len(servers.GOOD), 7)]
-    events = [
+    events: list[dict[str, Any]] = [
         {"model": "s", "choices": [{"index": 0, "delta": {"role": "assistant", "content": p}}]}
         for p in pieces
     ]
