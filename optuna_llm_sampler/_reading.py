@@ -483,7 +483,8 @@ def _float(token: str) -> float | str:
 
 
 def _unquoted(token: str) -> str:
-    return _ESCAPE.sub(_unescaped, token[1:-1])
+    inner = token[1:-1]
+    return _ESCAPE.sub(_unescaped, inner) if "\\" in inner else inner
 
 
 # Characters beyond the first 65,536 are two escapes in JSON, which belong together.

@@ -18,6 +18,7 @@ from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler._ask import ask
 from optuna_llm_sampler._history import Digest
 from optuna_llm_sampler._question import Question
+from optuna_llm_sampler.cli import main
 from optuna_llm_sampler.errors import AuthenticationError
 from optuna_llm_sampler.errors import ConnectionFailedError
 from optuna_llm_sampler.errors import OptunaLLMError
@@ -320,11 +321,20 @@ def test_an_error_in_an_answer_is_told(body: dict[str, Any]) -> None:
 
 def test_what_a_provider_behind_the_endpoint_says_is_told() -> None:
     metadata = {"raw": json.dumps({"error": {"message": "Slow down"}}), "provider_name": "p"}
-    body = {"error": {"message": "Provider returned error", "code": 429, "metadata": metadata}}
+    body: dict[str, Any] = {
+        "error": {"message": "Provider returned error", "code": 429, "metadata": metadata}
+    }
     for reply in (Reply(body=body), Reply(429, body)):
         error = failure_of(reply)
         assert isinstance(error, RateLimitError)
         assert "Provider returned error: Slow down" in str(error)
+
+
+def test_a_thought_that_never_ends_may_hold_the_answer() -> None:
+    text = '<think>Perhaps {"configs": [{"x": 0.9}]}. No: {"configs": [{"x": 0.2}]}'
+    with serving(always(Reply(body=servers.chat(text)))) as server:
+        answer = ask(at(server), QUESTION, timeout=30.0)
+    assert [config.params["x"] for config in answer.advice.configs] == [0.2]
 
 
 def streamed(*events: dict[str, Any]) -> Reply:
@@ -403,6 +413,18 @@ def test_a_study_goes_on_and_its_log_has_the_cause(caplog: pytest.LogCaptureFixt
     assert len(study.trials) == 2
     assert "proxy or gateway answered 403" in caplog.text
     assert "OPENAI_API_KEY" not in caplog.text
+
+
+def test_the_doctor_says_the_cause(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(always(Reply(403, PAGE))) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert main(["doctor", "--llm", "openai/m", "--timeout", "20"]) != 0
+    out = capsys.readouterr().out
+    assert 'a proxy or gateway answered 403 with a web page ("Access Denied")' in out
+    assert "NO_PROXY" in out
+    assert "OPENAI_API_KEY" not in out
 
 
 def test_a_study_uses_a_model_after_one_adaptation() -> None:

@@ -137,7 +137,7 @@ def _chat_answers(body: Mapping[str, Any]) -> list[Answer]:
         thought = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
         if not text.strip() and reason != "length" and is_json(thought):
             text = thought  # some servers take the answer for a thought
-        if _is_open_thought(text):
+        if reason == "length" and _is_open_thought(text):
             text, thought = "", text
         answers.append(Answer(text, reason, refusal or None, thought))
     return answers
