@@ -107,8 +107,10 @@ def weigh(results: Sequence[Result], *, start: float) -> Evidence:
     mine = [r for r in judged if r.number >= oldest][-N_RECENT:]
     near = [_neighbors(r, base) for r in mine]
     compared = [(r, others) for r, others in zip(mine, near, strict=True) if others]
-    # A failure is a defeat even while there is nothing to compare it with.
+    # Failures are defeats even while there is nothing to compare them with; one is an accident.
     alone = sum(r.failed for r, others in zip(mine, near, strict=True) if not others)
+    if alone < 2 or any(r.is_models and not r.failed for r in results):
+        alone = 0
     used = {other.number: other for _, others in compared for other in others}
     n_model, n_base = len(compared) + alone, len(used)
     if not n_model:
@@ -121,7 +123,7 @@ def weigh(results: Sequence[Result], *, start: float) -> Evidence:
     first = min((r.number for r, _ in compared), default=0)
     span = [r for r in base if r.number >= first]
     improved = sum(r.improved for r, _ in compared), sum(r.improved for r in span)
-    rates = _log_rate(improved[0], n_model) - _log_rate(improved[1], len(span))
+    rates = _log_rate(improved[0], n_model) - _log_rate(improved[1], len(span)) if span else 0.0
     # That both improved nothing for long says nothing for the model.
     score += _IMPROVEMENTS * (rates if improved[0] else min(rates, 0.0))
     share = _NORMAL.cdf(_NORMAL.inv_cdf(start) / (1 + n_model / _START_COUNTS) + score)

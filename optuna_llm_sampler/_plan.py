@@ -99,9 +99,7 @@ class Plan:
         if count(index, post.share, post.phase) >= len(post.advice.configs):
             return Turn(position(index, self.share, post.phase) is not None)
         place = position(index, post.share, post.phase)
-        # A model that has lost much of its share since then does not get all that it was promised.
-        lost = self.share < post.share / 2 and self.policy.share is None
-        if place is None or (lost and position(index, self.share, post.phase) is None):
+        if place is None or self._has_lost(post, index):
             return _BASE
         return Turn(True, Slot(post, place))
 
@@ -182,6 +180,12 @@ class Plan:
         if served:  # a trial that has waited gets what it has waited for
             phase = max(phase, 100 - round(100 * share))
         return replace(post, start=start, share=share, phase=phase)
+
+    def _has_lost(self, post: Post, index: int) -> bool:
+        """Tell whether a trial that was promised to the model is the base sampler's after all."""
+        if self.policy.is_fixed or self.evidence.share >= post.share / 2:
+            return False
+        return position(index, self.evidence.share, post.phase) is None
 
     def _advice_for(self, number: int) -> Post | None:
         """Return the latest advice that serves a trial."""

@@ -36,6 +36,8 @@ class Policy:
     Attributes:
         share:
             Share of the trials after the first advice, in [0, 1]; :obj:`None`: by evidence.
+        is_fixed:
+            Whether that is the user's word, whatever the evidence.
         n_configs:
             Configurations of one advice.
         n_first:
@@ -45,6 +47,7 @@ class Policy:
     share: float | None
     n_configs: int
     n_first: int
+    is_fixed: bool = False
 
     def n_wanted(self, share: float, n_starting: int) -> int:
         """Return how many configurations to ask for.
@@ -66,11 +69,12 @@ def make_policy(style: Style, *, share: float | None, n_configs: int | None) -> 
     A small model, which is asked for samples, gets no more than the first trials: it reads a
     history no better than chance does.
     """
+    is_fixed = share is not None
     n = n_configs or (N_CONFIGS_SAMPLES if style.samples else N_CONFIGS_JSON)
     if style.samples and share is None:
         share = 0.0
     n_first = min(N_FIRST_SAMPLES, n) if style.samples and share != 1 else n
-    return Policy(share, n, n_first)
+    return Policy(share, n, n_first, is_fixed)
 
 
 def count(index: int, share: float, phase: int) -> int:

@@ -98,9 +98,9 @@ def test_half_as_many_failures_as_tpe() -> None:
 @pytest.mark.parametrize(
     ("works", "expected"),
     [
-        (lambda number: False, ["llm"] * 2 + ["fallback:failing"] * 3 + ["base"]),
-        (lambda number: number == 1, ["llm"] * 5 + ["base"]),
-        (lambda number: number >= 2, ["llm"] * 2 + ["fallback:failing"] * 3 + ["base"]),
+        (lambda number: False, ["llm"] * 2 + ["base"]),
+        (lambda number: number == 1, ["llm"] * 3),
+        (lambda number: number >= 2, ["llm"] * 2 + ["base"]),
     ],
 )
 def test_first_proposals_that_only_fail_give_way(
@@ -120,7 +120,7 @@ def test_first_proposals_that_only_fail_give_way(
         seed=0,
     )
     study = optuna.create_study(sampler=sampler)
-    study.optimize(objective, n_trials=6, catch=(MemoryError,))
+    study.optimize(objective, n_trials=3, catch=(MemoryError,))
     assert [trial.user_attrs["llm_source"] for trial in study.trials] == expected
 
 

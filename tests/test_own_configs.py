@@ -24,7 +24,7 @@ from optuna_llm_sampler.testing import FakeLLM
 
 SPACE: dict[str, BaseDistribution] = {n: FloatDistribution(0.0, 1.0) for n in "xy"}
 DEFAULT = {"x": 0.25, "y": 0.75}
-NEAR = [{"x": 0.1, "y": 0.2}, {"x": 0.2, "y": 0.1}, {"x": 0.1, "y": 0.1}]
+NEAR = [{"x": 0.1, "y": 0.1}, {"x": 0.1, "y": 0.3}, {"x": 0.4, "y": 0.1}]
 
 
 def objective(trial: Trial) -> float:
@@ -50,7 +50,7 @@ def sampler(**arguments: Any) -> LLMSampler:
 
 def earlier() -> Study:
     study = optuna.create_study()
-    for params in NEAR:
+    for params in [*NEAR, *({"x": 0.9, "y": 0.05 * i} for i in range(9))]:
         study.add_trial(
             create_trial(value=sum(params.values()), params=params, distributions=SPACE)
         )
