@@ -76,6 +76,32 @@ def copycat(task: Task, rng: np.random.RandomState) -> LLM:
     return FakeLLM(answer)
 
 
+def misnamed(task: Task, rng: np.random.RandomState) -> LLM:
+    """Return a model that knows good points, and gives each number's place to the next number."""
+    names = [n for n, d in task.search_space.items() if not isinstance(d, CategoricalDistribution)]
+    following = dict(zip(names, names[1:] + names[:1], strict=True))
+
+    def moved(params: Params) -> Params:
+        found = dict(params)
+        for name, other in following.items():
+            if name in params and other in params:
+                source: Any = task.search_space[name]
+                goal: Any = task.search_space[other]
+                coerced = coerce(at_unit(unit(params[name], source), goal), goal)
+                if isinstance(coerced, Coerced):
+                    found[other] = coerced.value
+        return found
+
+    def answer(request: Request) -> str:
+        points = [
+            min((_point(task, rng, []) for _ in range(8)), key=task.objective)
+            for _ in range(_N_CONFIGS)
+        ]
+        return answer_of([moved(point) for point in points], task)
+
+    return FakeLLM(answer)
+
+
 def answer_of(points: list[Params], task: Task) -> str:
     """Write configurations as a model's answer."""
     configs = [{n: to_label(v, task.search_space[n]) for n, v in p.items()} for p in points]

@@ -42,6 +42,7 @@ from .endpoint import Endpoint
 from .graded import answer_of
 from .graded import copycat
 from .graded import graded
+from .graded import misnamed
 from .graded import Skill
 from .graded import uniform
 
@@ -233,6 +234,7 @@ MODELS: Mapping[str, Callable[[Run], LLM]] = {
     "adversary": adversary,
     "parrot": parrot,
     "copycat": lambda run: copycat(run.task, np.random.RandomState(run.number("points"))),
+    "misnamed": lambda run: misnamed(run.task, np.random.RandomState(run.number("points"))),
     **{f"best-of-{k}": skilled(lambda n, k=k: k) for k in (1, 2, 8, 64)},  # type: ignore[misc]
     "gets-worse": skilled(lambda n: 64 if n < 25 else 1),
     "gets-better": skilled(lambda n: 1 if n < 25 else 64),
