@@ -125,8 +125,8 @@ TASK = Task(
     ),
     search_space=_SPACE,
     objective=_train,
-    optimum=0.0,
-    median_random=1.0,
+    optimum=444.5,
+    median_random=875,
     defaults={
         "learning_rate": 0.1,
         "n_rounds": 100,

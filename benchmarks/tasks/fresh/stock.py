@@ -177,8 +177,8 @@ TASK = Task(
     ),
     search_space=_SPACE,
     objective=_run,
-    optimum=0.0,
-    median_random=1.0,
+    optimum=-223.57569,
+    median_random=115.381,
     defaults={
         "depot_review_days": 3,
         "depot_cover_days": 1.0,
