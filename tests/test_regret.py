@@ -75,7 +75,7 @@ def test_a_model_that_takes_names_for_others_moves_every_number() -> None:
     assert samplers._swapped(answer) == "act='relu', alpha=0.01, units=1e-4, lr=64)"
     rows = run_study(_TASKS[0], "ours-tpe(swapped)", 0, 6)
     # Out of range, the samples are all alike: one idea, and the middle of the ranges.
-    assert [row.source for row in rows[:3]] == ["llm", "llm", "fallback:few_ideas"]
+    assert [row.source for row in rows[:3]] == ["llm", "llm", "base"]
     assert rows[0].value != run_study(_TASKS[0], "ours-tpe(0.5b)", 0, 1)[0].value
 
 
@@ -100,9 +100,29 @@ def test_no_two_samplers_share_a_stream() -> None:
     assert run.number("tpe") == samplers.Run(load(_TASKS[0] + "!memory"), 0).number("tpe")
 
 
-def test_a_bad_model_gets_six_trials() -> None:
+def test_a_bad_model_loses_about_eight_trials() -> None:
     rows = run_study(_TASKS[0], "ours-tpe(adversary)", 0, 60)
-    assert sum(row.source == "llm" for row in rows) <= 6
+    assert sum(row.source == "llm" for row in rows[:20]) <= 9
+    assert sum(row.source == "llm" for row in rows[20:]) <= 4
+
+
+@pytest.mark.parametrize("model", ["best-of-1", "best-of-64"])
+def test_the_share_follows_skill(model: str) -> None:
+    rows = run_study(_TASKS[1], f"ours-tpe({model})", 0, 60)
+    later = sum(row.source == "llm" for row in rows[30:])
+    assert later >= 24 if model == "best-of-64" else later <= 8
+
+
+def test_options_and_models_of_an_endpoint_are_read_from_the_name() -> None:
+    for name in (
+        "ours(openai/m)",
+        "ours-tpe[share=0.5,n=2,hidden](openai/m)",
+        "ours(0.5b)+default",
+    ):
+        assert samplers.maker_of(name)
+    for name in ("ours(openai", "ours-xyz(openai/m)", "ours[q=1](openai/m)", "theirs(0.5b)"):
+        with pytest.raises(ValueError, match="There is no"):
+            samplers.maker_of(name)
 
 
 def test_rows_are_kept_and_read_again(tmp_path: Path) -> None:
