@@ -177,8 +177,11 @@ class Plan:
         last, share = self.view.advices[-1], max(self.share, 0.01)
         start = max(start, last.start)
         phase = (last.phase + self._index(last, start) * round(100 * share)) % 100
-        if served:  # a trial that has waited gets what it has waited for
-            phase = max(phase, 100 - round(100 * share))
+        least = 100 - round(100 * share)  # with which the first trial is the model's
+        if len(self.view.advices) == 1:
+            phase = least  # so the second one is the base sampler's: something to compare with
+        elif served:
+            phase = max(phase, least)  # a trial that has waited gets what it has waited for
         return replace(post, start=start, share=share, phase=phase)
 
     def _has_lost(self, post: Post, index: int) -> bool:

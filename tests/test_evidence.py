@@ -265,6 +265,11 @@ def test_a_bad_model_loses_about_eight_trials_and_is_hardly_asked_then(
     assert usage(study).calls <= 8
 
 
+def test_the_base_sampler_is_compared_with_as_soon_as_possible() -> None:
+    study = run("minimize", Adviser((0, *GOOD)), n=8)
+    assert [t.number for t in study.trials if t.user_attrs["llm_source"] == "base"] == [5]
+
+
 def test_a_good_model_gets_nearly_all_trials() -> None:
     numbers = mine(run("minimize", Adviser((0, *GOOD)), n=50))
     assert sum(n >= 8 for n in numbers) >= 0.8 * 42
