@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import json
+import re
 from typing import Any
 from typing import Literal
 
@@ -219,8 +220,8 @@ class Adviser:
         self._boxes, self._n = boxes, 0
 
     def __call__(self, request: Request) -> str:
-        text = request.messages[1]["content"]
-        seen = text.count("\n") if "No trial" not in text else 0
+        found = re.search(r"^(\d+) finished trials", request.messages[1]["content"], re.MULTILINE)
+        seen = int(found[1]) if found else 0
         low, high = [box[1:] for box in self._boxes if seen >= box[0]][-1]
         configs = []
         for _ in range(4):
