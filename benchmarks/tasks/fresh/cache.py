@@ -171,7 +171,7 @@ TASK = Task(
     ),
     search_space=_SPACE,
     objective=_run,
-    optimum=32.353915,
+    optimum=32.167828,
     median_random=59.9049,
     defaults={
         "buffer_pages": 1024,

@@ -177,7 +177,7 @@ TASK = Task(
     ),
     search_space=_SPACE,
     objective=_run,
-    optimum=-223.57569,
+    optimum=-226.50844,
     median_random=115.381,
     defaults={
         "depot_review_days": 3,
