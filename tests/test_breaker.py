@@ -108,7 +108,7 @@ def test_a_server_fails_for_ten_minutes_and_heals(status: int) -> None:
         llm = OpenAI(base_url=server.url, model="m", max_retries=0)
         study = optuna.create_study(sampler=sampler(llm, clock))
         during = run(study, clock, 120, seconds=5.0)
-        asked = len(server.received)
+        asked, alone = len(server.received), lines.count("left alone")
         after = run(study, clock, 70, seconds=5.0)
     logging.getLogger("optuna").removeHandler(lines)
     assert all(source.startswith("fallback:") for source in during)
@@ -116,8 +116,8 @@ def test_a_server_fails_for_ten_minutes_and_heals(status: int) -> None:
     assert "llm" in after
     assert after.index("llm") <= 300 / 5  # never later than the longest pause
     assert after.count("llm") >= 5
-    assert lines.count("left alone") == lines.count("may be asked again") == asked - 1
-    assert lines.count("answers again") == 1
+    assert alone == asked - 1 <= lines.count("may be asked again")
+    assert lines.count("answers again") >= 1
 
 
 def test_retry_after_is_honoured() -> None:
