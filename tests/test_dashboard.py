@@ -73,12 +73,12 @@ def detail_of(study: Study) -> dict[str, Any]:
 
 
 def test_trials_show_source_and_why() -> None:
-    detail = detail_of(tuned(12))
+    detail = detail_of(tuned(40))
     attrs = [{a["key"]: a["value"] for a in t["user_attrs"]} for t in detail["trials"]]
     assert attrs[0]["llm_source"] == "llm"
     assert attrs[0]["llm_why"].startswith("A small learning rate")
     assert attrs[0]["llm_advice"] == "trial 0, block 0, config 0"
-    assert {a["llm_source"] for a in attrs} == {"llm", "base"}
+    assert {a["llm_source"] for a in attrs} >= {"llm", "base"}
     sortable = {a["key"]: a["sortable"] for a in detail["union_user_attrs"]}
     assert sortable["llm_repaired"] is True
     assert sortable["llm_source"] is False
@@ -157,7 +157,7 @@ def test_the_callback_writes_at_most_once_per_advice(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(_dashboard, "write_note", counted)
     study = tuned(30, callbacks=[LLMNoteCallback()])
-    assert written == [1, 10, 29]
+    assert written == [1, 5, 13, 21, 29]
     assert "29 trials" in note_of(study)
 
 
@@ -229,7 +229,7 @@ def test_transcripts_are_artifacts_of_the_study(tmp_path: Path) -> None:
     llm = LLMTranscripts(FakeLLM(knowing), store)
     study = tuned(12, of=objective, llm=llm, callbacks=[llm])
     (first, calls), (second, _) = transcripts_of(study, tmp_path)
-    assert (first, second) == ("llm-trial-0.json", "llm-trial-9.json")
+    assert (first, second) == ("llm-trial-0.json", "llm-trial-4.json")
     assert "Fine-tune a small transformer" in calls[0]["messages"][-1]["content"]
     assert json.loads(calls[0]["texts"][0])["note"].startswith("Short texts")
     attrs = study._storage.get_study_system_attrs(study._study_id)
