@@ -386,7 +386,7 @@ class LLMSampler(BaseSampler):
         return drafts.setdefault(trial._trial_id, _Draft())
 
     def _decide(self, study: Study, trial: FrozenTrial) -> Decision:
-        if "fixed_params" in trial.system_attrs:
+        if trial.system_attrs.get("fixed_params"):
             return Decision("enqueued")  # it uses up none of the model's ideas
         if self._share == 0 and not self._arguments["first"]:
             return Decision("base")

@@ -144,7 +144,7 @@ class Session:
             running.source is None
             and running.number < number
             and abs(running.age) < CLOCK_SKEW
-            and "fixed_params" not in view.trials[running.number].system_attrs
+            and not view.trials[running.number].system_attrs.get("fixed_params")
             for running in view.running
         )
         if earlier >= len(left):

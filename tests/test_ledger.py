@@ -88,8 +88,8 @@ def test_a_call_says_what_it_took() -> None:
     ("behaviour", "tokens"),
     [
         ("refusal", (100, 20)),
-        ("truncated", (100, 20)),
-        ("truncated_in_thought", (100, 20)),
+        ("truncated", (200, 40)),  # once more with a higher limit
+        ("truncated_in_thought", (200, 40)),
         ("no_content", (100, 20)),
         ("empty_list", (200, 40)),  # asked once more
         ("rate_limited", (None, None)),

@@ -249,7 +249,7 @@ def test_advice_shows_what_was_proposed_and_how_it_moved() -> None:
     panels = {panel.param: panel for panel in param_panels([study], None)}
     rate = panels["learning_rate"]
     assert rate.log
-    assert len(rate.proposed) == 3
+    assert len(rate.proposed) == 5
     assert all(1e-6 <= p.low < p.median < p.high <= 1e-1 for p in rate.proposed)
     assert len({p.median for p in rate.proposed}) > 1
     assert sum(good for _, _, good in rate.trials) == 6
