@@ -21,14 +21,15 @@ _logger = get_logger(f"optuna.{__name__}")
 
 
 def describe(storage: BaseStorage, trial: FrozenTrial, decision: Decision) -> None:
-    """Write what was decided."""
-    attrs: dict[str, str | int] = {_keys.SOURCE: decision.source}
+    """Write what was decided; the source comes last and says that all is written."""
+    attrs: dict[str, str | int] = {}
     if decision.advice:
         attrs[_keys.ADVICE] = decision.advice
     if decision.config is not None and decision.config.why:
         attrs[_keys.WHY] = decision.config.why
     if decision.config is not None and decision.config.repaired:
         attrs[_keys.REPAIRED] = decision.config.repaired
+    attrs[_keys.SOURCE] = decision.source
     _write(storage, trial, attrs)
 
 
