@@ -146,7 +146,9 @@ class View:
 
     def n_enqueued(self, start: int, stop: int) -> int:
         """Count the trials from ``start`` to before ``stop`` whose parameters the user fixed."""
-        return sum(bool(trial.system_attrs.get("fixed_params")) for trial in self.trials[start:stop])
+        return sum(
+            bool(trial.system_attrs.get("fixed_params")) for trial in self.trials[start:stop]
+        )
 
 
 class Board:

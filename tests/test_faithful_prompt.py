@@ -77,7 +77,9 @@ def asked(
     study.sampler = LLMSampler(
         llm, base_sampler=RandomSampler(seed=1), llm_share=1.0, seed=0, **options
     )
-    while not llm.requests and len(study.trials) < len(points) + 5:  # an earlier study's come first
+    while (
+        not llm.requests and len(study.trials) < len(points) + 5
+    ):  # an earlier study's come first
         study.optimize(objective, n_trials=1, catch=catch)
     return user(llm.requests[0])
 

@@ -45,6 +45,15 @@ def test_recorded_answers_are_found_by_the_request() -> None:
     assert [row.value for row in again] == [row.value for row in rows]
 
 
+def test_a_strong_models_answers_are_replayed_without_it() -> None:
+    # The base sampler has had no trial yet, so this is the same on every machine.
+    rows = run_study(_TASKS[0], "ours(openai/frontier)", 0, 5)
+    assert [row.source for row in rows] == ["llm"] * 5
+    assert rows[-1].calls == 2
+    with pytest.raises(NotRecorded):
+        run_study(_TASKS[0], "ours[n=3](openai/frontier)", 0, 5)
+
+
 def test_controls_begin_with_the_same_point() -> None:
     run = samplers.Run(load("hpolib/naval_propulsion"), 0)
     points = {name: samplers.first_point(run, name) for name in samplers.SAMPLERS}

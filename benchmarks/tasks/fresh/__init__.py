@@ -5,7 +5,8 @@ on is ``FRESH_DEV``. ``FRESH_HELD_OUT`` is for the last measurement alone: whoev
 there while a rule or a prompt is being chosen, spoils it.
 
 Every module here has one ``TASK``. A scale is searched as ``benchmarks/tasks/search.py`` does it,
-and then once more around the best configurations.
+and then once more around the best configurations; a value that any study found below that became
+the optimum.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ TASK = Task(
     ),
     search_space=_space(),
     objective=_train,
-    optimum=2.5755275,
+    optimum=2.5688124,
     median_random=4.49793,
     defaults={
         "log_target": False,
