@@ -4,9 +4,10 @@ Study attributes are no lock (18 of 30 rounds had several winners on PostgreSQL)
 lies on trials, whose numbers are unique.
 
 *Exactly once.* The answer to a call is a *post*: one attribute on a trial of the process that
-asked. It says from which trial on it serves (``start``), and each trial of the model's from there
-on has the configuration whose index is the count of such trials before it. So a configuration
-belongs to one trial number, whatever else goes wrong.
+asked. It says from which trial on it serves (``start``) and what the model's share of the trials
+is from there on. The positions of the model's trials follow from both (``_policy.position``), and
+each takes the configuration of its position. So a configuration belongs to one trial number,
+whatever else goes wrong.
 
 *One call at a time.* A worker that wants to ask writes a *claim* on its own trial, waits a moment,
 reads again, and gives way to a claim that is being acted upon or has the lower ticket (the trial
@@ -14,10 +15,10 @@ number where it began). While the call lasts, the claim is renewed, and moves to
 trial when the first one ends. Nobody waits for a claim that is no longer renewed: its worker is
 dead. Two workers that miss each other cost one call too many and nothing else.
 
-NOTE: design.md makes the lowest unfinished trial of a block the leader. Claims replace that,
-because a trial that was asked for but samples late (ask-and-tell), or one whose worker died before
-this study was resumed, would otherwise be waited for. And an advice names its start, because
-counting from a fixed number would leave the best guesses of a slow model to trials of the past.
+NOTE: The lowest unfinished trial does not lead, because a trial that was asked for but samples late
+(ask-and-tell), or one whose worker died before this study was resumed, would be waited for. And an
+advice names its start, because counting from a fixed number would leave the best guesses of a slow
+model to trials of the past.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ _MAX_AGE = 50
 # Base trials that are farther away by number say nothing about the model's trial.
 _MAX_DISTANCE = 40
 # Weight of the improvement rates; and how much the comparisons count at most. A model that repeats
-# the best wins all comparisons and improves nothing (benchmarks/decisions.md, "Evidence").
+# the best wins all comparisons and improves nothing (benchmarks/decisions.md, "Who gets the
+# next trial").
 _IMPROVEMENTS = 1.0
 _MAX_RANK_SCORE = 2.5
 # The start counts half when so many trials of the model have been compared.

@@ -14,10 +14,11 @@ import math
 from .llms._style import Style
 
 
-# Configurations that are asked for in one call: few, so that each call knows the latest results.
+# Configurations asked for in one call: few, so that each call knows the latest results
+# (benchmarks/decisions.md, "Configurations per call").
 N_CONFIGS_JSON = 4
 N_CONFIGS_SAMPLES = 8
-# A small model's first proposals (benchmarks/decisions.md, "First proposals of small models").
+# A small model's first proposals; a classical sampler has something to work with then.
 N_FIRST_SAMPLES = 5
 # The model's share after its first proposals, before there is evidence.
 START_SHARE = 0.75
