@@ -17,8 +17,8 @@ dead. Two workers that miss each other cost one call too many and nothing else.
 
 NOTE: The lowest unfinished trial does not lead, because a trial that was asked for but samples
 late (ask-and-tell), or one whose worker died before this study was resumed, would be waited for.
-And an advice names its start, because counting from a fixed number would leave the best guesses of a slow
-model to trials of the past.
+And an advice names its start, because counting from a fixed number would leave the best guesses of
+a slow model to trials of the past.
 """
 
 from __future__ import annotations
