@@ -276,8 +276,6 @@ class LLMSampler(BaseSampler):
         return make_policy(style, share=self._share, n_configs=self._n_configs)
 
     def _session(self, study: Study) -> Session:
-        if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
-            self._start_clean()
         with self._lock:
             sessions = self._sessions.setdefault(study._storage, {})
             if study._study_id not in sessions:
@@ -382,6 +380,8 @@ class LLMSampler(BaseSampler):
     # --- one trial --------------------------------------------------------------------------
 
     def _draft(self, study: Study, trial: FrozenTrial) -> _Draft:
+        if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
+            self._start_clean()
         drafts = self._drafts.setdefault(study._storage, {})
         return drafts.setdefault(trial._trial_id, _Draft())
 
