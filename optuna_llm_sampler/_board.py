@@ -40,7 +40,10 @@ from typing import TYPE_CHECKING
 from optuna.trial import TrialState
 
 from . import _keys
+from ._evidence import Evidence
+from ._evidence import weigh
 from ._history import History
+from ._policy import START_SHARE
 from ._posts import Call as Call
 from ._posts import Claim as Claim
 from ._posts import CLOCK_SKEW as CLOCK_SKEW
@@ -141,9 +144,11 @@ class View:
         ]
 
     @cached_property
-    def informed_from(self) -> float:
-        """First trial whose configuration the model proposed with results at hand."""
-        return self.advices[1].start if len(self.advices) > 1 else math.inf
+    def evidence(self) -> Evidence:
+        """What the model's latest trials came to beside the base sampler's."""
+        # First proposals were made without any result.
+        informed_from = self.advices[1].start if len(self.advices) > 1 else math.inf
+        return weigh(self.history.results(informed_from), start=START_SHARE)
 
     def n_enqueued(self, start: int, stop: int) -> int:
         """Count the trials from ``start`` to before ``stop`` whose parameters the user fixed."""

@@ -26,8 +26,8 @@ KINDS = ("defaults", "history", "llm", "base", "fallback", "enqueued", "other")
 
 
 def kind_of(trial: FrozenTrial) -> str:
-    """Return where a trial's parameters came from, without the reason of a fallback."""
-    source = str(_keys.read(trial.user_attrs, _keys.SOURCE, "")).partition(":")[0]
+    """Return the kind of a trial's source; ``"other"`` if none is recorded that is known."""
+    source = _keys.source_kind(trial.user_attrs)
     return source if source in KINDS else "other"
 
 

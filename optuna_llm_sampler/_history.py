@@ -22,7 +22,6 @@ from optuna.trial import TrialState
 from ._branches import Conditions
 from ._branches import parent_values
 from ._digest import Digest as Digest
-from ._digest import plain as plain
 from ._digest import Shown as Shown
 from ._evidence import Result
 from ._failing import Failures

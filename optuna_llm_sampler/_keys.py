@@ -54,6 +54,11 @@ MAX_BYTES = 60_000
 PUBLISHED_BY_OPTUNA = ("tpe:relative_params:", "gp:relative_params:")
 
 
+def source_kind(user_attrs: Mapping[str, Any]) -> str:
+    """Return where a trial's parameters came from, without the reason of a fallback."""
+    return str(read(user_attrs, SOURCE, "")).partition(":")[0]
+
+
 def read(user_attrs: Mapping[str, Any], key: str, default: Any = None) -> Any:
     """Read a user attribute by its name, or by the one that it had in older studies."""
     if key in user_attrs:

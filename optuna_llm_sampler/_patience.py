@@ -62,9 +62,8 @@ class Patience:
 
     def starts_during(self, call_seconds: float, n_running: int) -> float:
         """Return how many trials are likely to start during a call."""
-        with self._lock:
-            duration = median(self._durations) if self._durations else 0.0
-        if not call_seconds or not self._durations:
+        duration = self._duration()
+        if not call_seconds or duration is None:
             return 0.0
         return n_running * call_seconds / max(duration, 1e-3)
 
@@ -77,11 +76,16 @@ class Patience:
             n_running:
                 How many trials of the study run at the same time.
         """
+        duration = self._duration()
         with self._lock:
-            duration = median(self._durations) if self._durations else 0.0
             missing = call_seconds - max(self._earned, 0.0)
         if missing <= 0:
             return 0
-        if duration <= 0:
+        if not duration:
             return _MAX_AHEAD
         return min(math.ceil(missing * max(n_running, 1) / duration), _MAX_AHEAD)
+
+    def _duration(self) -> float | None:
+        """Return the median duration of the latest trials, if any has ended."""
+        with self._lock:
+            return median(self._durations) if self._durations else None

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 from ._advice import Config
@@ -14,12 +13,9 @@ from ._advice import values
 from ._board import Claim
 from ._board import Post
 from ._board import View
-from ._evidence import Evidence
-from ._evidence import weigh
 from ._policy import count
 from ._policy import Policy
 from ._policy import position
-from ._policy import START_SHARE
 from ._space import SearchSpace
 
 
@@ -61,11 +57,6 @@ class Turn:
 _BASE = Turn(False)
 
 
-def evidence_of(view: View) -> Evidence:
-    """Weigh the model's latest trials of a study against the base sampler's."""
-    return weigh(view.history.results(view.informed_from), start=START_SHARE)
-
-
 @dataclass(frozen=True)
 class Plan:
     """The policy as it applies to a study now.
@@ -80,15 +71,10 @@ class Plan:
     policy: Policy
     view: View
 
-    @cached_property
-    def evidence(self) -> Evidence:
-        """What speaks for the model and against it."""
-        return evidence_of(self.view)
-
-    @cached_property
+    @property
     def share(self) -> float:
         """The model's share of the next trials."""
-        return self.evidence.share if self.policy.share is None else self.policy.share
+        return self.view.evidence.share if self.policy.share is None else self.policy.share
 
     def turn(self, number: int) -> Turn:
         """Return whose trial it is."""
@@ -186,9 +172,9 @@ class Plan:
 
     def _has_lost(self, post: Post, index: int) -> bool:
         """Tell whether a trial that was promised to the model is the base sampler's after all."""
-        if self.policy.is_fixed or self.evidence.share >= post.share / 2:
+        if self.policy.is_fixed or self.view.evidence.share >= post.share / 2:
             return False
-        return position(index, self.evidence.share, post.phase) is None
+        return position(index, self.view.evidence.share, post.phase) is None
 
     def _advice_for(self, number: int) -> Post | None:
         """Return the latest advice that serves a trial."""

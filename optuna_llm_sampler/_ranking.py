@@ -57,7 +57,7 @@ def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
         # SuccessiveHalvingPruner and HyperbandPruner count them on the trial
         # (optuna/pruners/_successive_halving.py); a bracket is known to the pruner only.
         told += f", passed {rungs} rungs" if rungs > 1 else ", passed 1 rung"
-    source = str(_keys.read(trial.user_attrs, _keys.SOURCE, "")).partition(":")[0]
+    source = _keys.source_kind(trial.user_attrs)
     why = _keys.read(trial.user_attrs, _keys.WHY)
     return Shown(
         trial.number,

@@ -29,7 +29,6 @@ from ._evidence import Evidence
 from ._ledger import CallRecord
 from ._ledger import records
 from ._plain import plain
-from ._plan import evidence_of
 from ._prices import OWN_WEIGHTS
 from ._prices import Price
 from ._space import to_label
@@ -243,7 +242,7 @@ def _build(
     advice = tuple(_advice_line(post, used, price) for post in view.posts)
     calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
     sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in view.trials]
-    evidence = evidence_of(view) if view.advices else None
+    evidence = view.evidence if view.advices else None
     fixed = view.advices[-1].fixed_share if view.advices else None
     return Report(
         study=name,

@@ -52,8 +52,7 @@ class Results:
 
     def add(self, trial: FrozenTrial) -> None:
         """Add a finished trial."""
-        source = str(_keys.read(trial.user_attrs, _keys.SOURCE, "")).partition(":")[0]
-        self._sources[trial.number] = source
+        self._sources[trial.number] = _keys.source_kind(trial.user_attrs)
         usable = trial.values is not None and not any(math.isnan(v) for v in trial.values)
         if trial.state == TrialState.FAIL or not usable:
             self._ranks[trial.number] = _FAILED
