@@ -27,7 +27,7 @@ from benchmarks._help import parser as help_parser
 from benchmarks._help import positive
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import usage
-from optuna_llm_sampler._board import Board
+from optuna_llm_sampler._store.store import Board
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 

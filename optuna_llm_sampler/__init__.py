@@ -6,25 +6,25 @@ from importlib.metadata import version
 from typing import Any
 from typing import TYPE_CHECKING
 
-from ._base_sampler import DefaultBaseSampler
-from ._budget import Budget
-from ._ledger import CallHook
-from ._ledger import CallRecord
-from ._ledger import calls
-from ._prices import Price
-from ._record_failures import record_failures
-from ._sampler import LLMSampler
-from ._usage import Usage
-from ._usage import usage
+from ._sampler.default_base import DefaultBaseSampler
+from ._sampler.record_failures import record_failures
+from ._sampler.sampler import LLMSampler
+from ._store.budget import Budget
+from ._store.calls import CallHook
+from ._store.calls import CallRecord
+from ._store.calls import calls
+from ._store.prices import Price
+from ._store.usage import Usage
+from ._store.usage import usage
 
 
 if TYPE_CHECKING:
-    from .llms._local import LocalLLM
-    from .llms._openai import AzureOpenAI
-    from .llms._openai import OpenAI
-    from .llms._record import Recorder
-    from .llms._record import Replay
-    from .llms._transformers import TransformersLLM
+    from .llms.local.client import LocalLLM
+    from .llms.openai.client import AzureOpenAI
+    from .llms.openai.client import OpenAI
+    from .llms.replay import Recorder
+    from .llms.replay import Replay
+    from .llms.transformers import TransformersLLM
 
 
 __all__ = [
@@ -47,12 +47,12 @@ __all__ = [
 ]
 
 _LAZY = {
-    "AzureOpenAI": "_openai",
-    "LocalLLM": "_local",
-    "OpenAI": "_openai",
-    "Recorder": "_record",
-    "Replay": "_record",
-    "TransformersLLM": "_transformers",
+    "AzureOpenAI": "openai.client",
+    "LocalLLM": "local.client",
+    "OpenAI": "openai.client",
+    "Recorder": "replay",
+    "Replay": "replay",
+    "TransformersLLM": "transformers",
 }
 
 

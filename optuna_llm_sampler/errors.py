@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from .llms._types import Usage
+from .llms.base import Usage
 
 
 class OptunaLLMError(Exception):

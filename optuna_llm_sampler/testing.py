@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 import threading
 
-from .llms._style import Style
-from .llms._types import Completion
-from .llms._types import Request
-from .llms._types import Usage
+from .llms.base import Completion
+from .llms.base import Request
+from .llms.base import Usage
+from .llms.style import Style
 
 
 class FakeLLM:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from . import chromium
+from .support import chromium
 
 
 CHECKS = (

@@ -13,8 +13,8 @@ import traceback
 
 import optuna
 
-from .hostile import make_case
-from .pipeline import Pipeline
+from .support.hostile import make_case
+from .support.pipeline import Pipeline
 
 
 def main() -> int:

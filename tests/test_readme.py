@@ -18,8 +18,8 @@ import pytest
 
 from benchmarks._postgres import embedded_postgres
 
-from .servers import answering_server
-from .servers import Body
+from .support.servers import answering_server
+from .support.servers import Body
 
 
 README = Path(__file__).parents[1] / "README.md"

@@ -25,8 +25,8 @@ from rich.progress import TextColumn
 from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
-from optuna_llm_sampler import _keys
 from optuna_llm_sampler import usage
+from optuna_llm_sampler._study import keys as _keys
 
 from .config import SamplerName
 from .objective import SECONDS
@@ -294,7 +294,7 @@ class Summary:
         from matplotlib import pyplot
 
         from optuna_llm_sampler import visualization
-        from optuna_llm_sampler.visualization import matplotlib as in_matplotlib
+        from optuna_llm_sampler.report.plots import matplotlib as in_matplotlib
 
         folder.mkdir(parents=True, exist_ok=True)
         stem = folder / self.study.study_name.replace("/", "_")

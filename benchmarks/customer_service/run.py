@@ -177,8 +177,8 @@ def prepare_model(llm: str | LLM | None) -> str:
         UsageError: ``llm`` is of no known form.
         OptunaLLMError: There is no such model, no key, or no weights.
     """
-    from optuna_llm_sampler._resolve import resolve
-    from optuna_llm_sampler._resolve import turned_off
+    from optuna_llm_sampler.llms.registry import resolve
+    from optuna_llm_sampler.llms.registry import turned_off
 
     if off := turned_off(llm):
         return f"none ({off})"
@@ -189,8 +189,8 @@ def prepare_model(llm: str | LLM | None) -> str:
         raise UsageError(str(error)) from error
     if model.name.startswith("local/"):
         from optuna_llm_sampler import LocalLLM
-        from optuna_llm_sampler.llms._weights import MODELS
-        from optuna_llm_sampler.llms._weights import pull
+        from optuna_llm_sampler.llms.local.weights import MODELS
+        from optuna_llm_sampler.llms.local.weights import pull
 
         if isinstance(model, LocalLLM) and model.model in MODELS:
             with _told():

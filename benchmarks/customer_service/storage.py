@@ -21,8 +21,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal import JournalFileOpenLock
 from optuna.trial import TrialState
 
-from optuna_llm_sampler._commands._storage import problem_of
-from optuna_llm_sampler._commands._storage import public
+from optuna_llm_sampler.cli.storage import problem_of
+from optuna_llm_sampler.cli.storage import public
 from optuna_llm_sampler.errors import MissingExtraError
 
 from .._postgres import embedded_postgres

@@ -11,14 +11,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from optuna_llm_sampler._advice import Advice
-from optuna_llm_sampler._ask import ask
-from optuna_llm_sampler._prompt import Question
+from optuna_llm_sampler._advice.advice import Advice
+from optuna_llm_sampler._advice.ask import ask
+from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms import Style
-from optuna_llm_sampler.llms._style import style_of
+from optuna_llm_sampler.llms.style import style_of
 
 
 _TIMEOUT = 900.0

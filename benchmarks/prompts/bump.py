@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.distributions import FloatDistribution
 
-from optuna_llm_sampler._history import Digest
-from optuna_llm_sampler._history import Shown
-from optuna_llm_sampler._prompt import Question
+from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._study.history import Digest
+from optuna_llm_sampler._study.history import Shown
 
 
 Points = NDArray[np.float64]

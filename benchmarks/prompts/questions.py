@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from benchmarks.tasks import load
 from benchmarks.tasks import table_names
-from optuna_llm_sampler._history import Digest
-from optuna_llm_sampler._prompt import Question
+from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._study.history import Digest
 from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import SCRIPT

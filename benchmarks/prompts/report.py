@@ -16,12 +16,12 @@ import numpy as np
 
 from benchmarks.tasks import load
 from benchmarks.tasks import table_names
-from optuna_llm_sampler._advice import Advice
-from optuna_llm_sampler._advice import parse
-from optuna_llm_sampler._advice import values
-from optuna_llm_sampler._prompt import build
-from optuna_llm_sampler._prompt import prefill
-from optuna_llm_sampler._space import at_unit
+from optuna_llm_sampler._advice.advice import Advice
+from optuna_llm_sampler._advice.advice import parse
+from optuna_llm_sampler._advice.advice import values
+from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prompts.build import prefill
+from optuna_llm_sampler._study.space import at_unit
 
 from .answers import advice_of
 from .answers import Asked

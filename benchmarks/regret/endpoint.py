@@ -18,9 +18,9 @@ from optuna_llm_sampler.errors import ReplayMissError
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms._record import Recorder
-from optuna_llm_sampler.llms._record import Replay
-from optuna_llm_sampler.llms._style import JSON
+from optuna_llm_sampler.llms.replay import Recorder
+from optuna_llm_sampler.llms.replay import Replay
+from optuna_llm_sampler.llms.style import JSON
 
 
 ANSWERS = Path(__file__).parent / "answers"

@@ -18,11 +18,11 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import RandomSampler
 
 from benchmarks.tasks import Task
-from optuna_llm_sampler._space import at_unit
-from optuna_llm_sampler._space import coerce
-from optuna_llm_sampler._space import Coerced
-from optuna_llm_sampler._space import to_label
-from optuna_llm_sampler._space import unit
+from optuna_llm_sampler._study.space import at_unit
+from optuna_llm_sampler._study.space import coerce
+from optuna_llm_sampler._study.space import Coerced
+from optuna_llm_sampler._study.space import to_label
+from optuna_llm_sampler._study.space import unit
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM

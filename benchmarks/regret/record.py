@@ -28,8 +28,8 @@ from optuna_llm_sampler.errors import ReplayMissError
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms._record import Recorder
-from optuna_llm_sampler.llms._record import Replay
+from optuna_llm_sampler.llms.replay import Recorder
+from optuna_llm_sampler.llms.replay import Replay
 
 from .samplers import answers
 from .samplers import ask_of

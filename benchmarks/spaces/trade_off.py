@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 
 from benchmarks.customer_service.config import Config
 from benchmarks.customer_service.objective import Objective
-from optuna_llm_sampler._front import hypervolume
+from optuna_llm_sampler._study.objectives import hypervolume
 
 
 def objective() -> Objective:

@@ -1,14 +1,14 @@
 """Language models and the one protocol they share."""
 
-from ._style import CODE
-from ._style import JSON
-from ._style import SCRIPT
-from ._style import Style
-from ._types import Completion
-from ._types import LLM
-from ._types import Message
-from ._types import Request
-from ._types import Usage
+from .base import Completion
+from .base import LLM
+from .base import Message
+from .base import Request
+from .base import Usage
+from .style import CODE
+from .style import JSON
+from .style import SCRIPT
+from .style import Style
 
 
 __all__ = [

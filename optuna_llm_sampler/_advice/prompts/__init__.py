@@ -1,0 +1,1 @@
+"""Requests to models: JSON for large ones, code for small ones."""

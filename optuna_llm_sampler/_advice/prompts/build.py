@@ -1,0 +1,28 @@
+"""Task, space and digest → one request, in the form that suits the model.
+
+``json`` is for large models: bounds, reasons, structured output. ``code`` is for small ones, which
+know hyperparameters as code and copy bounds that they are shown: no bounds at the start, natural
+number forms, several short answers to one reading of the prompt (small-models.md §2); ``script``
+is the same without a chat around it. The stable part comes first, so that prompt caches work.
+"""
+
+from __future__ import annotations
+
+from ...llms.base import Request
+from ...llms.style import as_style
+from ...llms.style import Style
+from ..question import Question as Question
+from .code import build_code
+from .json_style import build_json
+
+
+def build(question: Question, style: Style | str) -> Request:
+    """Return the request for a question in the given style."""
+    style = as_style(style)
+    return build_code(question, style) if style.samples else build_json(question, style)
+
+
+def prefill(request: Request) -> str:
+    """Return the beginning of the answer that the request itself contains."""
+    last = request.messages[-1]
+    return last["content"] if last["role"] == "assistant" else ""

@@ -1,0 +1,1 @@
+"""Who gets the next trial: pure functions of plain data."""

@@ -1,0 +1,188 @@
+"""Whose trial it is and which configuration it takes: pure functions of policy and storage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
+
+from .._advice.advice import Config
+from .._advice.advice import values
+from .._store.store import Claim
+from .._store.store import Post
+from .._store.store import View
+from .._study.space import SearchSpace
+from .shares import count
+from .shares import Policy
+from .shares import position
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A trial's own configuration: its index in an advice."""
+
+    post: Post
+    index: int
+
+    @property
+    def config(self) -> Config:
+        return self.post.advice.configs[self.index]
+
+    def __str__(self) -> str:
+        return f"trial {self.post.trial}, block {self.post.block}, config {self.index}"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whose trial it is.
+
+    Attributes:
+        is_models:
+            Whether the trial is the model's.
+        slot:
+            Its configuration; :obj:`None` while no advice has one for it.
+    """
+
+    is_models: bool
+    slot: Slot | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the model has to be asked for this trial."""
+        return self.is_models and self.slot is None
+
+
+_BASE = Turn(False)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The policy as it applies to a study now.
+
+    Attributes:
+        policy:
+            How trials are shared out.
+        view:
+            What the storage holds.
+    """
+
+    policy: Policy
+    view: View
+
+    @property
+    def share(self) -> float:
+        """The model's share of the next trials."""
+        return self.view.evidence.share if self.policy.share is None else self.policy.share
+
+    def turn(self, number: int) -> Turn:
+        """Return whose trial it is."""
+        post = self._advice_for(number)
+        if post is None:  # the first proposals are the model's
+            return Turn(True)
+        index = self._index(post, number)
+        if count(index, post.share, post.phase) >= len(post.advice.configs):
+            return Turn(position(index, self.share, post.phase) is not None)
+        place = position(index, post.share, post.phase)
+        if place is None or self._has_lost(post, index):
+            return _BASE
+        return Turn(True, Slot(post, place))
+
+    def due(self, number: int, ahead: int = 0) -> int | None:
+        """Return the block to ask for when this trial starts, if any.
+
+        Args:
+            number:
+                The trial.
+            ahead:
+                How many trials before it is needed an advice is asked for.
+        """
+        if any(self.turn(number + i).is_due for i in range(ahead + 1)):
+            return self.view.settled + 1
+        return None
+
+    def slot(self, number: int) -> Slot | None:
+        """Return a trial's configuration, if an advice has one for it."""
+        return self.turn(number).slot
+
+    def pending(self, space: SearchSpace, number: int | None = None) -> dict[int, dict[str, Any]]:
+        """Return the parameters of the trials that run, whether set or only promised.
+
+        Args:
+            space:
+                The space in which the promised configurations are read.
+            number:
+                Leave out this trial, and what is promised to later ones, which have yet to see
+                what this one takes.
+        """
+        found: dict[int, dict[str, Any]] = {}
+        for running in self.view.running:
+            if running.number == number:
+                continue
+            late = number is not None and running.number > number
+            promised: Mapping[str, Any] = {}
+            if running.source == "llm" or (running.source is None and not late):
+                slot = self.slot(running.number)
+                promised = values(slot.config, space) if slot else {}
+            if promised or running.params:
+                found[running.number] = {**promised, **running.params}
+        return found
+
+    def n_wanted(self, n_starting: int) -> int:
+        """Return how many configurations to ask for, see :meth:`Policy.n_wanted`."""
+        if not self.view.advices:
+            return self.policy.n_wanted(1.0, n_starting)
+        return self.policy.n_wanted(self.share, n_starting)
+
+    def place_post(self, post: Post, claim: Claim, waiting: Iterable[int]) -> Post:
+        """Write into a new advice which trials it serves.
+
+        It begins with the first trial that waits for it, else with the next one to come, so that
+        no best guess is left to the past.
+
+        Args:
+            post:
+                The result of the call.
+            claim:
+                The claim under which it was made.
+            waiting:
+                Trials that may be waiting for the model.
+        """
+        post = replace(post, fixed_share=self.policy.share)
+        if post.outcome != "ok":
+            return post
+        if claim.block <= self.view.settled:
+            return replace(post, outcome="redundant")
+        served = [number for number in waiting if self.turn(number).is_due]
+        start = min(served, default=len(self.view.trials))
+        if not self.view.advices:
+            configs = post.advice.configs[: max(self.policy.n_first, len(served))]
+            advice = replace(post.advice, configs=configs)
+            return replace(post, start=start, share=1.0, advice=advice)
+        last, share = self.view.advices[-1], max(self.share, 0.01)
+        start = max(start, last.start)
+        phase = (last.phase + self._index(last, start) * round(100 * share)) % 100
+        least = 100 - round(100 * share)  # with which the first trial is the model's
+        if len(self.view.advices) == 1:
+            phase = least  # so the second one is the base sampler's: something to compare with
+        elif served:
+            phase = max(phase, least)  # a trial that has waited gets what it has waited for
+        return replace(post, start=start, share=share, phase=phase)
+
+    def _has_lost(self, post: Post, index: int) -> bool:
+        """Tell whether a trial that was promised to the model is the base sampler's after all."""
+        if self.policy.is_fixed or self.view.evidence.share >= post.share / 2:
+            return False
+        return position(index, self.view.evidence.share, post.phase) is None
+
+    def _advice_for(self, number: int) -> Post | None:
+        """Return the latest advice that serves a trial."""
+        return next((p for p in reversed(self.view.advices) if p.start <= number), None)
+
+    def _index(self, post: Post, number: int) -> int:
+        """Count the trials from the start of the advice on, without enqueued ones.
+
+        An enqueued trial is known as such before any later trial exists: all workers count alike.
+        """
+        return number - post.start - self.view.n_enqueued(post.start, number)

@@ -1,0 +1,1 @@
+"""Optuna's side: the sampler and all that knows studies and trials."""

@@ -1,0 +1,239 @@
+"""The board → one question → what came of it, as a post. Never fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+import math
+import threading
+import time
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.logging import get_logger
+
+from .._advice.advice import is_known
+from .._advice.advice import Known
+from .._advice.ask import Answer
+from .._advice.ask import ask
+from .._advice.prompts.build import Question
+from .._advice.renaming import Redact
+from .._policy.allocation import Plan
+from .._policy.limits import Limits
+from .._policy.patience import Patience
+from .._policy.shares import Policy
+from .._store.budget import Budget
+from .._store.call import Call
+from .._store.calls import CallHook
+from .._store.calls import record_of
+from .._store.prices import cost_of
+from .._store.prices import Price
+from .._store.store import Board
+from .._store.store import Claim
+from .._store.store import Post
+from .._store.store import View
+from .._study.conditions import combined
+from .._study.conditions import Conditions
+from .._study.conditions import parents_first
+from .._study.history import Shown
+from .._study.shared_attrs import with_attrs
+from .._study.warm_start import Earlier
+from ..errors import CallTimeoutError
+from ..errors import OptunaLLMError
+from ..errors import RedactionError
+from ..llms.base import LLM
+from .own_configs import OwnConfig
+
+
+_logger = get_logger(f"optuna.{__name__}")
+
+# A call may go on for this long after nobody waits for it: its answer serves later trials.
+_MIN_CALL_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a session needs to know of the sampler's arguments."""
+
+    llm: Callable[[], LLM]
+    policy: Policy | None
+    task: str
+    param_notes: Mapping[str, str]
+    search_space: Mapping[str, BaseDistribution] | None
+    conditions: Conditions
+    earlier: tuple[Earlier, ...]
+    timeout: float
+    prefetch: bool
+    seed: int | None
+    first: tuple[OwnConfig, ...] = ()
+    budget: Budget | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    on_call: CallHook | None = None
+    share_user_attrs: tuple[str, ...] = ()
+    redact: Redact | None = None
+    clock: Callable[[], float] = time.time
+
+
+class Caller:
+    """Asks the model for one study, from one process.
+
+    Attributes:
+        limits:
+            Why the model may not be asked, if so.
+    """
+
+    def __init__(self, board: Board, settings: Settings, patience: Patience) -> None:
+        self.limits = Limits(
+            settings.llm,
+            settings.budget,
+            settings.prices,
+            settings.clock,
+            timed=settings.seed is None,
+        )
+        self._board = board
+        self._settings = settings
+        self._patience = patience
+        self._warned: set[str] = set()
+
+    def ask(self, view: View, claim: Claim) -> Post:
+        """Ask for a block."""
+        blank = Post(
+            trial=claim.trial,
+            block=claim.block,
+            ticket=claim.ticket,
+            n_known=view.history.n_finished,
+            budget=self._settings.budget,
+        )
+        try:
+            answer = self._answer(view, claim.block)
+        except ReferenceError:
+            raise  # the study was thrown away meanwhile, so there is nobody to tell
+        except Exception as error:
+            self.limits.turn_off("internal")
+            self.warn("internal", repr(error), "The base sampler goes on; please report this.")
+            return replace(blank, outcome="internal", call=Call(at=self._settings.clock()))
+        self._note(answer)
+        call = replace(
+            answer.call,
+            at=round(self._settings.clock(), 3),
+            usd=cost_of(answer.call, self._settings.prices),
+        )
+        post = replace(blank, outcome=answer.outcome, call=call, advice=answer.advice)
+        if answer.error is not None:
+            post = replace(
+                post,
+                retryable=answer.error.retryable or answer.error.local,
+                retry_after=max(0.0, answer.error.retry_after or 0.0),
+            )
+        self._tell(post)
+        return post
+
+    def _answer(self, view: View, block: int) -> Answer:
+        question = self.question(view, block)
+        try:
+            llm = self._settings.llm()
+        except OptunaLLMError as error:  # the back end could not be built
+            return Answer(Call(), error=error)
+        timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
+        try:
+            return ask(
+                llm,
+                question,
+                self.known(view),
+                timeout=timeout,
+                max_requests=self.limits.requests(view),
+                redact=self._settings.redact,
+            )
+        except RedactionError as error:
+            return Answer(Call(), error=error)
+
+    def question(self, view: View, block: int) -> Question:
+        """Return what is asked for a block."""
+        settings, space, plan = self._settings, self.space(view), self._plan(view)
+        seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
+        running = [Shown(n, params) for n, params in self.pending(view).items()]
+        conditions = combined(settings.conditions, view.history.conditions(space), space)
+        digest = view.history.digest(running, self._board.metric_names(), space)
+        return Question(
+            space=parents_first(space, conditions),
+            digest=with_attrs(digest, view.trials, settings.share_user_attrs),
+            task=settings.task,
+            param_notes=settings.param_notes,
+            share=plan.share if view.advices else 1.0,
+            n_configs=plan.n_wanted(self._n_starting(view)),
+            optional=view.history.optional(list(space), conditions),
+            conditions=conditions,
+            untried=view.history.untried(space),
+            earlier=settings.earlier,
+            seed=seed,
+        )
+
+    def pending(self, view: View, number: int | None = None) -> dict[int, dict[str, Any]]:
+        """Return the parameters of the trials that run, see :meth:`Plan.pending`."""
+        return self._plan(view).pending(self.space(view), number)
+
+    def _plan(self, view: View) -> Plan:
+        assert self._settings.policy is not None
+        return Plan(self._settings.policy, view)
+
+    def _n_starting(self, view: View) -> int:
+        """Count the trials that wait to be told their parameters, or start during the call."""
+        undecided = sum(running.source is None for running in view.running)
+        if not self._settings.prefetch:
+            return undecided  # the others will wait as well
+        soon = self._patience.starts_during(view.call_seconds, len(view.running))
+        return max(undecided, math.ceil(soon))
+
+    def known(self, view: View, number: int | None = None) -> Known:
+        """Return what tells whether a trial had nearly these parameters, or is to have them.
+
+        It costs the same for 100 trials as for 10,000, but for one comparison of columns.
+        """
+        space = self.space(view)
+        running = list(self.pending(view, number).values())
+        return lambda params: view.history.knows(params, space) or is_known(params, running, space)
+
+    def space(self, view: View) -> dict[str, BaseDistribution]:
+        """Return the parameters as far as they are known."""
+        given = self._settings.search_space or {}
+        # What trials have shown is newer than what the user said at construction.
+        merged = {**given, **view.history.space()}
+        return {n: d for n, d in merged.items() if not d.single()}
+
+    def _tell(self, post: Post) -> None:
+        if self._settings.on_call is None:
+            return
+        try:
+            self._settings.on_call(record_of(post))
+        except Exception as error:  # what others do with it must not cost a trial
+            if "on_call" not in self._warned:
+                self._warned.add("on_call")
+                _logger.warning(f"on_call raised {error!r}. The advice is used all the same.")
+
+    def _note(self, answer: Answer) -> None:
+        error = answer.error
+        if error is None:
+            call = answer.call
+            _logger.info(
+                f"{call.model}: {len(answer.advice.configs)} configurations in "
+                f"{call.seconds:.1f} s."
+            )
+            return
+        if error.local and not error.retryable:
+            self.limits.turn_off(error.reason)
+        hint = error.hint
+        is_limit_fixed = 2 * self._settings.timeout < _MIN_CALL_SECONDS
+        if isinstance(error, CallTimeoutError) and is_limit_fixed:
+            hint = "Use a faster model, or lower n_configs."  # a longer timeout changes nothing
+        self.warn(error.reason, str(error), hint)
+
+    def warn(self, reason: str, message: str, hint: str) -> None:
+        """Warn once per reason; a thousand trials need not say the same."""
+        if not threading.main_thread().is_alive():
+            return  # the process ends, and with it the call: what that raised is no failure
+        if reason not in self._warned:
+            self._warned.add(reason)
+            _logger.warning(f"The language model was not used ({reason}): {message} {hint}")

@@ -1,0 +1,351 @@
+"""One study as one process sees it: whose is this trial, and who asks the model.
+
+Knows trial numbers and the board, not Optuna's study or trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
+from dataclasses import replace
+import random
+import threading
+import time
+
+from optuna.logging import get_logger
+
+from .._advice.advice import Config
+from .._advice.advice import Known
+from .._advice.advice import values
+from .._advice.prompts.build import Question
+from .._policy.allocation import Plan
+from .._policy.patience import Patience
+from .._store.background_call import Flight
+from .._store.background_call import Home
+from .._store.store import Board
+from .._store.store import Claim
+from .._store.store import CLOCK_SKEW
+from .._store.store import Post
+from .._store.store import View
+from .advisor import Caller
+from .advisor import Settings
+from .progress import waiting
+
+
+_logger = get_logger(f"optuna.{__name__}")
+
+# A worker that has not renewed its claim for so long is taken for dead. A third of the timeout, so
+# that whoever takes over still has time to answer those who wait, within these bounds.
+_MIN_LEASE, _MAX_LEASE = 3.0, 20.0
+# Seconds between two looks at what another worker is doing, growing.
+_FIRST_PAUSE, _MAX_PAUSE = 0.2, 1.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where a trial's parameters come from.
+
+    Attributes:
+        source:
+            ``"defaults"``, ``"llm"``, ``"base"`` or ``"fallback:<reason>"``.
+        config:
+            The configuration, when it is not the base sampler's.
+        advice:
+            Where the configuration lies, in words.
+    """
+
+    source: str
+    config: Config | None = None
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The next question, and what tells which answers to it are known already."""
+
+    question: Question
+    known: Known
+
+
+class Session:
+    """Decides for the trials of one study that run in this process. Thread-safe.
+
+    Attributes:
+        waits:
+            How many trials have waited for the model, however shortly.
+    """
+
+    def __init__(self, board: Board, settings: Settings) -> None:
+        self.waits = 0
+        self._board = board
+        self._settings = settings
+        self._patience = Patience(settings.timeout)
+        self._caller = Caller(board, settings, self._patience)
+        self._lock = threading.Lock()
+        self._last: Plan | None = None
+        self._flight: Flight | None = None
+        self._waited_in_vain: set[int] = set()
+        self._saying = threading.Lock()
+        self._first_left = bool(settings.first)
+
+    def decide(self, trial_id: int, number: int) -> Decision:
+        """Say whose a trial is; waits for the model no longer than the timeout.
+
+        Never fails: a trial must not be lost because of what only this sampler reads and writes.
+        """
+        try:
+            return self._decide(Home(trial_id, number))
+        except Exception as error:  # a storage may fail in its own ways
+            self._caller.warn("storage", repr(error), "The base sampler goes on.")
+            return Decision("fallback:storage")
+        finally:
+            self._patience.started(number)
+
+    def finished(self, number: int) -> None:
+        """Note how long a trial of this process took."""
+        self._patience.finished(number)
+
+    def look_ahead(self) -> Ahead:
+        """Return what the model would be asked next. Asks nothing."""
+        view = self._board.read()
+        return Ahead(self._caller.question(view, view.settled + 1), self._caller.known(view))
+
+    def _decide(self, home: Home) -> Decision:
+        flight = self._flight
+        if flight is not None and flight.open:
+            flight.move_to(home)
+        if self._is_surely_base(home.number):
+            return Decision("base")
+        view = self._board.read()
+        if self._first_left and (first := self._first(view, home.number)) is not None:
+            if self._settings.policy is not None and self._settings.search_space:
+                self._ask_ahead(self._look(view), home)
+            return first
+        if self._settings.policy is None or not self._caller.space(view):
+            return Decision("base")
+        plan = self._look(view)
+        if not plan.turn(home.number).is_models:
+            self._ask_ahead(plan, home)
+            return Decision("base")
+        return self._take(plan, home)
+
+    def _first(self, view: View, number: int) -> Decision | None:
+        """Return the user's own configuration that this trial is to try, if one is left for it.
+
+        Trials that have yet to take theirs are counted by number, so that each configuration is
+        tried once, and by the first trial that can, whatever the study held before.
+        """
+        left = [own for own in self._settings.first if not own.is_taken(view.trials)]
+        self._first_left = bool(left)
+        earlier = sum(
+            running.source is None
+            and running.number < number
+            and abs(running.age) < CLOCK_SKEW
+            and not view.trials[running.number].system_attrs.get("fixed_params")
+            for running in view.running
+        )
+        if earlier >= len(left):
+            return None
+        own = left[earlier]
+        return Decision(own.source, Config(own.params), own.label)
+
+    def _is_surely_base(self, number: int) -> bool:
+        """Tell from what was stored when last read, where no later advice can change it."""
+        plan = self._last
+        if plan is None or self._first_left or plan.policy.share != 0 or not plan.view.advices:
+            return False
+        return not plan.turn(number).is_models
+
+    def _look(self, view: View) -> Plan:
+        assert self._settings.policy is not None
+        self._last = Plan(self._settings.policy, view)
+        return self._last
+
+    # --- taking a configuration -------------------------------------------------------------
+
+    def _take(self, plan: Plan, home: Home) -> Decision:
+        with ExitStack() as until_decided:
+            return self._wait(plan, home, until_decided)
+
+    def _wait(self, plan: Plan, home: Home, until_decided: ExitStack) -> Decision:
+        start, pause, patience, deadline = time.monotonic(), _FIRST_PAUSE, 0.0, 0.0
+        waited, block = False, plan.view.settled
+        try:
+            while True:
+                decision = self._ready(plan, home.number)
+                if decision is not None:
+                    self._ask_ahead(plan, home)
+                    return decision
+                if shut := self._why_not(plan, home.number):
+                    return Decision(f"fallback:{shut}")
+                flight = self._flight_for(plan, home, ahead=0)
+                if not waited or plan.view.settled != block:
+                    block, patience = plan.view.settled, self._patience_for(plan, flight)
+                    deadline = time.monotonic() + patience
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return self._give_up(plan, patience)
+                if not waited:
+                    self.waits += 1
+                    until_decided.enter_context(self._said_once(left))
+                waited, view = True, None
+                if flight is None:
+                    time.sleep(min(left, pause * random.uniform(0.7, 1.3)))
+                    pause = min(1.5 * pause, _MAX_PAUSE)
+                elif flight.done.wait(left):
+                    decision, view = self._landed(flight)
+                    if decision is not None:
+                        return decision
+                plan = self._look(view or self._board.read())
+        finally:
+            if waited and plan.view.advices:
+                self._patience.waited(time.monotonic() - start)
+
+    @contextmanager
+    def _said_once(self, at_most: float) -> Iterator[None]:
+        """Say what is being waited for, unless another thread does."""
+        if not self._saying.acquire(blocking=False):
+            yield
+            return
+        try:
+            with waiting("the language model's advice", at_most):
+                yield
+        finally:
+            self._saying.release()
+
+    def _patience_for(self, plan: Plan, flight: Flight | None) -> float:
+        """Return for how many seconds a trial may wait for the advice that it needs.
+
+        For the first advice, and wherever nothing is asked ahead, that is the timeout, but not
+        again for an advice that this process has waited for in vain: its asker may be dead. Later
+        advices are waited for if they are likely to come soon enough.
+        """
+        block = plan.view.settled + 1
+        if block in self._waited_in_vain:
+            return 0.0
+        if not plan.view.advices or not self._settings.prefetch:
+            return self._settings.timeout
+        under_way = 0.0 if flight is None else flight.seconds
+        return self._patience.allowed(plan.view.call_seconds - under_way)
+
+    def _ready(self, plan: Plan, number: int) -> Decision | None:
+        """Return the decision on a trial that does not need to ask the model."""
+        turn = plan.turn(number)
+        if not turn.is_models:
+            return Decision("base")
+        if turn.slot is None:
+            return None
+        if self._is_repetition(plan, turn.slot.config, number):
+            return Decision("fallback:known_already")
+        return Decision("llm", turn.slot.config, str(turn.slot))
+
+    def _is_repetition(self, plan: Plan, config: Config, number: int) -> bool:
+        params = values(config, self._caller.space(plan.view))
+        return self._caller.known(plan.view, number)(params)
+
+    def _landed(self, flight: Flight) -> tuple[Decision | None, View | None]:
+        """Return what a call has come to: a decision, or the board with the new advice."""
+        if flight.interrupt is not None:
+            raise flight.interrupt
+        if flight.open:
+            return Decision("fallback:not_stored"), None
+        post, view = flight.post, flight.view
+        if post is None or view is None or post.outcome == "redundant":
+            return None, None  # another worker was first
+        if post.outcome != "ok":
+            # The same trial does not ask again: a passing error needs time to pass.
+            return Decision(f"fallback:{post.outcome}"), None
+        return None, replace(view, posts=[*view.posts, post])
+
+    def _give_up(self, plan: Plan, patience: float) -> Decision:
+        if patience < self._settings.timeout or not patience:
+            return Decision("fallback:not_ready")
+        self._waited_in_vain.add(plan.view.settled + 1)
+        self._caller.warn(
+            "timeout",
+            f"no advice within {self._settings.timeout:g} s.",
+            "The base sampler goes on, and the advice is used as soon as it is there. "
+            "Raise timeout= to wait for it.",
+        )
+        return Decision("fallback:timeout")
+
+    # --- who asks ---------------------------------------------------------------------------
+
+    def _flight_for(self, plan: Plan, home: Home, *, ahead: int) -> Flight | None:
+        """Return this process's call, started now if nobody asks, or None if another one does."""
+        if self._is_flying():
+            return self._flight
+        block = plan.due(home.number, ahead)
+        if block is None or self._is_asked(plan, home.number) or self._why_not(plan, home.number):
+            return None
+        return self._launch(plan, home, block)
+
+    def _ask_ahead(self, plan: Plan, home: Home) -> None:
+        """Start the call for coming trials if it is time to, without waiting for it.
+
+        An answer that trials may wait for is not asked for ahead, so that it knows all results.
+        """
+        if not self._settings.prefetch or not self._caller.space(plan.view):
+            return
+        ahead = 0
+        if plan.view.advices:
+            n_running = len(plan.view.running)
+            ahead = self._patience.trials_ahead(plan.view.call_seconds, n_running)
+        self._flight_for(plan, home, ahead=ahead)
+
+    def _is_flying(self) -> bool:
+        return self._flight is not None and not self._flight.done.is_set()
+
+    def _why_not(self, plan: Plan, number: int) -> str:
+        """Return why nobody is going to ask the model now, ``""`` if somebody may or does."""
+        if self._is_flying() or self._is_asked(plan, number):
+            return ""
+        return self._caller.limits.reason(plan.view)
+
+    def _is_asked(self, plan: Plan, number: int) -> bool:
+        return any(rival.asking or rival.ticket < number for rival in plan.view.rivals(number))
+
+    def _launch(self, plan: Plan, home: Home, block: int) -> Flight:
+        timeout = self._settings.timeout
+        lease = min(max(timeout / 3, _MIN_LEASE), _MAX_LEASE) if timeout else _MAX_LEASE
+        claim = Claim(home.number, block, home.number, False, time.time(), lease)
+        flight = Flight(
+            self._board,
+            claim,
+            home,
+            alone=all(running.number == home.number for running in plan.view.running),
+            ask=lambda view: self._caller.ask(view, claim),
+            may_ask=lambda view: not self._caller.limits.reason(view),
+            place=lambda view, post, begun: self._place(
+                view, post, claim, [post.trial] if begun else self._waiting(view)
+            ),
+        )
+        with self._lock:
+            if self._flight is not None and self._flight.open:
+                return self._flight
+            self._flight = flight
+        try:
+            flight.start(plan.view)
+        except BaseException:
+            self._flight = None
+            raise
+        return flight
+
+    def _place(self, view: View, post: Post, claim: Claim, waiting: Sequence[int]) -> Post:
+        assert self._settings.policy is not None
+        return Plan(self._settings.policy, view).place_post(post, claim, waiting)
+
+    def _waiting(self, view: View) -> list[int]:
+        """Guess which trials wait for a call: those of dead workers may look as if they did."""
+        if self._settings.timeout <= 0:
+            return []
+        return [
+            running.number
+            for running in view.running
+            if running.source is None
+            and running.number not in view.lapsed
+            and abs(running.age) < self._settings.timeout + CLOCK_SKEW
+        ]

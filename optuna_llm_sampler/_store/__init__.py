@@ -1,0 +1,1 @@
+"""What workers share through Optuna's storage."""

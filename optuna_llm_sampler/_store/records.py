@@ -1,0 +1,214 @@
+"""What lies on the board, and its form as attributes of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import asdict
+from dataclasses import dataclass
+import json
+from typing import Any
+from typing import TYPE_CHECKING
+from typing import TypeVar
+
+from optuna.logging import get_logger
+
+from .._advice.advice import Advice
+from .._advice.advice import from_json
+from .._advice.advice import to_json
+from .._policy.shares import MAX_PHASE
+from .._study import keys as _keys
+from .budget import Budget
+from .budget import read_budget
+from .call import Call as Call
+from .call import read_call
+from .call import read_count
+from .call import read_number
+from .call import read_text
+
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+_logger = get_logger(f"optuna.{__name__}")
+
+# Clocks of two machines that differ by more than this cost a call too many now and then.
+CLOCK_SKEW = 60.0
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Post:
+    """The result of one call: an advice, or the reason why there is none.
+
+    Attributes:
+        trial:
+            Number of the trial on which it lies.
+        block:
+            How many advices there were before it.
+        start:
+            First trial that it serves.
+        share:
+            The model's share of the trials that it serves, in hundredths, in (0, 1].
+        phase:
+            Hundredths of a trial that the model has been given before ``start``, from 0 to 99.
+        fixed_share:
+            The share of later trials if it does not follow from evidence, in [0, 1].
+        n_known:
+            How many trials had finished when the model was asked.
+        ticket:
+            Number of the trial on which the call began; :obj:`None`: ``trial``.
+        outcome:
+            ``"ok"``, the reason of a failure, or ``"redundant"``: another call was faster.
+        retryable:
+            Whether a failure may heal by itself.
+        retry_after:
+            Seconds for which the endpoint wants to be left alone.
+        budget:
+            What the study might spend when the call was made.
+    """
+
+    trial: int
+    block: int
+    start: int = 0
+    share: float = 1.0
+    phase: int = MAX_PHASE
+    fixed_share: float | None = None
+    n_known: int = 0
+    ticket: int | None = None
+    outcome: str = "ok"
+    retryable: bool = True
+    retry_after: float = 0.0
+    call: Call = Call()
+    advice: Advice = Advice()
+    budget: Budget | None = None
+
+    @property
+    def call_id(self) -> tuple[int, int]:
+        """A trial may begin one call after the other, but not two for the same block."""
+        return self.trial if self.ticket is None else self.ticket, self.block
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker says on its own trial that it asks for a block.
+
+    Attributes:
+        ticket:
+            Number of the trial on which the call began.
+        asking:
+            Whether the call is under way, or about to begin if nobody else claims it.
+        at:
+            Seconds since the epoch.
+        lease:
+            Seconds after which it means nothing unless it is renewed.
+    """
+
+    trial: int
+    block: int
+    ticket: int
+    asking: bool
+    at: float
+    lease: float
+
+    @property
+    def call_id(self) -> tuple[int, int]:
+        return self.ticket, self.block
+
+
+# --- to and from attributes -----------------------------------------------------------------
+
+
+def fit(post: Post) -> dict[str, Any]:
+    """Write a post as JSON, trimmed by value until it fits into one attribute."""
+    data: dict[str, Any] = asdict(post)
+    data["call"] |= {"model": post.call.model[:200], "asked": post.call.asked[:200]}
+    advice = data["advice"] = to_json(post.advice)
+    if not _fits(data):
+        advice["configs"] = [[params, "", n] for params, _, n in advice["configs"]]
+    if not _fits(data):
+        advice["note"] = ""
+    while not _fits(data) and advice["configs"]:
+        advice["configs"].pop()
+    return data
+
+
+def _fits(data: Mapping[str, Any]) -> bool:
+    return len(json.dumps(data)) <= _keys.MAX_BYTES - 20  # the version comes on top
+
+
+def read_posts(trial: FrozenTrial) -> list[Post]:
+    return _read(trial, _keys.POST, _read_post)
+
+
+def read_claims(trial: FrozenTrial) -> list[Claim]:
+    return _read(trial, _keys.CLAIM, _read_claim)
+
+
+def _read(trial: FrozenTrial, prefix: str, read: Callable[[Mapping[str, Any]], _T]) -> list[_T]:
+    """Read the marks of one kind on a trial, leaving out copies and what is not understood."""
+    found = []
+    for key, value in trial.system_attrs.items():
+        if not key.startswith(prefix) or not isinstance(value, Mapping):
+            continue
+        if value.get("v") != _keys.VERSION:
+            warn_version(str(value.get("v"))[:20])
+        elif value.get("trial") == trial.number:
+            try:
+                found.append(read(value))
+            except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+                _logger.debug(f"Ignored an unreadable {prefix} on trial {trial.number}.")
+    return found
+
+
+_warned_versions: set[str] = set()
+
+
+def warn_version(version: str) -> None:
+    if version not in _warned_versions and len(_warned_versions) < 10:
+        _warned_versions.add(version)
+        _logger.warning(
+            f"This study holds advice of format {version!r}, which this version of "
+            "optuna-llm-sampler does not know. It is ignored."
+        )
+
+
+def _read_post(value: Mapping[str, Any]) -> Post:
+    ticket = value.get("ticket")
+    # Before version 0.2, an advice named neither share nor n_known, and -1 meant no ticket.
+    return Post(
+        trial=read_count(value["trial"]),
+        block=read_count(value["block"]),
+        start=read_count(value["start"]),
+        share=_read_share(value.get("share", 1.0)),
+        phase=read_count(value.get("phase", MAX_PHASE)) % 100,
+        fixed_share=None if (fixed := value.get("fixed_share")) is None else read_number(fixed),
+        n_known=read_count(value.get("n_known", 0)),
+        ticket=None if ticket in (None, -1) else read_count(ticket),
+        outcome=read_text(value["outcome"])[:40],
+        retryable=bool(value["retryable"]),
+        retry_after=read_number(value.get("retry_after", 0.0)),
+        call=read_call(value["call"]),
+        advice=from_json(value["advice"]),
+        budget=read_budget(value.get("budget")),
+    )
+
+
+def _read_share(value: Any) -> float:
+    share = read_number(value)
+    if not 0.01 <= share <= 1:
+        raise ValueError("not a share")
+    return share
+
+
+def _read_claim(value: Mapping[str, Any]) -> Claim:
+    return Claim(
+        trial=read_count(value["trial"]),
+        block=read_count(value["block"]),
+        ticket=read_count(value["ticket"]),
+        asking=bool(value["asking"]),
+        at=read_number(value["at"]),
+        lease=read_number(value["lease"]),
+    )

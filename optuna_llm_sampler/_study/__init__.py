@@ -1,0 +1,1 @@
+"""Optuna's distributions and trials as plain data."""

@@ -1,0 +1,207 @@
+"""What the trials of a study have shown, kept up to date one finished trial at a time.
+
+The digest of 10,000 trials is no longer than that of 100 (the best few, a sample across the rest,
+failures, what is running now), and costs no more to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import math
+import threading
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.logging import get_logger
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState
+
+from .._policy.evidence import Result
+from .conditions import Conditions
+from .conditions import parent_values
+from .failures import Failures
+from .points import Points
+from .ranking import Front
+from .ranking import Ranking
+from .ranking import shown
+from .ranking import violation
+from .results import Results
+from .space import SearchSpace
+from .structure import Structure
+from .summary import Digest as Digest
+from .summary import Shown as Shown
+
+
+N_RUNNING = 16
+
+_logger = get_logger(f"optuna.{__name__}")
+
+
+def seen_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+    """Return every parameter that a finished trial had, with its latest distribution, by name.
+
+    Failed trials count: they, too, have shown what the objective asks for. A parameter with one
+    possible value is left out, since Optuna never asks a sampler for it.
+    """
+    space: dict[str, BaseDistribution] = {}
+    for trial in trials:
+        if trial.state.is_finished():
+            space.update(trial.distributions)
+    return {name: space[name] for name in sorted(space) if not space[name].single()}
+
+
+class History:
+    """The finished trials of one study. Thread-safe.
+
+    Args:
+        directions:
+            Of the study's objectives.
+    """
+
+    def __init__(self, directions: Sequence[StudyDirection]) -> None:
+        self.directions = tuple(directions)
+        self._lock = threading.Lock()
+        self._latest: dict[str, tuple[int, BaseDistribution]] = {}
+        self._structure = Structure()
+        self._known = Points()
+        self._scored = (Ranking if len(self.directions) == 1 else Front)(self.directions)
+        self._failures = Failures()
+        self._results = Results(self.directions)
+        self._kinds: dict[str, str] = {}
+        self._constraints: dict[str, None] = {}
+        self._n_feasible = 0
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Take in a trial that has just finished."""
+        with self._lock:
+            self._results.add(trial)
+        if not trial.params and trial.values is None:
+            return
+        with self._lock:
+            if trial.params:
+                self._add_params(trial)
+            if trial.values is not None and _is_usable(trial):
+                self._scored.add(trial)
+                self._failures.add_success(trial)
+                self._constraints.update(dict.fromkeys(trial.constraints))
+                self._n_feasible += violation(trial) <= 0
+            elif trial.state == TrialState.FAIL:
+                self._failures.add(trial)
+
+    def _add_params(self, trial: FrozenTrial) -> None:
+        distributions = trial.distributions
+        internal = {n: distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
+        self._known.add(internal, distributions)
+        full = trial.state == TrialState.COMPLETE
+        self._structure.add(trial.number, internal, distributions, full=full)
+        for name, distribution in distributions.items():
+            number, known = self._latest.get(name, (-1, distribution))
+            if trial.number < number:
+                continue
+            if _kind(known) != _kind(distribution):
+                self._change(name, known, distribution, trial.number)
+            self._latest[name] = (trial.number, distribution)
+
+    def _change(
+        self, name: str, old: BaseDistribution, new: BaseDistribution, number: int
+    ) -> None:
+        """Note, and say once, that a parameter is of another kind than it was."""
+        if name not in self._kinds:
+            _logger.warning(
+                f"Parameter {name!r} is a {_kind(new)} since trial {number} and was a "
+                f"{_kind(old)} before: the model is not shown its older values."
+            )
+        self._kinds[name] = f"a {_kind(old)} before trial {number}"
+
+    def space(self) -> dict[str, BaseDistribution]:
+        """Return what :func:`seen_space` does, less the parameters that are not used any more."""
+        with self._lock:
+            space = {
+                name: distribution
+                for name, (_, distribution) in sorted(self._latest.items())
+                if not distribution.single()
+            }
+            gone = self._structure.forgotten(self._structure.conditions(space))
+        return {name: distribution for name, distribution in space.items() if name not in gone}
+
+    def conditions(self, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
+        """Tell with which values of which parameters others are used, as far as it shows."""
+        with self._lock:
+            return self._structure.conditions(space)
+
+    def optional(self, names: Sequence[str], conditions: Conditions) -> frozenset[str]:
+        """Tell which of these parameters some trials do not have for no known reason."""
+        with self._lock:
+            return self._structure.unexplained(names, conditions)
+
+    def untried(self, space: SearchSpace) -> dict[str, tuple[Any, ...]]:
+        """Return the values that no trial has had, by parameter with few values."""
+        with self._lock:
+            seen = {name: self._structure.seen(name, d) for name, d in space.items()}
+        found = {
+            name: tuple(v for v in parent_values(d) or () if v not in seen[name])
+            for name, d in space.items()
+        }
+        return {name: values for name, values in found.items() if values}
+
+    @property
+    def n_finished(self) -> int:
+        """Number of finished trials, failed ones included."""
+        with self._lock:
+            return len(self._results)
+
+    def results(self, informed_from: float) -> list[Result]:
+        """Return what the latest trials of both samplers came to, see :class:`Results`."""
+        with self._lock:
+            return self._results.latest(informed_from)
+
+    def knows(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
+        """Tell whether a finished trial, failed ones included, had nearly these parameters."""
+        with self._lock:
+            return self._known.has_near(params, space)
+
+    def digest(
+        self,
+        running: Sequence[Shown],
+        metric_names: Sequence[str] | None,
+        space: SearchSpace | None = None,
+    ) -> Digest:
+        """Choose and order what the model is shown.
+
+        Args:
+            running:
+                Trials that run now.
+            metric_names:
+                One per objective, if the user gave any.
+            space:
+                The space that is asked about, for the regions in which trials fail.
+        """
+        with self._lock:
+            failed = shown(self._failures.choose(), self.directions)
+            return Digest(
+                directions=tuple(d.name.lower() for d in self.directions),
+                metric_names=tuple(metric_names or [""] * len(self.directions)),
+                finished=tuple(self._scored.choose()),
+                running=tuple(running[-N_RUNNING:]),
+                failed=tuple(failed),
+                n_finished=len(self._scored),
+                n_failed=self._failures.n,
+                constraints=tuple(self._constraints),
+                n_feasible=self._n_feasible,
+                failing=tuple(self._failures.regions(space or {})),
+                since_best=self._scored.since_best(),
+                kinds=dict(self._kinds),
+            )
+
+
+def _is_usable(trial: FrozenTrial) -> bool:
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and not any(
+        math.isnan(v) for v in trial.values
+    )
+
+
+def _kind(distribution: BaseDistribution) -> str:
+    return "choice" if isinstance(distribution, CategoricalDistribution) else "number"

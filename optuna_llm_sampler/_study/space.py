@@ -1,0 +1,244 @@
+"""Search space ↔ words: labels for choices, and a model's value → a legal value or a reason.
+
+Pure functions of Optuna's distributions. Nothing here knows a study or a trial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import math
+from typing import Any
+from typing import TypeAlias
+
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+
+from .labels import find_choice
+from .labels import labels as labels
+from .labels import to_number
+
+
+SearchSpace: TypeAlias = Mapping[str, BaseDistribution]
+# The repair of a number that was outside of its range.
+CLIPPED = "clipped"
+
+
+@dataclass(frozen=True)
+class Coerced:
+    """A value that the distribution contains.
+
+    Attributes:
+        value:
+            What Optuna gets: a :obj:`float`, an :obj:`int` or one of the choices.
+        repair:
+            What had to be changed, as a short word, or ``""``.
+    """
+
+    value: Any
+    repair: str = ""
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A value that cannot be mapped onto the distribution, with the reason as a short word."""
+
+    reason: str
+
+
+def to_label(value: Any, distribution: BaseDistribution) -> Any:
+    """Write a parameter's value the way the model reads it: labels for choices, else a number."""
+    if isinstance(distribution, CategoricalDistribution):
+        try:
+            return labels(distribution)[int(distribution.to_internal_repr(value))]
+        except ValueError:  # the choices moved since this trial ran
+            return str(value)
+    return value
+
+
+def coerce(value: Any, distribution: BaseDistribution) -> Coerced | Rejected:
+    """Map whatever a model wrote onto a distribution.
+
+    Optuna replaces a relative value that is out of range or off the grid by a random one without
+    a word, and fails the trial for a wrong choice (``Trial._is_relative_param``), so nothing
+    leaves here that ``distribution._contains`` does not accept.
+
+    Args:
+        value:
+            Any JSON value.
+        distribution:
+            The distribution as it is now.
+
+    Returns:
+        A legal value with what was repaired, or the reason for which there is none.
+    """
+    if distribution.single():
+        return Coerced(_single_value(distribution))
+    if isinstance(distribution, CategoricalDistribution):
+        return _coerce_choice(value, distribution)
+    number, repair = to_number(value)
+    if number is None:
+        return Rejected(repair)
+    try:
+        if isinstance(distribution, FloatDistribution):
+            coerced = _coerce_float(number, distribution)
+        elif isinstance(distribution, IntDistribution):
+            coerced = _coerce_int(number, distribution)
+        else:
+            return Rejected("unknown_distribution")
+        # Optuna stores a float: of an integer beyond 2**53, another one may be read back.
+        stored = distribution.to_internal_repr(coerced.value)
+        if not distribution._contains(stored):
+            return Rejected("not_contained")
+        return Coerced(distribution.to_external_repr(stored), coerced.repair or repair)
+    except (OverflowError, ValueError):  # a range that is beyond the floats
+        return Rejected("not_contained")
+
+
+def is_legal(value: Any, distribution: BaseDistribution) -> bool:
+    """Tell whether a distribution has a value, within what floats can say of a grid."""
+    try:
+        internal = distribution.to_internal_repr(value)
+        if distribution._contains(internal):
+            return True
+    except (OverflowError, ValueError):
+        return False
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return False
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if not low <= internal <= high:
+        return False
+    # Far from zero, Optuna's own values are off its grid by more than it allows.
+    nearest = low + round((internal - low) / step) * step
+    return abs(internal - nearest) <= 2 * math.ulp(max(abs(low), abs(high)))
+
+
+def _single_value(distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    return distribution.low
+
+
+def _coerce_float(number: int | float, distribution: FloatDistribution) -> Coerced:
+    low, high, step = distribution.low, distribution.high, distribution.step
+    value = min(max(float(number), low), high)
+    clipped = value != float(number)
+    if step is not None:
+        k = round((value - low) / step)
+        snapped = min(low + k * step, high)
+        if abs(snapped - value) > 1e-6 * step:
+            return Coerced(snapped, CLIPPED if clipped else "snapped")
+        value = snapped
+    return Coerced(value, CLIPPED if clipped else "")
+
+
+def _coerce_int(number: int | float, distribution: IntDistribution) -> Coerced:
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if number < low or number > high:
+        return Coerced(low if number < low else high, CLIPPED)
+    whole = round(number)
+    value = min(low + round((whole - low) / step) * step, high)
+    if whole != number:
+        return Coerced(value, "rounded")
+    return Coerced(value, "snapped" if value != whole else "")
+
+
+def _coerce_choice(value: Any, distribution: CategoricalDistribution) -> Coerced | Rejected:
+    index, repair = find_choice(value, distribution)
+    if index is None:
+        return Rejected("not_a_choice")
+    # Of choices that are equal to `==`, Optuna stores the first, whichever one was meant
+    # (CategoricalDistribution.to_internal_repr), so the first is what the trial must get.
+    stored = int(distribution.to_internal_repr(distribution.choices[index]))
+    if stored != index:
+        repair = "equal_choice"
+    return Coerced(distribution.choices[stored], repair)
+
+
+def unit(value: Any, distribution: BaseDistribution) -> float:
+    """Place a legal value on [0, 1] in the distribution's own scale (choices: their index)."""
+    internal = distribution.to_internal_repr(value)
+    if isinstance(distribution, CategoricalDistribution):
+        return float(internal)
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    low, high = float(distribution.low), float(distribution.high)
+    if high <= low:
+        return 0.0
+    internal = min(max(internal, low), high)  # the bounds may have moved since the value was used
+    if distribution.log:
+        width = math.log(high) - math.log(low)  # 0 for bounds that are neighbouring floats
+        return (math.log(internal) - math.log(low)) / width if width > 0 else 0.0
+    if math.isinf(high - low):
+        internal, low, high = internal / 2, low / 2, high / 2
+    return (internal - low) / (high - low)
+
+
+def at_unit(place: float, distribution: FloatDistribution | IntDistribution) -> float:
+    """Return the number at a place of [0, 1]; the inverse of :func:`unit`."""
+    low, high = float(distribution.low), float(distribution.high)
+    place = min(max(place, 0.0), 1.0)
+    if distribution.log:
+        return min(max(math.pow(low, 1 - place) * math.pow(high, place), low), high)
+    return min(max(low * (1 - place) + high * place, low), high)
+
+
+def legal_or(otherwise: Any, value: Any, distribution: BaseDistribution) -> Any:
+    """Return a value as the distribution has it, or another one if it cannot be mapped."""
+    coerced = coerce(value, distribution)
+    return coerced.value if isinstance(coerced, Coerced) else otherwise
+
+
+def between(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
+    """Return a legal value at a share of the way from one to another, in the own scale."""
+    if isinstance(distribution, CategoricalDistribution):
+        return a if share < 0.5 else b
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    if distribution.log:
+        value = math.exp((1 - share) * math.log(a) + share * math.log(b))
+    else:
+        value = (1 - share) * a + share * b
+    return legal_or(a, value, distribution)
+
+
+# Where a configuration lies: by parameter of the space its unit, or None if it has not got it.
+Point: TypeAlias = tuple[float | None, ...]
+
+
+def locate(params: Mapping[str, Any], space: SearchSpace) -> Point:
+    """Place a configuration of legal values in the space."""
+    return tuple(
+        unit(params[name], distribution) if name in params else None
+        for name, distribution in space.items()
+    )
+
+
+def is_near(a: Point, b: Point, limit: float) -> bool:
+    """Tell whether two configurations differ by less than the limit in every parameter.
+
+    A parameter that only one of them has makes them differ, and so does another choice.
+    """
+    for x, y in zip(a, b, strict=True):
+        if x is None or y is None:
+            if x is not y:
+                return False
+        elif abs(x - y) >= limit:
+            return False
+    return True
+
+
+def is_at(point: Point, params: Mapping[str, Any], space: SearchSpace, limit: float) -> bool:
+    """Tell the same of a configuration that is not placed yet, and may not be legal any more."""
+    for here, (name, distribution) in zip(point, space.items(), strict=True):
+        if here is None or name not in params:
+            if here is not None or name in params:
+                return False
+            continue
+        try:
+            if abs(here - unit(params[name], distribution)) >= limit:
+                return False
+        except ValueError:  # a choice that is no longer in the distribution
+            return False
+    return True

@@ -1,0 +1,8 @@
+"""The command ``optuna-llm``."""
+
+from __future__ import annotations
+
+from .main import main
+
+
+__all__ = ["main"]

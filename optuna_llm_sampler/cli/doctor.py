@@ -1,0 +1,202 @@
+"""``optuna-llm doctor``: is the model there, what can it do, what does a call cost."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import replace
+import json
+import time
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+
+from .._advice.ask import ask
+from .._advice.prompts.build import Question
+from .._store.prices import cost_of
+from .._store.prices import Price
+from .._store.store import Call
+from .._study.history import Digest
+from .._text import count
+from .._text import plain
+from .._text import plural
+from ..errors import OptunaLLMError
+from ..llms.base import LLM
+from ..llms.base import Request
+from ..llms.openai.endpoint import Endpoint
+from ..llms.registry import resolve
+from ..report.text import usd
+from .common import add_model
+from .common import add_parser
+from .common import add_price
+from .common import BAD_MODEL
+from .common import print_json
+from .common import styled
+from .common import Subparsers
+from .suggest import params_line
+from .terminal import missing_weights
+from .terminal import waiting
+
+
+_SPACE: dict[str, BaseDistribution] = {
+    "learning_rate": FloatDistribution(1e-6, 1e-1, log=True),
+    "batch_size": IntDistribution(8, 256, log=True),
+    "optimizer": CategoricalDistribution(["sgd", "adam", "adamw"]),
+}
+_TASK = "Fine-tune a small BERT on 10,000 labelled customer queries; the score is accuracy."
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"ready": {"type": "boolean"}},
+    "required": ["ready"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name:
+            What.
+        ok:
+            How it is; :obj:`None` where it is neither good nor bad.
+        detail:
+            What was found.
+        hint:
+            What to do about it.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str
+    hint: str = ""
+
+
+def add_doctor(commands: Subparsers) -> None:
+    parser = add_parser(
+        commands, "doctor", _run, "check that the model is there, and what a call takes"
+    )
+    add_model(parser, timeout=120)
+    add_price(parser)
+
+
+def _run(args: argparse.Namespace) -> int:
+    found = []
+    for check in _checks(args.llm, args.timeout, args.price):
+        found.append(check)
+        if not args.json:
+            _show(check)
+    healthy = all(check.ok is not False for check in found)
+    if args.json:
+        print_json({"ok": healthy, "checks": [asdict(check) for check in found]})
+    return 0 if healthy else BAD_MODEL
+
+
+def _show(check: Check) -> None:
+    mark, color = {True: ("ok", "32"), False: ("FAILED", "31"), None: ("-", "33")}[check.ok]
+    print(f"{styled(f'{mark:6}', color)}  {check.name}: {check.detail}", flush=True)
+    if check.hint:
+        print(f"        {check.hint}")
+
+
+def _checks(name: str | None, timeout: float, price: Price | None) -> Iterator[Check]:
+    try:
+        why, build = resolve(name)
+        llm = build()
+    except (OptunaLLMError, ValueError) as error:
+        yield Check("model", False, str(error), getattr(error, "hint", ""))
+        return
+    yield Check("model", True, f"{llm.name} ({why})")
+    if missing := missing_weights(llm):
+        weights, size = missing
+        hint = f"Run: optuna-llm pull {weights}"
+        yield Check("weights", False, f"{weights} ({size:,} MB) is not on this machine", hint)
+        return
+    text = _probe(llm, "text", Request(_ask_for("the word ready"), max_tokens=500), timeout)
+    yield text
+    if not text.ok:
+        return
+    yield from _structured(llm, timeout)
+    yield from _proposal(llm, timeout, price)
+
+
+def _ask_for(what: str) -> Any:
+    return ({"role": "user", "content": f"Answer with {what} and nothing else."},)
+
+
+def _probe(llm: LLM, name: str, request: Request, timeout: float) -> Check:
+    start = time.monotonic()
+    try:
+        with waiting(f"{llm.name} ({name})", timeout):
+            completion = llm.complete(replace(request, timeout=timeout))
+    except OptunaLLMError as error:
+        return Check(name, False, str(error), error.hint)
+    seconds = time.monotonic() - start
+    said = plain(completion.texts[0], 60)
+    if request.schema is not None and not _is_object(completion.texts[0]):
+        return Check(name, None, f"no JSON object but {said!r}, in {seconds:.1f} s")
+    return Check(name, True, f"{said!r} in {seconds:.1f} s")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _structured(llm: LLM, timeout: float) -> Iterator[Check]:
+    """Try a JSON schema, and JSON without one where the back end tells them apart."""
+    request = Request(_ask_for('{"ready": true}'), schema=_SCHEMA, max_tokens=500)
+    if not isinstance(llm, Endpoint):
+        yield _probe(llm, "JSON schema", request, timeout)
+        return
+    for rung, name in ((1, "JSON mode"), (0, "JSON schema")):
+        with _asked_by(llm, rung):
+            check = _probe(llm, name, request, timeout)
+            refused = any(a.rung > rung for a in llm._abilities.values())
+        yield replace(check, ok=None, detail="not offered") if refused and check.ok else check
+
+
+@contextmanager
+def _asked_by(llm: Endpoint, rung: int) -> Iterator[None]:
+    """Make an endpoint try one form of asking for JSON, whatever it has learned before."""
+    learned = dict(llm._abilities)
+    llm._abilities = {url: replace(a, rung=rung) for url, a in learned.items()}
+    try:
+        yield
+    finally:
+        llm._abilities = learned
+
+
+def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
+    question = Question(_SPACE, Digest(("maximize",), ("accuracy",)), task=_TASK, n_configs=8)
+    with waiting(f"{llm.name} (sample advice)", timeout):
+        answer = ask(llm, question, timeout=timeout)
+    if answer.error is not None:
+        yield Check("sample advice", False, str(answer.error), answer.error.hint)
+        return
+    call, advice = answer.call, answer.advice
+    best = advice.configs[0]
+    found = plural(len(advice.configs), "configuration")
+    yield Check("sample advice", True, f"{found} in {call.seconds:.1f} s. {_TASK}")
+    why = f" ({best.why})" if best.why else ""
+    yield Check("its best guess", None, f"{params_line(best.params, _SPACE)}{why}")
+    dropped = {**advice.repaired, **advice.rejected}
+    if dropped:
+        words = ", ".join(f"{reason} ×{n}" for reason, n in dropped.items())
+        yield Check("repaired or dropped", None, words)
+    yield Check("price of a call", None, _price(call, price))
+
+
+def _price(call: Call, price: Price | None) -> str:
+    tokens = f"{count(call.input_tokens)} tokens in, {count(call.output_tokens)} out"
+    cost = cost_of(call, None if price is None else {call.asked: price})
+    return f"{tokens}, {'price unknown (--price IN,OUT)' if cost is None else usd(cost)}"

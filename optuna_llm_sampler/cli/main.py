@@ -1,0 +1,83 @@
+"""The command ``optuna-llm``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Sequence
+import sys
+from typing import NoReturn
+
+import optuna_llm_sampler
+
+from ..errors import OptunaLLMError
+from .commands import add_commands
+
+
+_FAILED = 1
+_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv:
+            The arguments, by default those of the process.
+
+    Returns:
+        The exit code: 0, or 1 after one line on stderr that says what is wrong and what to do.
+        Arguments that make no sense end the process with 2, as argparse does.
+    """
+    args = _parser().parse_args(argv)
+    try:
+        run: Callable[[argparse.Namespace], int] = args.run
+        return run(args)
+    except OptunaLLMError as error:
+        print(f"optuna-llm: {error} {error.hint}".rstrip(), file=sys.stderr)
+        return _FAILED
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+class _Version(argparse.Action):
+    """Like argparse's own, but the version is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print(f"optuna-llm-sampler {optuna_llm_sampler.__version__}")
+        parser.exit()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="optuna-llm", description="Tools around optuna-llm-sampler."
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_pull, add_commands):
+        add(commands)
+    return parser
+
+
+def _add_pull(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from ..llms.local.weights import DEFAULT
+    from ..llms.local.weights import MODELS
+
+    models = "; ".join(f"{w.name} ({w.size / 1e6:,.0f} MB)" for w in MODELS.values())
+    pull = commands.add_parser(
+        "pull",
+        help="get the embedded model's weights ahead of time",
+        description=f"Get the embedded model's weights ahead of time and print where they are. "
+        f"There are: {models}. The folder is OPTUNA_LLM_CACHE or the user's cache folder.",
+    )
+    pull.add_argument(
+        "name", nargs="?", default=DEFAULT, choices=sorted(MODELS), help=f"default: {DEFAULT}"
+    )
+    pull.set_defaults(run=_pull)
+
+
+def _pull(args: argparse.Namespace) -> int:
+    from ..llms.local.weights import pull
+
+    print(pull(args.name))
+    return 0

@@ -1,0 +1,159 @@
+"""``optuna-llm suggest``: what the model would try next in a study."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+from typing import TYPE_CHECKING
+
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
+
+from .._advice.advice import Advice
+from .._advice.advice import Config
+from .._advice.advice import values
+from .._advice.ask import ask
+from .._store.calls import keep
+from .._study import keys as _keys
+from .._study.numbers import param_text
+from .._text import plain
+from .._text import plural
+from .common import add_model
+from .common import add_parser
+from .common import add_study
+from .common import bold
+from .common import print_json
+from .common import Subparsers
+from .questions import add_sampler
+from .questions import look_ahead
+from .questions import sampler_of
+from .storage import open_study
+from .terminal import checked_llm
+from .terminal import waiting
+
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
+
+    from .._study.space import SearchSpace
+
+
+# Why a configuration, or a whole answer, is not among the proposals.
+_REASONS = {
+    "repeated": "nearly the same as another one",
+    "known": "nearly the same as a trial of the study",
+    "no_parameter": "without a usable value",
+    "not_an_object": "not readable",
+    "no_object": "without any configuration",
+}
+
+
+def add_suggest(commands: Subparsers) -> None:
+    parser = add_parser(
+        commands, "suggest", _run, "ask the model what to try next; adds no trial to the study"
+    )
+    add_study(parser)
+    add_model(parser, timeout=180)
+    add_sampler(parser)
+    parser.add_argument(
+        "-n", type=_n, default=5, help="number of configurations, 1 to 64 (default: 5)"
+    )
+    parser.add_argument(
+        "--enqueue", action="store_true", help="add them to the study as waiting trials"
+    )
+
+
+def _n(text: str) -> int:
+    if not 1 <= int(text) <= 64:
+        raise ValueError
+    return int(text)
+
+
+_n.__name__ = "number"
+
+
+def _run(args: argparse.Namespace) -> int:
+    study = open_study(args.storage, args.study)
+    sampler = sampler_of(args, args.llm)
+    llm = checked_llm(sampler._given)
+    ahead = look_ahead(study, sampler, args.n)
+    question = ahead.question
+    with waiting(f"{llm.name} to answer", args.timeout):
+        answer = ask(
+            llm,
+            question,
+            ahead.known,
+            timeout=args.timeout,
+            purpose="suggest",
+            redact=sampler._arguments["redact"],
+        )
+    keep(study, answer.call, answer.error)
+    if answer.error is not None:
+        raise answer.error
+    configs = answer.advice.configs
+    if args.enqueue:
+        _enqueue(study, configs, question.space)
+    missing = missing_line(answer.advice, args.n)
+    if args.json:
+        shown = [
+            {"params": values(c, question.space), "why": c.why, "repaired": c.repaired}
+            for c in configs
+        ]
+        note, call = answer.advice.note, asdict(answer.call)
+        print_json(
+            {
+                "configs": shown,
+                "missing": missing,
+                "note": note,
+                "call": call,
+                "enqueued": args.enqueue,
+            }
+        )
+        return 0
+    for i, config in enumerate(configs, start=1):
+        print(f"{bold(f'{i}.')} {params_line(config.params, question.space)}")
+        if config.why:
+            print(f"   {config.why}")
+    if missing:
+        print(f"\n{missing}")
+    if answer.advice.note:
+        print(f"\n{answer.advice.note}")
+    if args.enqueue:
+        print(f"\nAdded to the study as {plural(len(configs), 'waiting trial')}.")
+    return 0
+
+
+def missing_line(advice: Advice, asked: int) -> str:
+    """Say why there are fewer configurations than were asked for; empty if there are enough."""
+    n = len(advice.configs)
+    if n >= asked:
+        return ""
+    reasons = [
+        f"{advice.rejected[reason]} {words}"
+        for reason, words in _REASONS.items()
+        if advice.rejected.get(reason)
+    ]
+    why = f"left out of the answer: {', '.join(reasons)}" if reasons else "the model gave no more"
+    return f"{n} of the {plural(asked, 'configuration')} asked for; {why}."
+
+
+def params_line(params: Mapping[str, Any], space: SearchSpace) -> str:
+    return ", ".join(
+        f"{plain(name, 60)} = {_value_text(v, space[name])}" for name, v in params.items()
+    )
+
+
+def _value_text(value: Any, distribution: BaseDistribution) -> str:
+    if isinstance(distribution, (FloatDistribution, IntDistribution)):
+        return param_text(value, distribution)
+    return plain(value, 60)
+
+
+def _enqueue(study: Study, configs: Sequence[Config], space: SearchSpace) -> None:
+    for config in configs:
+        attrs = {_keys.WHY: config.why} if config.why else {}
+        study.enqueue_trial(values(config, space), user_attrs=attrs)

@@ -1,0 +1,1 @@
+"""Local weights in this process, by llama.cpp."""

@@ -1,0 +1,1 @@
+"""Models behind OpenAI, Azure OpenAI and every server that speaks their language."""

@@ -1,0 +1,339 @@
+"""One call to an endpoint: deadline, retries, and the search for a form that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Mapping
+import contextvars
+from dataclasses import replace
+import random
+import threading
+import time
+from typing import Any
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.parse import urlunsplit
+
+from optuna.logging import get_logger
+
+from ...errors import CallTimeoutError
+from ...errors import LLMError
+from ...errors import OptunaLLMError
+from ...errors import TruncatedError
+from ..base import Completion
+from ..base import joined
+from ..base import Request
+from ..base import together
+from ..base import Usage
+from ..style import as_style
+from ..style import JSON
+from ..style import Style
+from ..style import style_for
+from .answers import body_of
+from .answers import completion_of
+from .answers import is_cut_short
+from .answers import is_json
+from .profile import Abilities
+from .profile import EXTRAS
+from .profile import Failure
+from .profile import first_guess
+from .profile import is_own_endpoint
+from .profile import more_room
+from .profile import next_step
+from .profile import parameters
+from .profile import token_limit
+
+
+if TYPE_CHECKING:
+    import openai
+    from typing_extensions import Self
+
+
+_logger = get_logger(f"optuna.{__name__}")
+
+_CONNECT_SECONDS = 5.0
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 8.0
+
+
+class Endpoint:
+    """What :class:`OpenAI` and :class:`AzureOpenAI` share: everything but the client's making."""
+
+    _provider: str
+
+    def __init__(
+        self,
+        client: openai.OpenAI | None,
+        *,
+        model: str,
+        base_url: str | None,
+        use_chat_completions_api: bool | None,
+        style: Style | str | None,
+        max_retries: int | None,
+    ) -> None:
+        if not isinstance(model, str) or not model.strip():
+            raise ValueError(f"model must be the name of a model, but got {model!r}.")
+        if use_chat_completions_api not in (None, True, False):
+            raise ValueError(
+                "use_chat_completions_api must be True, False or None, "
+                f"but got {use_chat_completions_api!r}."
+            )
+        if max_retries is not None and (not isinstance(max_retries, int) or max_retries < 0):
+            raise ValueError(f"max_retries must be 0 or more, but got {max_retries!r}.")
+        self.model = model
+        self.style = (style_for(model) or JSON) if style is None else as_style(style)
+        self._client = client
+        self._base_url = base_url if client is None else str(client.base_url)
+        self._use_chat_completions_api = use_chat_completions_api
+        self._max_retries = max_retries
+        # By endpoint, because another process may be pointed to another one.
+        self._abilities: dict[str, Abilities] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return f"{self._provider}/{self.model}"
+
+    def __repr__(self) -> str:
+        url = "" if self._base_url is None else f", base_url={_public(self._base_url)!r}"
+        return f"{type(self).__name__}(model={self.model!r}{url})"
+
+    def __copy__(self) -> Self:
+        return self  # A client can neither be copied nor be made anew from what it shows.
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {k: v for k, v in self.__dict__.items() if k not in ("_client", "_lock")}
+        with self._lock:
+            state["_abilities"] = dict(self._abilities)
+        return state | {"_base_url": self._base_url and _public(self._base_url)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._client = None
+        self._lock = threading.Lock()
+
+    def complete(self, request: Request) -> Completion:
+        """Answer one request.
+
+        Raises:
+            LLMError: There is no usable answer. The subclass says why.
+        """
+        deadline = time.monotonic() + request.timeout
+        done = [self._complete_once(request, deadline)]
+        while (n := sum(len(part.texts) for part in done)) < request.n and self._gives_one():
+            # Ollama and others give one answer, whatever `n` says.
+            seed = None if request.seed is None else request.seed + n
+            rest = replace(request, n=request.n - n, seed=seed)
+            try:
+                done.append(self._complete_once(rest, deadline))
+            except LLMError:
+                break
+        return joined(done)
+
+    def _gives_one(self) -> bool:
+        """Tell whether single samples are wanted of a server of one's own."""
+        with self._lock:
+            known = list(self._abilities.values())
+        return self.style.samples and all(a.api == "chat" and not a.own for a in known)
+
+    def _complete_once(self, request: Request, deadline: float) -> Completion:
+        client, left = self._ready_client(), deadline - time.monotonic()
+        return _within(left, lambda: self._answer(client, request, deadline), self.name)
+
+    def _build(self) -> openai.OpenAI:
+        raise NotImplementedError
+
+    def _ready_client(self) -> openai.OpenAI:
+        from .errors import failure_from
+
+        with self._lock:
+            if self._client is not None:
+                return self._client
+            try:
+                self._client = self._build()
+            except OptunaLLMError as error:
+                error.local = True  # nothing was sent, and another machine may have a key
+                raise
+            except Exception as exc:
+                failure = failure_from(exc, asked=self.name)
+            else:
+                return self._client
+        raise failure.error
+
+    def _answer(self, client: openai.OpenAI, request: Request, deadline: float) -> Completion:
+        """Go down from the best form of the request until the endpoint takes it."""
+        url = _public(str(client.base_url))
+        with self._lock:
+            abilities = self._abilities.get(url) or first_guess(
+                own=is_own_endpoint(url) or self._provider == "azure",
+                use_chat_completions_api=self._use_chat_completions_api,
+            )
+        cut: TruncatedError | None = None
+        spent, limit = Usage(), 0
+        while True:
+            body, abilities = self._taken(client, request, abilities, deadline, above=limit)
+            if body is None:
+                break
+            self._remember(url, abilities)
+            roomy = more_room(abilities, request)
+            if roomy is not None and is_cut_short(body, abilities.api, request):
+                self._remember(url, roomy)
+            else:
+                roomy = None
+            try:
+                completion = completion_of(body, abilities.api, request)
+            except TruncatedError as error:
+                cut = error
+            else:
+                return self._completed(url, abilities, request, completion, spent)
+            cut.usage = spent = together(spent, cut.usage)
+            if roomy is None or deadline - time.monotonic() < request.timeout / 4:
+                break
+            limit, abilities = token_limit(request, abilities), roomy
+            _logger.debug(f"{self.name} needs more than {limit} tokens")
+        assert cut is not None
+        raise cut
+
+    def _completed(
+        self,
+        url: str,
+        abilities: Abilities,
+        request: Request,
+        completion: Completion,
+        spent: Usage,
+    ) -> Completion:
+        is_form = request.schema is None or any(is_json(text) for text in completion.texts)
+        if not is_form and completion.finish_reason != "length":
+            # Old servers ignore what they do not know; the next question tells the schema.
+            self._remember(url, abilities.lowered())
+        usage = together(spent, completion.usage)
+        return replace(completion, usage=usage, model=completion.model or self.model)
+
+    def _taken(
+        self,
+        client: openai.OpenAI,
+        request: Request,
+        abilities: Abilities,
+        deadline: float,
+        *,
+        above: int,
+    ) -> tuple[Mapping[str, Any] | None, Abilities]:
+        """Return the answer to the best form that the endpoint takes, and that form.
+
+        Args:
+            above:
+                No answer is wanted with a limit of no more tokens than this: it was cut there.
+        """
+        from .errors import failure_in_body
+
+        url = _public(str(client.base_url))
+        while True:
+            outcome = self._send(client, request, abilities, deadline)
+            if not isinstance(outcome, Failure):
+                body = body_of(outcome)
+                failure = failure_in_body(body, asked=self.name, headers=_headers(client))
+                if failure is None:
+                    return body, abilities
+                outcome = failure
+            automatic = self._use_chat_completions_api is None
+            further = next_step(abilities, outcome, request, may_change_api=automatic)
+            if further is None:
+                raise outcome.error
+            _logger.debug(f"{self.name} refuses {abilities}, trying {further}: {outcome.text}")
+            abilities = further
+            if above and token_limit(request, abilities) <= above:
+                self._remember(url, abilities)
+                return None, abilities
+
+    def _remember(self, url: str, abilities: Abilities) -> None:
+        with self._lock:
+            known = self._abilities.get(url)
+            self._abilities[url] = abilities if known is None else abilities.merged(known)
+
+    def _send(
+        self, client: openai.OpenAI, request: Request, abilities: Abilities, deadline: float
+    ) -> str | Failure:
+        """Ask, and ask again after a passing failure, as long as the deadline allows.
+
+        The SDK's own retries know no deadline: they would sleep for two minutes when told so.
+        """
+        retries = client.max_retries if self._max_retries is None else self._max_retries
+        for attempt in range(retries + 1):
+            outcome = self._send_once(client, request, abilities, deadline)
+            if not isinstance(outcome, Failure) or not outcome.try_again:
+                break
+            wait = outcome.error.retry_after
+            if wait is None:
+                wait = min(_FIRST_WAIT_SECONDS * 2**attempt, _LONGEST_WAIT_SECONDS)
+                wait *= random.uniform(0.75, 1.0)
+            if attempt == retries or time.monotonic() + wait >= deadline:
+                break
+            time.sleep(wait)
+        return outcome
+
+    def _send_once(
+        self, client: openai.OpenAI, request: Request, abilities: Abilities, deadline: float
+    ) -> str | Failure:
+        import openai
+
+        from .errors import failure_from
+
+        seconds = deadline - time.monotonic()
+        if seconds <= 0:
+            return Failure(CallTimeoutError(f"{self.name} did not answer in time"))
+        timeout = openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+        arguments = parameters(request, abilities)
+        if extras := {name: arguments.pop(name) for name in EXTRAS if name in arguments}:
+            arguments["extra_body"] = extras
+        try:
+            once = client.with_options(max_retries=0, timeout=timeout)
+            # The raw body, because compatible servers send what the SDK's types do not foresee.
+            if abilities.api == "chat":
+                raw = once.chat.completions.with_raw_response.create(model=self.model, **arguments)
+            else:
+                raw = once.responses.with_raw_response.create(model=self.model, **arguments)
+            text: str = raw.http_response.text
+            return text
+        except Exception as exc:
+            asked = f"{self.name} at {_public(str(client.base_url))}"
+            return failure_from(exc, asked=asked, headers=_headers(client))
+
+
+def _headers(client: openai.OpenAI) -> dict[str, Any]:
+    """Everything a request carries that a careless server may send back, keys among it."""
+    return {**client.default_headers, **client.auth_headers}
+
+
+def _public(url: str) -> str:
+    """The address without anything that may be secret."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _within(seconds: float, call: Callable[[], Completion], who: str) -> Completion:
+    """Wait no longer than that for a call, whatever it is stuck in.
+
+    The SDK's timeout counts anew with each piece that arrives, and does not cover the look-up of
+    a host's name. So the call runs in a thread that is left alone when the time is over.
+    """
+    outcomes: list[Completion | BaseException] = []
+
+    def run() -> None:
+        try:
+            outcomes.append(call())
+        except BaseException as exc:
+            outcomes.append(exc)
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(run,), name="optuna-llm", daemon=True)
+    thread.start()
+    thread.join(max(0.0, seconds))
+    if not outcomes:
+        raise CallTimeoutError(f"{who} did not answer within {seconds:g} seconds")
+    outcome = outcomes[0]
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome

@@ -1,0 +1,330 @@
+"""What the openai SDK raises, as our own errors, with nothing in them that could be a key.
+
+Importing this module imports the SDK, which takes a second: it is imported with the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import email.utils
+import json
+import math
+import re
+import time
+from typing import Any
+
+import openai
+
+from ...errors import AuthenticationError
+from ...errors import BadRequestError
+from ...errors import CallTimeoutError
+from ...errors import ConnectionFailedError
+from ...errors import LLMError
+from ...errors import ModelNotFoundError
+from ...errors import RateLimitError
+from ...errors import RefusalError
+from ...errors import ServerError
+from ...errors import TruncatedError
+from ...errors import UnusableAnswerError
+from .answers import is_page
+from .answers import page_title
+from .profile import Failure
+from .profile import is_about_messages
+
+
+# Every public exception of the SDK; the nearest base class counts for any other.
+MAPPED: dict[type[Exception], type[LLMError]] = {
+    openai.OpenAIError: LLMError,
+    openai.APIError: LLMError,
+    openai.APIStatusError: LLMError,  # its status decides
+    openai.APIResponseValidationError: UnusableAnswerError,
+    openai.APIConnectionError: ConnectionFailedError,
+    openai.APITimeoutError: CallTimeoutError,
+    openai.AuthenticationError: AuthenticationError,
+    openai.OAuthError: AuthenticationError,
+    openai.PermissionDeniedError: AuthenticationError,
+    openai.BadRequestError: BadRequestError,
+    openai.UnprocessableEntityError: BadRequestError,
+    openai.NotFoundError: ModelNotFoundError,
+    openai.ConflictError: ServerError,
+    openai.RateLimitError: RateLimitError,
+    openai.InternalServerError: ServerError,
+    openai.LengthFinishReasonError: TruncatedError,
+    openai.ContentFilterFinishReasonError: RefusalError,
+    openai.WebSocketConnectionClosedError: ConnectionFailedError,
+    openai.WebSocketQueueFullError: ConnectionFailedError,
+}
+
+# The endpoint's own word says more than the status.
+_BY_CODE: dict[str, type[LLMError]] = {
+    "content_filter": RefusalError,
+    "content_policy_violation": RefusalError,
+    "invalid_prompt": RefusalError,
+    "bio_policy": RefusalError,
+    "misalignment_policy_violation": RefusalError,
+    "insufficient_quota": RateLimitError,
+    "rate_limit_exceeded": RateLimitError,
+    "model_not_found": ModelNotFoundError,
+    "DeploymentNotFound": ModelNotFoundError,
+    "server_error": ServerError,
+}
+
+# Gemini's compatible endpoint answers 400 to a wrong key.
+_ABOUT_KEY = re.compile(
+    r"(invalid|incorrect|missing).{0,20}api[ _-]?key"
+    r"|api[ _-]?key.{0,20}(invalid|not valid|missing)",
+    re.IGNORECASE,
+)
+# An endpoint answers with JSON, so a page with one of these comes from something before it.
+_OF_GATEWAYS = (401, 403, 407, 451, 511)
+_GATEWAY_HINT = (
+    "This is not the endpoint's own answer, so the key is not to blame. Check HTTPS_PROXY and "
+    "NO_PROXY, and whether the network lets this address through."
+)
+_HINTS = {
+    402: "The account is out of credit, or has less than the request may cost.",
+    403: "The endpoint forbids this, not for want of a key; see its words above. It may be the "
+    "key's rights, the region or the model.",
+    407: "A proxy wants to know who you are: put user and password into HTTPS_PROXY.",
+}
+_ABOUT_SIZE = re.compile(r"context.{0,10}(length|size|window)|context_length", re.IGNORECASE)
+_SIZE_HINT = (
+    "Prompt and answer together are more than the model takes: use a model or a server with a "
+    "larger context, or shorten task= and the notes."
+)
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
+_KEY_LIKE = re.compile(r"\b(?:(?:sk|pk|rk|gsk|hf|xai|nvapi)[-_]|AIza)[\w*.-]{6,}")
+_NO_SECRETS = ("bearer", "basic", "none")
+
+
+def failure_from(
+    exc: Exception, *, asked: str, headers: Mapping[str, Any] | None = None
+) -> Failure:
+    """Turn whatever a call raised into plain data.
+
+    Args:
+        exc:
+            What the SDK (or something below it) raised.
+        asked:
+            Who was asked, for the message.
+        headers:
+            Headers whose values may be keys and must not appear in the message. Those of the
+            request that failed are added.
+    """
+    request = getattr(exc, "request", None)
+    secrets = {*_secrets(headers or {}), *_secrets(getattr(request, "headers", {}))}
+    body = getattr(exc, "body", None)
+    status = _status(exc)
+    code = str(getattr(exc, "code", None) or "")
+    text = redacted(_words(body), secrets)
+    response_headers = getattr(getattr(exc, "response", None), "headers", {})
+    if isinstance(body, str) and is_page(body) and status in _OF_GATEWAYS:
+        return Failure(
+            error=_from_gateway(
+                f"{asked}: a proxy or gateway answered {status} with a web page"
+                f"{redacted(page_title(body), secrets)}",
+                retry_after=retry_after(response_headers),
+            ),
+            status=status,
+        )
+    error = _error_class(exc, status, code, text)
+    what = text if status is not None else redacted(_cause(exc), secrets)
+    if isinstance(body, str) and is_page(body):
+        what = f"a web page{redacted(page_title(body), secrets)}"
+    answered = f"answered {status}" if status is not None else "did not answer"
+    return Failure(
+        error=error(
+            f"{asked} {answered}{': ' if what else ''}{what[:300]}",
+            retry_after=retry_after(response_headers),
+            hint=_hint(error, status, text, asked),
+        ),
+        status=status,
+        code=code,
+        param=str(getattr(exc, "param", None) or _location(body)),
+        text=text,
+        try_again=_may_try_again(error, status, code, response_headers)
+        and not is_about_messages(text),
+    )
+
+
+def _from_gateway(message: str, *, retry_after: float | None) -> LLMError:
+    error = ConnectionFailedError(message, hint=_GATEWAY_HINT, retry_after=retry_after)
+    error.local = True  # another machine may have another way to the endpoint
+    return error
+
+
+def _hint(error: type[LLMError], status: int | None, text: str, asked: str) -> str | None:
+    """What helps against this cause, where it is not what helps against most of its class."""
+    if status in (403, 407, 402) and error in (AuthenticationError, RateLimitError):
+        return _HINTS[status]
+    if error is AuthenticationError and asked.startswith("azure/"):
+        return "Set AZURE_OPENAI_API_KEY, or hand over a client that has a valid key."
+    if error is BadRequestError and (status == 413 or _ABOUT_SIZE.search(text)):
+        return _SIZE_HINT
+    return None
+
+
+def failure_in_body(
+    body: Mapping[str, Any], *, asked: str, headers: Mapping[str, Any] | None = None
+) -> Failure | None:
+    """The error that some servers, and the Responses API, put into an answer with status 200.
+
+    Args:
+        body:
+            The answer.
+        asked:
+            Who was asked, for the message.
+        headers:
+            Headers whose values may be keys and must not appear in the message.
+    """
+    error = _error_in(body)
+    if error is None:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    status = int(str(code)) if re.fullmatch(r"[45][0-9]{2}", str(code)) else None
+    text = redacted(_words(error), _secrets(headers or {}))
+    kind = _BY_CODE.get(str(code)) or (ServerError if status is None else class_for_status(status))
+    return Failure(
+        error=kind(
+            f"{asked} answered with an error: {text[:300]}", hint=_hint(kind, status, text, asked)
+        ),
+        status=status,
+        code=str(code or ""),
+        text=text,
+    )
+
+
+def _error_in(body: Mapping[str, Any]) -> Any:
+    """The error in a body without an answer, wherever it stands; :obj:`None` if there is none."""
+    choices = [c for c in body.get("choices") or () if isinstance(c, dict)]
+    messages = [c["message"] for c in choices if isinstance(c.get("message"), dict)]
+    if body.get("output") or any(m.get("content") or m.get("refusal") for m in messages):
+        return None
+    if body.get("error"):
+        return body["error"]
+    inner = next((c["error"] for c in [*choices, *messages] if c.get("error")), None)
+    if inner is not None or "choices" in body or "output" in body:
+        return inner
+    # vLLM, FastAPI and Cloudflare have forms of their own; {} says nothing.
+    return dict(body) or None
+
+
+def class_for_status(status: int) -> type[LLMError]:
+    """The error for an HTTP status, where nothing else is known."""
+    known = {
+        401: AuthenticationError,
+        403: AuthenticationError,
+        407: AuthenticationError,
+        402: RateLimitError,  # OpenRouter and DeepSeek: the account is empty
+        429: RateLimitError,
+        404: ModelNotFoundError,
+        405: ModelNotFoundError,
+        408: CallTimeoutError,
+        409: ServerError,
+    }
+    if status >= 500:
+        return ServerError
+    return known.get(status, BadRequestError if status >= 400 else LLMError)
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """The text without keys, be they the known ones or something that looks like one."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    text = re.sub(r"://[^/@\s]+@", "://***@", text)
+    return _KEY_LIKE.sub("***", text)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the endpoint wants to be asked again."""
+    for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) / divisor
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+    return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+
+
+def _error_class(exc: Exception, status: int | None, code: str, text: str) -> type[LLMError]:
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status == 400 and _ABOUT_KEY.search(text):
+        return AuthenticationError
+    if isinstance(exc, TypeError) and "authentication method" in str(exc):
+        return AuthenticationError
+    # Nothing listens there; "raise the timeout" would be the wrong hint.
+    if type(exc.__cause__).__name__ == "ConnectTimeout":
+        return ConnectionFailedError
+    mapped = next((MAPPED[base] for base in type(exc).__mro__ if base in MAPPED), LLMError)
+    return class_for_status(status) if mapped is LLMError and status is not None else mapped
+
+
+def _may_try_again(
+    error: type[LLMError], status: int | None, code: str, headers: Mapping[str, str]
+) -> bool:
+    if code == "insufficient_quota" or headers.get("x-should-retry") == "false":
+        return False
+    if status is None:
+        return error is ConnectionFailedError
+    return status in (408, 409, 429) or (status >= 500 and status != 501)
+
+
+def _status(exc: Exception) -> int | None:
+    status = getattr(exc, "status_code", None)
+    return status if isinstance(status, int) else None
+
+
+def _words(body: object, depth: int = 0) -> str:
+    """What the endpoint says, in one line, with what the provider behind it says."""
+    behind = ""
+    if isinstance(body, dict) and isinstance(body.get("message"), str) and body["message"]:
+        behind = _words_behind(body.get("metadata"), depth)
+        body = body["message"]
+    elif body is not None and not isinstance(body, str):
+        body = json.dumps(body, default=str)
+    if not isinstance(body, str) or is_page(body):
+        return behind
+    said = " ".join(body[:2000].split())
+    return f"{said}: {behind}" if behind and behind not in said else said
+
+
+def _words_behind(metadata: object, depth: int) -> str:
+    """What a provider said to OpenRouter or another middleman: its error is there as it came."""
+    if not isinstance(metadata, dict) or depth > 3:
+        return ""
+    raw = metadata.get("raw")
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except (ValueError, RecursionError):
+            return f"{_words(raw)}{page_title(raw) if is_page(raw) else ''}".strip()
+    if isinstance(raw, dict):
+        return _words(raw["error"] if raw.get("error") else raw, depth + 1)
+    return ""
+
+
+def _cause(exc: Exception) -> str:
+    cause = exc.__cause__ or exc
+    return " ".join(f"{type(cause).__name__} {cause}".split())
+
+
+def _location(body: object) -> str:
+    """The parameter in an error of pydantic's, which vLLM, Mistral and others pass on."""
+    if isinstance(body, dict):
+        place = body.get("loc")
+        if isinstance(place, list):
+            return next((str(part) for part in place if part != "body"), "")
+        body = list(body.values())
+    if isinstance(body, list):
+        return next((found for item in body if (found := _location(item))), "")
+    return ""
+
+
+def _secrets(headers: Mapping[str, Any]) -> set[str]:
+    values = [str(value) for name, value in headers.items() if _SECRET_HEADER.search(name)]
+    parts = {part for value in values for part in value.split()}
+    return {part for part in parts if len(part) >= 4 and part.lower() not in _NO_SECRETS}

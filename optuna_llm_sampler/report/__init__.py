@@ -1,0 +1,1 @@
+"""What people look at: reports, plots and the dashboard's note."""

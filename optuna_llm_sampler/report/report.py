@@ -1,0 +1,370 @@
+"""Study → report: what the model did, what it cost, whether it helped. Plain data, read only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+import math
+import statistics
+from typing import Any
+from typing import TYPE_CHECKING
+
+from .._policy.evidence import Evidence
+from .._store.budget import spent
+from .._store.calls import CallRecord
+from .._store.calls import records
+from .._store.prices import OWN_WEIGHTS
+from .._store.prices import Price
+from .._store.store import Board
+from .._store.store import Call
+from .._store.store import Post
+from .._store.store import View
+from .._study import keys as _keys
+from .._study.compare import best_trials
+from .._study.compare import improvements
+from .._study.compare import kind_of
+from .._study.compare import KINDS
+from .._study.compare import losses_of
+from .._study.space import to_label
+from .._text import plain
+
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+    from optuna.study import StudyDirection
+    from optuna.trial import FrozenTrial
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """One trial, its values as the objective returned them.
+
+    Choices that are neither numbers nor None are labels.
+    """
+
+    number: int
+    state: str
+    values: tuple[float, ...]
+    source: str
+    why: str
+    advice: str
+    repaired: int
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """All trials whose parameters came from the same kind of source.
+
+    Attributes:
+        kind:
+            ``"defaults"``, ``"history"``, ``"llm"``, ``"base"``, ``"fallback"``, ``"enqueued"`` or
+            ``"other"``
+            (no source recorded).
+        trials, complete, pruned, failed:
+            How many there are in all and in each state.
+        best, median:
+            Of the complete ones; :obj:`None` without any and with several objectives.
+        new_bests:
+            How many of them were the best so far (several objectives: entered the Pareto front).
+    """
+
+    kind: str
+    trials: int
+    complete: int
+    pruned: int
+    failed: int
+    best: float | None
+    median: float | None
+    new_bests: int
+
+
+@dataclass(frozen=True)
+class AdviceLine:
+    """One answer of the model, or its failure.
+
+    Attributes:
+        trial:
+            Number of the trial on which it lies.
+        block:
+            Which block of trials it serves.
+        outcome:
+            ``"ok"`` or the reason of the failure.
+        call:
+            What it took.
+        usd:
+            What it cost, if that is known.
+        configs, used:
+            How many configurations it has, and how many became trials.
+        repaired, rejected:
+            Counts by reason of values that were changed or dropped.
+        note:
+            What the model believed.
+    """
+
+    trial: int
+    block: int
+    outcome: str
+    call: Call
+    usd: float | None
+    configs: int
+    used: int
+    repaired: Mapping[str, int]
+    rejected: Mapping[str, int]
+    note: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a person wants to know of a study.
+
+    Attributes:
+        study:
+            Its name.
+        directions, metric_names:
+            Per objective.
+        states:
+            How many trials are in which state.
+        best:
+            The best trial, or the Pareto front.
+        standings:
+            Per kind of source.
+        evidence:
+            The model's latest trials against the base sampler's around them, by the rule that
+            decides the model's share. :obj:`None` without an answer of the model.
+        share:
+            The model's share of the next trials.
+        is_fixed:
+            Whether the user, or the way in which a small model is asked, fixes the share.
+        fallbacks:
+            How many trials were the base sampler's for which reason.
+        advice:
+            Every answer of the model, oldest first.
+        belief:
+            What the model last said about the problem.
+        usd:
+            Cost of all calls as far as it is known; :obj:`None` when nothing is.
+        trials:
+            All of them.
+        calls:
+            Every call, those that gave no advice among them.
+        budget:
+            What the sampler that called last may spend: its name, how much was used, the limit.
+    """
+
+    study: str
+    directions: tuple[str, ...]
+    metric_names: tuple[str, ...]
+    states: Mapping[str, int]
+    best: tuple[TrialLine, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    evidence: Evidence | None = None
+    share: float | None = None
+    is_fixed: bool = False
+    fallbacks: Mapping[str, int] = field(default_factory=dict)
+    advice: tuple[AdviceLine, ...] = ()
+    belief: str = ""
+    usd: float | None = None
+    trials: tuple[TrialLine, ...] = ()
+    calls: tuple[CallRecord, ...] = ()
+    budget: tuple[tuple[str, float, float], ...] = ()
+
+    @property
+    def uncounted(self) -> int:
+        """How many calls lack the number of their tokens, so that totals lack them."""
+        return sum(call.input_tokens is None or call.output_tokens is None for call in self.calls)
+
+    @property
+    def call(self) -> Call:
+        """What all calls took together, as far as known. The model is the last one's."""
+        calls = self.calls
+        return Call(
+            model=next((call.model for call in reversed(calls) if call.model), ""),
+            seconds=round(sum(call.seconds for call in calls), 3),
+            requests=sum(call.requests for call in calls),
+            input_tokens=_total([call.input_tokens for call in calls]),
+            output_tokens=_total([call.output_tokens for call in calls]),
+            cached_tokens=_total([call.cached_tokens for call in calls]),
+            estimated=any(call.estimated for call in calls),
+            usd=self.usd,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return pure JSON types; infinite values are texts."""
+        out: dict[str, Any] = _jsonable(
+            {**asdict(self), "total": asdict(self.call), "uncounted": self.uncounted}
+        )
+        return out
+
+
+def report(study: Study, *, price: Price | None = None) -> Report:
+    """Say what the model did in a study, what it cost, and whether it helped.
+
+    Args:
+        study:
+            Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no advice.
+        price:
+            What the model costs, for all calls. :obj:`None`: what the sampler knew when it called.
+    """
+    board = Board(study._storage, study._study_id)
+    view = board.read()
+    calls = records(view, board.attrs())
+    names = board.metric_names()
+    return _build(study.study_name, view, calls, board.directions(), names, price)
+
+
+def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
+    """Return the versions of what a newer release has written on these trials, if any."""
+    found = {
+        plain(value["v"], 20)
+        for trial in trials
+        for key, value in trial.system_attrs.items()
+        if key.startswith(_keys.POST) and isinstance(value, Mapping) and "v" in value
+        if value["v"] != _keys.VERSION
+    }
+    return sorted(found)
+
+
+def _build(
+    name: str,
+    view: View,
+    calls: Sequence[CallRecord],
+    directions: list[StudyDirection],
+    metric_names: list[str] | None,
+    price: Price | None,
+) -> Report:
+    used = Counter(_advice_of(trial) for trial in view.trials)
+    advice = tuple(_advice_line(post, used, price) for post in view.posts)
+    calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
+    sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in view.trials]
+    evidence = view.evidence if view.advices else None
+    fixed = view.advices[-1].fixed_share if view.advices else None
+    return Report(
+        study=name,
+        directions=tuple(d.name.lower() for d in directions),
+        metric_names=tuple(metric_names or [""] * len(directions)),
+        states=dict(Counter(trial.state.name.lower() for trial in view.trials)),
+        best=tuple(trial_line(t) for t in best_trials(view.trials, directions)),
+        standings=_standings(view.trials, directions),
+        evidence=evidence,
+        share=evidence.share if evidence and fixed is None else fixed,
+        is_fixed=fixed is not None,
+        fallbacks=dict(Counter(plain(s[9:], 40) for s in sources if s.startswith("fallback:"))),
+        advice=advice,
+        belief=next((line.note for line in reversed(advice) if line.note), ""),
+        usd=_total([call.usd for call in calls]),
+        trials=tuple(trial_line(trial) for trial in view.trials),
+        calls=calls,
+        budget=_budget(view),
+    )
+
+
+def _budget(view: View) -> tuple[tuple[str, float, float], ...]:
+    last = max(view.posts, key=lambda post: post.call.at, default=None)
+    if last is None or last.budget is None:
+        return ()
+    used = spent((post.call for post in view.posts), len(view.unanswered))
+    return tuple(last.budget.lines(used))
+
+
+def usd_of(call: Call | CallRecord, price: Price | None) -> float | None:
+    """Return what a call cost; a price given now goes before what was known then."""
+    if price is None or call.model.startswith(OWN_WEIGHTS):
+        return call.usd
+    return price.of(call)
+
+
+def trial_line(trial: FrozenTrial) -> TrialLine:
+    attrs = trial.user_attrs
+    repaired = _keys.read(attrs, _keys.REPAIRED, 0)
+    return TrialLine(
+        number=trial.number,
+        state=trial.state.name.lower(),
+        values=tuple(trial.values or ()),
+        source=plain(_keys.read(attrs, _keys.SOURCE, ""), 60),
+        why=plain(_keys.read(attrs, _keys.WHY, "")),
+        advice=plain(_keys.read(attrs, _keys.ADVICE, ""), 60),
+        repaired=repaired if isinstance(repaired, int) else 0,
+        params={n: _shown(v, trial.distributions[n]) for n, v in trial.params.items()},
+    )
+
+
+def _shown(value: Any, distribution: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return plain(to_label(value, distribution), 100)
+
+
+def _advice_of(trial: FrozenTrial) -> str:
+    """Return "trial 3, block 0" of "trial 3, block 0, config 2"."""
+    return str(_keys.read(trial.user_attrs, _keys.ADVICE, "")).rpartition(", ")[0]
+
+
+def _advice_line(post: Post, used: Mapping[str, int], price: Price | None) -> AdviceLine:
+    return AdviceLine(
+        trial=post.trial,
+        block=post.block,
+        outcome=plain(post.outcome, 40),
+        call=post.call,
+        usd=usd_of(post.call, price),
+        configs=len(post.advice.configs),
+        used=used.get(f"trial {post.trial}, block {post.block}", 0),
+        repaired=post.advice.repaired,
+        rejected=post.advice.rejected,
+        note=plain(post.advice.note, 2_000),
+    )
+
+
+def _standings(
+    trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
+) -> tuple[Standing, ...]:
+    firsts = {trial.number for trial in improvements(trials, directions)}
+    rows = []
+    for kind in KINDS:
+        own = [trial for trial in trials if kind_of(trial) == kind]
+        if own:
+            rows.append(_standing(kind, own, directions, firsts))
+    return tuple(rows)
+
+
+def _standing(
+    kind: str,
+    trials: Sequence[FrozenTrial],
+    directions: Sequence[StudyDirection],
+    firsts: set[int],
+) -> Standing:
+    states = Counter(trial.state.name for trial in trials)
+    scored = [t for t in trials if losses_of(t, directions) is not None]
+    values = [t.values[0] for t in scored] if len(directions) == 1 else []
+    best = min(scored, key=lambda t: losses_of(t, directions) or (math.inf,), default=None)
+    return Standing(
+        kind=kind,
+        trials=len(trials),
+        complete=states["COMPLETE"],
+        pruned=states["PRUNED"],
+        failed=states["FAIL"],
+        best=best.values[0] if best is not None and values else None,
+        median=statistics.median(values) if values else None,
+        new_bests=sum(trial.number in firsts for trial in trials),
+    )
+
+
+def _total(numbers: Sequence[Any]) -> Any:
+    """Sum up what is known; nothing known is not zero."""
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _jsonable(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

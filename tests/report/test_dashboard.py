@@ -1,0 +1,297 @@
+"""optuna-dashboard as it is: what lies in it, and what it costs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+from pathlib import Path
+import pickle
+import sys
+from typing import Any
+
+import optuna
+from optuna.study import Study
+import pytest
+
+from optuna_llm_sampler._store.prices import Price
+from optuna_llm_sampler.cli.main import main
+from optuna_llm_sampler.errors import MissingExtraError
+from optuna_llm_sampler.errors import RateLimitError
+from optuna_llm_sampler.report import dashboard as _dashboard
+from optuna_llm_sampler.report.explain import explain
+from optuna_llm_sampler.testing import FakeLLM
+from optuna_llm_sampler.visualization import LLMNoteCallback
+from optuna_llm_sampler.visualization import LLMTranscripts
+from optuna_llm_sampler.visualization import save_plots
+from optuna_llm_sampler.visualization import write_note
+
+from ..support.studies import hostile
+from ..support.studies import knowing
+from ..support.studies import objective
+from ..support.studies import tuned
+from ..support.studies import two
+
+
+# Not imported here: without it, the tests that need no dashboard still run.
+if importlib.util.find_spec("optuna_dashboard") is None:
+    pytest.skip("optuna-dashboard is not installed", allow_module_level=True)
+
+
+def note_of(study: Study) -> str:
+    from optuna_dashboard import get_note
+
+    return str(get_note(study))
+
+
+def get(app: Any, path: str, query: str = "") -> bytes:
+    """Ask the dashboard's server code, without a network."""
+    environment = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "80",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.url_scheme": "http",
+    }
+    status: list[str] = []
+    body = b"".join(app(environment, lambda line, headers, info=None: status.append(line)))
+    assert status == ["200 OK"], (status, body)
+    return body
+
+
+def detail_of(study: Study) -> dict[str, Any]:
+    from optuna_dashboard import wsgi
+
+    out: dict[str, Any] = json.loads(get(wsgi(study._storage), f"/api/studies/{study._study_id}"))
+    return out
+
+
+# --- what lies in it ------------------------------------------------------------------------
+
+
+def test_trials_show_source_and_why() -> None:
+    detail = detail_of(tuned(40))
+    attrs = [{a["key"]: a["value"] for a in t["user_attrs"]} for t in detail["trials"]]
+    assert attrs[0]["llm_source"] == "llm"
+    assert attrs[0]["llm_why"].startswith("A small learning rate")
+    assert attrs[0]["llm_advice"] == "trial 0, block 0, config 0"
+    assert {a["llm_source"] for a in attrs} >= {"llm", "base"}
+    sortable = {a["key"]: a["sortable"] for a in detail["union_user_attrs"]}
+    assert sortable["llm_repaired"] is True
+    assert sortable["llm_source"] is False
+
+
+def test_the_note_says_what_was_done() -> None:
+    study = tuned(16)
+    write_note(study, price=Price(0.25, 2))
+    note = note_of(study)
+    for words in (
+        "## Language model report",
+        "What the model believes",
+        "language model",
+        "base sampler",
+        "tokens in",
+        r"\$0.00",
+        f"(trial {study.best_trial.number}, ",
+    ):
+        assert words in note
+    assert detail_of(study)["note"]["body"] == note
+
+
+def test_what_a_person_wrote_into_the_note_stays() -> None:
+    from optuna_dashboard import save_note
+
+    study = tuned(4, of=objective)
+    save_note(study, "My own words.")
+    write_note(study)
+    first = note_of(study)
+    assert first.startswith("My own words.\n\n[//]: # (optuna-llm-sampler: report)")
+    save_note(study, first + "\nAnd more below.")
+    study.optimize(objective, n_trials=1)
+    write_note(study)
+    second = note_of(study)
+    assert second.startswith("My own words.")
+    assert second.endswith("And more below.")
+    assert second.count("## Language model report") == 1
+    assert "5 trials" in second
+    assert "4 trials" not in second
+
+
+def test_a_note_whose_end_was_deleted_is_written_once() -> None:
+    assert _dashboard._replaced(
+        "a\n[//]: # (optuna-llm-sampler: report)\nold", "report", "new"
+    ) == (
+        "a\n[//]: # (optuna-llm-sampler: report)\n\nnew\n\n"
+        "[//]: # (optuna-llm-sampler: end of report)"
+    )
+
+
+def test_the_explanation_has_its_own_place_in_the_note() -> None:
+    study = tuned(12)
+    write_note(study)
+    for words in ("first account", "second account"):
+        explain(study, FakeLLM(lambda r, words=words: words), note=True)  # type: ignore[misc]
+    note = note_of(study)
+    assert "first account" not in note
+    assert "second account" in note
+    assert "learning\\_rate: importance" in note
+    assert "## Language model report" in note
+
+
+def test_notes_stay_small() -> None:
+    study = tuned(20, of=objective, llm=FakeLLM(hostile))
+    write_note(study)
+    assert len(note_of(study)) < 12_500
+
+
+def test_the_callback_writes_at_most_once_per_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    real = _dashboard.write_note
+
+    def counted(study: Study, *, price: Price | None = None) -> None:
+        written.append(len(study.trials))
+        real(study, price=price)
+
+    monkeypatch.setattr(_dashboard, "write_note", counted)
+    study = tuned(30, callbacks=[LLMNoteCallback()])
+    assert written == [1, 5, 13, 21, 29]
+    assert "29 trials" in note_of(study)
+
+
+def test_a_copied_advice_is_no_reason_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_dashboard, "write_note", lambda *a, **k: pytest.fail("written"))
+    study = tuned(1)
+    attrs = study.trials[0].system_attrs
+    assert any(key.startswith("llm:post:") for key in attrs)
+    retried = optuna.trial.create_trial(value=1.0, system_attrs=attrs)
+    study.add_trial(retried)
+    LLMNoteCallback()(study, study.trials[1])
+
+
+def test_a_note_that_cannot_be_written_ends_no_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(study: Study, **options: Any) -> None:
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(_dashboard, "write_note", broken)
+    assert len(tuned(3, of=objective, callbacks=[LLMNoteCallback()]).trials) == 3
+
+
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
+    for call in (write_note, save_plots):
+        with pytest.raises(MissingExtraError, match=r"\[dashboard\]"):
+            call(tuned(1))
+    with pytest.raises(MissingExtraError, match=r"\[dashboard\]"):
+        LLMNoteCallback()
+
+
+@pytest.mark.parametrize("of", [objective, two])
+def test_plots_are_saved_and_replaced(of: Any) -> None:
+    pytest.importorskip("plotly")
+    study = tuned(6, of=of)
+    names = ["llm-sources", "llm-advice", "llm-usage"] + ["llm-front"] * (of is two)
+    assert save_plots(study) == names
+    study.optimize(of, n_trials=3)
+    save_plots(study)
+    shown = {p["id"]: p["graph_object"] for p in detail_of(study)["plotly_graph_objects"]}
+    assert set(shown) == set(names)
+    assert "Trial 8" in shown["llm-sources"]
+    assert "A small learning rate" in shown["llm-sources"]
+    assert all("layout" in json.loads(text) for text in shown.values())
+
+
+def test_the_command_writes_into_the_dashboard(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    url = f"sqlite:///{tmp_path}/study.db"
+    study = tuned(4, of=objective, storage=url)
+    assert main(["report", "--storage", url, "--note", "--plots"]) == 0
+    detail = detail_of(study)
+    assert "## Language model report" in detail["note"]["body"]
+    assert len(detail["plotly_graph_objects"]) == 3
+
+
+# --- full prompts and answers ---------------------------------------------------------------
+
+
+def transcripts_of(study: Study, folder: Path) -> list[tuple[str, Any]]:
+    found = []
+    for meta in optuna.artifacts.get_all_artifact_meta(study):
+        text = (folder / meta.artifact_id).read_text(encoding="utf-8")
+        found.append((meta.filename, json.loads(text)))
+    return sorted(found)
+
+
+def test_transcripts_are_artifacts_of_the_study(tmp_path: Path) -> None:
+    store = optuna.artifacts.FileSystemArtifactStore(tmp_path)
+    llm = LLMTranscripts(FakeLLM(knowing), store)
+    study = tuned(12, of=objective, llm=llm, callbacks=[llm])
+    (first, calls), (second, _) = transcripts_of(study, tmp_path)
+    assert (first, second) == ("llm-trial-0.json", "llm-trial-4.json")
+    assert "Fine-tune a small transformer" in calls[0]["messages"][-1]["content"]
+    assert json.loads(calls[0]["texts"][0])["note"].startswith("Short texts")
+    attrs = study._storage.get_study_system_attrs(study._study_id)
+    assert all(len(str(value)) < 300 for value in attrs.values())
+
+
+def test_transcripts_of_failures_and_broken_stores(tmp_path: Path) -> None:
+    def broken(request: Any) -> str:
+        raise RateLimitError("Too many requests.")
+
+    store = optuna.artifacts.FileSystemArtifactStore(tmp_path)
+    llm = LLMTranscripts(FakeLLM(broken), store)
+    study = tuned(3, of=objective, llm=llm, callbacks=[llm])
+    assert transcripts_of(study, tmp_path)[0][1][0]["error"] == "rate_limit: Too many requests."
+
+    nowhere = LLMTranscripts(FakeLLM(knowing), None)  # type: ignore[arg-type]
+    assert len(tuned(3, of=objective, llm=nowhere, callbacks=[nowhere]).trials) == 3
+    copy = pickle.loads(pickle.dumps(LLMTranscripts(FakeLLM(knowing, style="code"), store)))
+    assert str(copy.style) == "code"
+    assert copy.name == "fake"
+
+
+# --- what it costs --------------------------------------------------------------------------
+# Counted, not timed: times are in benchmarks/dashboard.py.
+
+
+def test_our_trials_make_the_page_hardly_larger() -> None:
+    ours = tuned(60, of=objective)
+    plain = optuna.create_study(study_name="plain", direction="maximize")
+    for trial in ours.trials:
+        plain.add_trial(
+            optuna.trial.create_trial(
+                value=trial.value, params=trial.params, distributions=trial.distributions
+            )
+        )
+    write_note(ours)
+    assert len(json.dumps(detail_of(ours))) < 1.3 * len(json.dumps(detail_of(plain)))
+
+
+def test_the_study_holds_nothing_per_trial() -> None:
+    study = tuned(40, of=objective)
+    storage, study_id = study._storage, study._study_id
+    assert storage.get_study_system_attrs(study_id) == {}
+    assert storage.get_study_user_attrs(study_id) == {}
+    write_note(study)
+    keys = storage.get_study_system_attrs(study_id)
+    assert all(key.startswith("dashboard:note_") for key in keys)
+    assert len(keys) < 8
+
+
+def test_saved_plots_do_not_grow_with_the_study() -> None:
+    pytest.importorskip("plotly")
+    study = tuned(4, of=objective)
+    for trial in study.trials * 150:
+        study.add_trial(
+            optuna.trial.create_trial(
+                value=trial.value,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs=trial.user_attrs,
+            )
+        )
+    save_plots(study)
+    attrs = study._storage.get_study_system_attrs(study._study_id)
+    assert sum(len(value) for value in attrs.values()) < 150_000

@@ -1,0 +1,349 @@
+"""The default base sampler: studies that a Gaussian process cannot take, and many workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import math
+from typing import Any
+import warnings
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+from optuna.samplers import PartialFixedSampler
+from optuna.samplers import TPESampler
+from optuna.study import Study
+from optuna.trial import create_trial
+from optuna.trial import Trial
+from optuna.trial import TrialState
+import pytest
+
+from optuna_llm_sampler import DefaultBaseSampler
+from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler._study.space import is_near
+from optuna_llm_sampler._study.space import locate
+from optuna_llm_sampler.testing import FakeLLM
+
+
+pytest.importorskip("torch")
+
+Objective = Callable[[Trial], Any]
+LINE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
+N_TRIALS = 9  # the GP models from the sixth on
+
+
+def run(objective: Objective, n: int = N_TRIALS, **options: Any) -> Study:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0), **options)
+    study.optimize(objective, n_trials=n)
+    return study
+
+
+def by_gp(study: Study) -> list[int]:
+    """Numbers of the trials that the GP chose."""
+    return [t.number for t in study.trials if "gp:relative_params:0" in t.system_attrs]
+
+
+def ended(x: float, value: float = 1.0, **more: Any) -> optuna.trial.FrozenTrial:
+    return create_trial(value=value, params={"x": x}, distributions=LINE, **more)
+
+
+# --- constraints ----------------------------------------------------------------------------
+
+
+def constrained(when: Callable[[int], bool], *, names: str = "c") -> Objective:
+    def objective(trial: Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        if when(trial.number):
+            for name in names:
+                trial.set_constraint(name, 0.5 - x)
+        return x
+
+    return objective
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        lambda n: n % 3 != 2,
+        lambda n: n == 3,
+        lambda n: n >= 6,
+        lambda n: n < 6,
+        lambda n: n != 7,
+    ],
+    ids=["not every third", "one", "introduced later", "given up later", "all but one"],
+)
+def test_constraints_that_only_some_trials_set_end_no_study(when: Callable[[int], bool]) -> None:
+    study = run(constrained(when))
+    assert len(study.trials) == N_TRIALS
+    odd = next(n for n in range(N_TRIALS) if when(n) != when(0))
+    assert [n for n in by_gp(study) if n > odd] == []
+
+
+def test_constraints_that_all_trials_set_are_for_the_gp() -> None:
+    assert by_gp(run(constrained(lambda n: True, names="ab"))) == [5, 6, 7, 8]
+
+
+def test_other_names_of_constraints_are_other_constraints() -> None:
+    def objective(trial: Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        trial.set_constraint("a" if trial.number % 2 else "b", x - 0.5)
+        return x
+
+    assert by_gp(run(objective)) == []
+
+
+def test_constraints_mean_the_same_in_whatever_order_they_were_set() -> None:
+    def study_of(order: Callable[[int], str]) -> Study:
+        def objective(trial: Trial) -> float:
+            x = trial.suggest_float("x", 0, 1)
+            for name in order(trial.number):
+                trial.set_constraint(name, x - 0.7 if name == "a" else 0.3 - x)
+            return x
+
+        return run(objective)
+
+    mixed = study_of(lambda n: "ab" if n % 2 else "ba")
+    assert by_gp(mixed) == [5, 6, 7, 8]
+    assert [t.params for t in mixed.trials] == [t.params for t in study_of(lambda n: "ab").trials]
+
+
+def test_constraints_of_the_old_form_end_no_study() -> None:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    lists: list[Any] = [[1.0], None, [-1.0, 2.0], [0.0], None, [1.0]]
+    for i, old in enumerate(lists):
+        study.add_trial(ended(i / 10, system_attrs={"constraints": old} if old else {}))
+    study.optimize(constrained(lambda n: n % 2 == 0), n_trials=6)
+    assert len(study.trials) == 12
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_study_begun_with_a_constraints_func_goes_on() -> None:
+    begun = TPESampler(seed=0, constraints_func=lambda trial: [0.5 - trial.params["x"]])
+    study = optuna.create_study(sampler=begun)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=6)
+    study.sampler = DefaultBaseSampler(seed=0)
+    study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    assert by_gp(study) == [6]  # the next one had no constraint
+
+
+def test_constraints_of_some_trials_with_several_objectives() -> None:
+    def objective(trial: Trial) -> tuple[float, float]:
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        if trial.number % 3:
+            trial.set_constraint("c", x - y)
+        return x, y
+
+    assert len(run(objective, 14, directions=["minimize", "maximize"]).trials) == 14
+
+
+def test_constraints_beyond_the_time_of_the_gp() -> None:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    study.add_trials([ended(i / 60) for i in range(55)])
+    study.optimize(constrained(lambda n: n % 2 == 0), n_trials=4)
+    assert by_gp(study) == []
+
+
+def test_a_partly_fixed_space_with_constraints() -> None:
+    def objective(trial: Trial) -> float:
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        trial.set_constraint("c", x - y)
+        return x + y
+
+    base = DefaultBaseSampler(seed=0)
+    study = optuna.create_study(sampler=base)
+    study.optimize(objective, n_trials=7)
+    study.sampler = PartialFixedSampler({"x": 0.5}, base)
+    study.optimize(objective, n_trials=2)
+    study.sampler = base
+    study.optimize(objective, n_trials=2)
+    assert len(study.trials) == 11
+
+
+def test_a_trial_of_another_kind_that_ends_while_the_gp_is_waited_for() -> None:
+    # The language model is asked between the two calls, for up to two minutes.
+    study = optuna.create_study(sampler=(sampler := DefaultBaseSampler(seed=0)))
+    study.add_trials([ended(i / 10, i) for i in range(6)])
+    trial = study.ask()
+    frozen = study._storage.get_trial(trial._trial_id)
+    space = sampler.infer_relative_search_space(study, frozen)
+    study.add_trial(ended(0.9, system_attrs={"constraints": [1.0]}))
+    study.add_trial(create_trial(value=3.0))
+    assert 0 <= sampler.sample_relative(study, frozen, space)["x"] <= 1
+
+
+# --- values and parameters ------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Clip non-finite values")
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1.0],
+        [math.inf, 1.0],
+        [-math.inf, 1.0],
+        [math.inf],
+        [math.inf, -math.inf],
+        [1e308, -1e308],
+        [1e-320, 2e-320],
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_legal_values_of_every_size(values: list[float]) -> None:
+    def objective(trial: Trial) -> float:
+        trial.suggest_float("x", 0, 1)
+        return values[trial.number % len(values)]
+
+    assert len(by_gp(run(objective, 8))) == 3
+
+
+@pytest.mark.parametrize(
+    "suggest",
+    [
+        lambda t: t.suggest_int("n", 0, 2**62),
+        lambda t: t.suggest_int("n", -(10**30), 10**30),
+        lambda t: t.suggest_int("n", 1, 10**30, log=True),
+        lambda t: t.suggest_float("x", 0, 1, step=1e-9),
+        lambda t: t.suggest_float("x", 1e-320, 1, log=True),
+        lambda t: t.suggest_float("x", 1, 1 + 1e-15),
+        lambda t: t.suggest_categorical("k", [None, True, 1, "1", 2.5]) == "1",
+        lambda t: t.suggest_categorical("k", list(range(3000))),
+    ],
+)
+def test_legal_spaces_of_every_size(suggest: Objective) -> None:
+    study = run(lambda trial: float(suggest(trial)), 8)
+    assert len(by_gp(study)) == 3
+    for trial in study.trials:
+        for name, distribution in trial.distributions.items():
+            assert distribution._contains(distribution.to_internal_repr(trial.params[name]))
+
+
+@pytest.mark.parametrize("x", [5.0, -3.0, math.inf])
+def test_an_enqueued_value_out_of_range_is_not_modelled(x: float) -> None:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    study.enqueue_trial({"x": x})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Optuna's own, of the value
+        study.optimize(lambda t: abs(t.suggest_float("x", 0, 1)), n_trials=8)
+    assert study.trials[0].params == {"x": x}
+    assert by_gp(study) == [6, 7]
+    assert all(0 <= trial.params["x"] <= 1 for trial in study.trials[1:])
+
+
+@pytest.mark.parametrize("x", [0.5, 7.0])
+def test_a_running_trial_whose_value_is_off_the_grid_or_range(x: float) -> None:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    wide = {"x": FloatDistribution(0, 10)}
+    running: Any = {"state": TrialState.RUNNING, "params": {"x": x}, "distributions": wide}
+    study.add_trial(create_trial(**running))
+    study.optimize(lambda t: t.suggest_float("x", 0, 4, step=1.0), n_trials=8)
+    assert len(by_gp(study)) == 3
+
+
+def test_failed_pruned_and_missing_trials_end_no_study() -> None:
+    def objective(trial: Trial) -> float:
+        if trial.number == 1:
+            return 3.0  # before it asked for anything
+        x = trial.suggest_float("x", 0, 1)
+        if trial.number == 3:
+            raise optuna.TrialPruned
+        return math.nan if trial.number == 4 else x
+
+    assert len(run(objective, 14).trials) == 14
+
+
+# --- trials that run at the same time -------------------------------------------------------
+
+
+def in_parallel(sampler: BaseSampler, n: int, space: Any, objective: Any) -> Study:
+    """Run a study with eight trials at a time: whenever one is told, the next is asked."""
+    study = optuna.create_study(sampler=sampler)
+    running: list[Trial] = []
+    for _ in range(n):
+        if len(running) == 8:
+            first = running.pop(0)
+            study.tell(first, objective(first.params))
+        running.append(study.ask(space))
+    for trial in running:
+        study.tell(trial, objective(trial.params))
+    return study
+
+
+def repeats(study: Study, space: Any, limit: float = 0.025) -> int:
+    """Count the trials that began near one of the seven that ran then."""
+    points = [locate(trial.params, space) for trial in study.trials]
+    return sum(
+        any(is_near(point, other, limit) for other in points[max(0, n - 7) : n])
+        for n, point in enumerate(points)
+    )
+
+
+SQUARE = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_workers_do_not_try_the_same_corner_at_once(seed: int) -> None:
+    # A GP is soon sure of this optimum; GPSampler alone repeats itself 16 times in 40 trials.
+    study = in_parallel(DefaultBaseSampler(seed=seed), 30, SQUARE, lambda p: p["x"] + p["y"] ** 2)
+    assert len(by_gp(study)) > 10
+    # Of the first six or seven, drawn at random, two may be near.
+    assert repeats(study, SQUARE) <= 1
+    assert study.best_value < 0.01
+
+
+def test_one_worker_may_come_as_near_as_it_likes() -> None:
+    def objective(trial: Trial) -> float:
+        return trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1) ** 2
+
+    study = run(objective, 14)
+    assert repeats(study, SQUARE) > 2
+    assert by_gp(study) == list(range(5, 14))
+    assert not any("tpe:relative_params:0" in trial.system_attrs for trial in study.trials)
+
+
+def test_a_space_that_is_all_taken_is_tried_again() -> None:
+    space = {"k": CategoricalDistribution(["a", "b"])}
+    study = in_parallel(DefaultBaseSampler(seed=0), 20, space, lambda p: float(p["k"] == "b"))
+    assert len(study.trials) == 20
+
+
+def test_what_an_enqueued_trial_is_going_to_try_is_taken() -> None:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    study.add_trials([ended(i / 10, i / 10) for i in range(6)])
+    alone = study.ask(LINE).params["x"]
+    again = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    again.add_trials([ended(i / 10, i / 10) for i in range(6)])
+    again.enqueue_trial({"x": alone})
+    again.ask()  # it runs, and has not asked for its parameter yet
+    assert abs(again.ask(LINE).params["x"] - alone) >= 0.025
+
+
+def test_a_seed_gives_the_same_trials_again() -> None:
+    def params() -> list[dict[str, Any]]:
+        base = DefaultBaseSampler(seed=3)
+        study = in_parallel(base, 16, SQUARE, lambda p: p["x"] + p["y"])
+        return [trial.params for trial in study.trials]
+
+    assert params() == params()
+
+
+def test_without_the_model_the_sampler_is_its_base_among_many_workers_too() -> None:
+    def params(sampler: BaseSampler) -> list[dict[str, Any]]:
+        study = in_parallel(sampler, 16, SQUARE, lambda p: p["x"] + p["y"])
+        return [trial.params for trial in study.trials]
+
+    off = LLMSampler(FakeLLM(lambda request: ""), llm_share=0, seed=3)
+    assert params(off) == params(DefaultBaseSampler(seed=3))
+
+
+# --- what is on the screen ------------------------------------------------------------------
+
+
+def test_there_is_no_word_about_experimental_features() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExperimentalWarning)
+        run(constrained(lambda n: True), 7)
+        run(constrained(lambda n: n % 2 == 0), 12)
