@@ -16,6 +16,12 @@ _LINK = re.compile(r"(\w:(?=//)|www(?=\.)|\w(?=@))", re.IGNORECASE)
 _BREAK = "\u200b"
 # What a person reads as "nothing to show".
 NOTHING = "–"
+MAX_WHY_CHARS = 140  # optuna-dashboard's trial page does not wrap
+
+
+def one_line(value: object, limit: int) -> str:
+    """Return a text as one printable line; anything else as an empty one."""
+    return plain(value, limit) if isinstance(value, str) else ""
 
 
 def plain(text: object, limit: int = 200) -> str:

@@ -29,9 +29,17 @@ workers may fare better) and ``hint`` (what the user can do).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
-from .llms.base import Usage
+
+@dataclass(frozen=True)
+class TokenUsage:
+    """Tokens of one call, as the endpoint reports them (:obj:`None`: it does not say)."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
 
 
 class OptunaLLMError(Exception):
@@ -59,12 +67,12 @@ class OptunaLLMError(Exception):
         *,
         hint: str | None = None,
         retry_after: float | None = None,
-        usage: Usage | None = None,
+        usage: TokenUsage | None = None,
     ) -> None:
         super().__init__(message)
         self.hint = self.default_hint if hint is None else hint
         self.retry_after = retry_after
-        self.usage = usage or Usage()
+        self.usage = usage or TokenUsage()
 
 
 class LLMError(OptunaLLMError):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 import threading
 
+from .errors import TokenUsage
 from .llms.base import Completion
 from .llms.base import Request
-from .llms.base import Usage
 from .llms.style import Style
 
 
@@ -55,5 +55,5 @@ class FakeLLM:
             self.requests.append(request)
         texts = tuple(self.handler(request) for _ in range(request.n))
         words = sum(len(m["content"]) for m in request.messages) // 4
-        usage = Usage(input_tokens=words, output_tokens=sum(len(t) for t in texts) // 4)
+        usage = TokenUsage(input_tokens=words, output_tokens=sum(len(t) for t in texts) // 4)
         return Completion(texts=texts, usage=usage, model=self.name)

@@ -27,25 +27,25 @@ from .._study.space import Coerced
 from .._study.space import is_at
 from .._study.space import is_near
 from .._study.space import locate
+from .._study.space import NEAR
 from .._study.space import Point
 from .._study.space import Rejected
 from .._study.space import SearchSpace
 from .._study.space import to_label
-from .read_text import Content
-from .read_text import Found
-from .read_text import MAX_ANSWER_CHARS
-from .read_text import read
-from .read_text import unfold
+from .._text import MAX_WHY_CHARS
+from .._text import one_line
+from ..llms.read_text import Content
+from ..llms.read_text import Found
+from ..llms.read_text import MAX_ANSWER_CHARS
+from ..llms.read_text import read
+from ..llms.read_text import unfold
 
 
 MAX_CONFIGS = 64
 # Of all answers to one question together, no more than this is looked at.
 _MAX_ITEMS = 4 * MAX_CONFIGS
 _MAX_CHARS = 5 * MAX_ANSWER_CHARS
-MAX_WHY_CHARS = 140  # optuna-dashboard's trial page does not wrap
 MAX_NOTE_CHARS = 2_000
-# Two configurations closer than this in every parameter are the same idea.
-NEAR = 0.01
 
 # Tells whether a configuration, in Optuna's own values, need not be run again.
 Known: TypeAlias = Callable[[Mapping[str, Any]], bool]
@@ -293,18 +293,6 @@ def is_known(
     shared = {name: space[name] for name in params if name in space}
     point = locate(params, shared)
     return any(is_at(point, other, shared, NEAR) for other in known)
-
-
-def one_line(value: Any, limit: int) -> str:
-    """One printable line: NUL, lone surrogates and line breaks have no place in an attribute."""
-    if not isinstance(value, str):
-        return ""
-    text = value[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-# --- to and from the storage ----------------------------------------------------------------
 
 
 def to_json(advice: Advice) -> dict[str, Any]:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 
-from .._store.call import Call
-from .._store.call import complete
 from ..errors import LLMError
 from ..errors import NamelessError
 from ..errors import OptunaLLMError
@@ -23,6 +21,8 @@ from .advice import Known
 from .advice import MAX_CONFIGS
 from .advice import nothing
 from .advice import parse
+from .call import Call
+from .call import complete
 from .first_proposals import agreed_first
 from .nameless import nameless
 from .prompts.build import build

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from .._advice.advice import Config
@@ -14,6 +15,8 @@ from .._store.store import Claim
 from .._store.store import Post
 from .._store.store import View
 from .._study.space import SearchSpace
+from .evidence import Evidence
+from .evidence import evidence_of
 from .shares import count
 from .shares import Policy
 from .shares import position
@@ -71,10 +74,15 @@ class Plan:
     policy: Policy
     view: View
 
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the model's latest trials came to beside the base sampler's."""
+        return evidence_of(self.view)
+
     @property
     def share(self) -> float:
         """The model's share of the next trials."""
-        return self.view.evidence.share if self.policy.share is None else self.policy.share
+        return self.evidence.share if self.policy.share is None else self.policy.share
 
     def turn(self, number: int) -> Turn:
         """Return whose trial it is."""
@@ -172,9 +180,9 @@ class Plan:
 
     def _has_lost(self, post: Post, index: int) -> bool:
         """Tell whether a trial that was promised to the model is the base sampler's after all."""
-        if self.policy.is_fixed or self.view.evidence.share >= post.share / 2:
+        if self.policy.is_fixed or self.evidence.share >= post.share / 2:
             return False
-        return position(index, self.view.evidence.share, post.phase) is None
+        return position(index, self.evidence.share, post.phase) is None
 
     def _advice_for(self, number: int) -> Post | None:
         """Return the latest advice that serves a trial."""

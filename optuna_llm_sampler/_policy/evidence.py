@@ -15,11 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 from statistics import NormalDist
-from typing import TypeAlias
+from typing import TYPE_CHECKING
+
+from .._study.results import Result
+from .shares import START_SHARE
 
 
-# Sorts finished trials from best to worst.
-RankKey: TypeAlias = tuple[float, ...]
+if TYPE_CHECKING:
+    from .._store.store import View
+
 
 # The loser keeps a little, so that it can come back.
 MIN_SHARE, MAX_SHARE = 0.05, 0.95
@@ -38,34 +42,6 @@ _MAX_RANK_SCORE = 2.5
 # The start counts half when so many trials of the model have been compared.
 _START_COUNTS = 4
 _NORMAL = NormalDist()
-
-
-@dataclass(frozen=True)
-class Result:
-    """One finished trial.
-
-    Attributes:
-        number:
-            Number of the trial.
-        is_models:
-            Whether its configuration was the model's; else it was the base sampler's.
-        is_informed:
-            Whether the model had seen results when it proposed it. First proposals are not
-            compared with trials that were made with more knowledge.
-        rank:
-            Lower is better.
-        improved:
-            Whether it was better than all trials before it.
-        failed:
-            Whether it ended without a result.
-    """
-
-    number: int
-    is_models: bool
-    is_informed: bool
-    rank: RankKey
-    improved: bool
-    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,3 +121,10 @@ def _beaten(result: Result, others: Sequence[Result]) -> float:
 def _log_rate(n: int, of: int) -> float:
     """Return the logarithm of a rate, as if half a success in one more trial had been seen."""
     return math.log((n + 0.5) / (of + 1))
+
+
+def evidence_of(view: View) -> Evidence:
+    """Weigh what a study has shown so far."""
+    # First proposals were made without any result.
+    informed_from = view.advices[1].start if len(view.advices) > 1 else math.inf
+    return weigh(view.history.results(informed_from), start=START_SHARE)

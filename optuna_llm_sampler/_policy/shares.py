@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
+from .._store.records import MAX_PHASE
 from ..llms.style import Style
 
 
@@ -22,8 +23,6 @@ N_CONFIGS_SAMPLES = 8
 N_FIRST_SAMPLES = 5
 # The model's share after its first proposals, before there is evidence.
 START_SHARE = 0.75
-# With this phase, the first trial is the model's, whatever the share.
-MAX_PHASE = 99
 # An advice serves about this many trials, so a small share means few configurations.
 _HORIZON = 8
 # No call asks for more, however many workers there are, unless ``n_configs`` does.

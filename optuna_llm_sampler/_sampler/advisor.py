@@ -19,6 +19,7 @@ from .._advice.advice import is_known
 from .._advice.advice import Known
 from .._advice.ask import Answer
 from .._advice.ask import ask
+from .._advice.call import Call
 from .._advice.prompts.build import Question
 from .._advice.renaming import Redact
 from .._policy.allocation import Plan
@@ -26,7 +27,6 @@ from .._policy.limits import Limits
 from .._policy.patience import Patience
 from .._policy.shares import Policy
 from .._store.budget import Budget
-from .._store.call import Call
 from .._store.calls import CallHook
 from .._store.calls import record_of
 from .._store.prices import cost_of

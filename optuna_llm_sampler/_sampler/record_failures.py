@@ -11,9 +11,9 @@ from typing import Any
 import optuna
 from optuna.trial import Trial
 
-from .._advice.advice import one_line
 from .._study import keys as _keys
 from .._study.ranking import MAX_ERROR_CHARS
+from .._text import one_line
 
 
 Objective = Callable[[Trial], float | Sequence[float]]

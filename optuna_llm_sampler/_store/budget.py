@@ -9,7 +9,7 @@ from dataclasses import fields
 import math
 from typing import Any
 
-from .call import Call
+from .._advice.call import Call
 from .prices import cost_of
 from .prices import Price
 

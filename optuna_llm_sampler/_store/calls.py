@@ -13,11 +13,11 @@ import uuid
 
 from optuna.logging import get_logger
 
+from .._advice.call import Call
+from .._advice.call import read_call
+from .._advice.call import read_text
 from .._study import keys as _keys
 from ..errors import OptunaLLMError
-from .call import Call
-from .call import read_call
-from .call import read_text
 from .prices import cost_of
 from .records import Post
 from .records import warn_version

@@ -9,7 +9,7 @@ import re
 from typing import Any
 from typing import Protocol
 
-from .call import Call
+from .._advice.call import Call
 
 
 def _is_amount(value: Any) -> bool:

@@ -16,15 +16,14 @@ from optuna.logging import get_logger
 from .._advice.advice import Advice
 from .._advice.advice import from_json
 from .._advice.advice import to_json
-from .._policy.shares import MAX_PHASE
+from .._advice.call import Call as Call
+from .._advice.call import read_call
+from .._advice.call import read_count
+from .._advice.call import read_number
+from .._advice.call import read_text
 from .._study import keys as _keys
 from .budget import Budget
 from .budget import read_budget
-from .call import Call as Call
-from .call import read_call
-from .call import read_count
-from .call import read_number
-from .call import read_text
 
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ _logger = get_logger(f"optuna.{__name__}")
 
 # Clocks of two machines that differ by more than this cost a call too many now and then.
 CLOCK_SKEW = 60.0
+# With this phase, the first trial of an advice is the model's, whatever the share.
+MAX_PHASE = 99
 
 _T = TypeVar("_T")
 

@@ -30,7 +30,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 import json
-import math
 from statistics import median
 import threading
 import time
@@ -39,9 +38,6 @@ from typing import TYPE_CHECKING
 
 from optuna.trial import TrialState
 
-from .._policy.evidence import Evidence
-from .._policy.evidence import weigh
-from .._policy.shares import START_SHARE
 from .._study import keys as _keys
 from .._study.history import History
 from .records import Call as Call
@@ -142,13 +138,6 @@ class View:
             and claim.call_id not in self.answered
             and claim.block > self.settled
         ]
-
-    @cached_property
-    def evidence(self) -> Evidence:
-        """What the model's latest trials came to beside the base sampler's."""
-        # First proposals were made without any result.
-        informed_from = self.advices[1].start if len(self.advices) > 1 else math.inf
-        return weigh(self.history.results(informed_from), start=START_SHARE)
 
     def n_enqueued(self, start: int, stop: int) -> int:
         """Count the trials from ``start`` to before ``stop`` whose parameters the user fixed."""

@@ -19,7 +19,6 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
-from .._policy.evidence import Result
 from .conditions import Conditions
 from .conditions import parent_values
 from .failures import Failures
@@ -28,6 +27,7 @@ from .ranking import Front
 from .ranking import Ranking
 from .ranking import shown
 from .ranking import violation
+from .results import Result
 from .results import Results
 from .space import SearchSpace
 from .structure import Structure

@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
-from .._advice.advice import NEAR
+from .space import NEAR
 from .space import SearchSpace
 from .space import unit
 

@@ -13,8 +13,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
-from .._advice.advice import MAX_WHY_CHARS
-from .._advice.advice import one_line
+from .._text import MAX_WHY_CHARS
+from .._text import one_line
 from . import keys as _keys
 from .curves import curve
 from .numbers import Spread

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 import math
+from typing import TypeAlias
 
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
-from .._policy.evidence import RankKey
-from .._policy.evidence import Result
 from . import keys as _keys
 from .objectives import dominates
 from .objectives import Losses
@@ -20,11 +20,41 @@ from .ranking import losses_of
 from .ranking import violation
 
 
+# Sorts finished trials from best to worst.
+RankKey: TypeAlias = tuple[float, ...]
 # Only trials of the latest numbers are compared.
 _LATEST = 300
 # The hypervolume of a front is computed from no more points than these.
 _MAX_FRONT = 10
 _FAILED: RankKey = (3.0,)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished trial.
+
+    Attributes:
+        number:
+            Number of the trial.
+        is_models:
+            Whether its configuration was the model's; else it was the base sampler's.
+        is_informed:
+            Whether the model had seen results when it proposed it. First proposals are not
+            compared with trials that were made with more knowledge.
+        rank:
+            Lower is better.
+        improved:
+            Whether it was better than all trials before it.
+        failed:
+            Whether it ended without a result.
+    """
+
+    number: int
+    is_models: bool
+    is_informed: bool
+    rank: RankKey
+    improved: bool
+    failed: bool = False
 
 
 class Results:

@@ -24,6 +24,8 @@ from .labels import to_number
 SearchSpace: TypeAlias = Mapping[str, BaseDistribution]
 # The repair of a number that was outside of its range.
 CLIPPED = "clipped"
+# Two configurations closer than this in every parameter are the same idea.
+NEAR = 0.01
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Language models and the one protocol they share."""
 
+from ..errors import TokenUsage
 from .base import Completion
 from .base import LLM
 from .base import Message
 from .base import Request
-from .base import Usage
 from .style import CODE
 from .style import JSON
 from .style import SCRIPT
@@ -20,5 +20,5 @@ __all__ = [
     "Request",
     "SCRIPT",
     "Style",
-    "Usage",
+    "TokenUsage",
 ]

@@ -12,6 +12,8 @@ from typing import Protocol
 from typing import runtime_checkable
 from typing import TypedDict
 
+from ..errors import TokenUsage
+
 
 class Message(TypedDict):
     """One message, in the form that every chat endpoint takes."""
@@ -59,22 +61,13 @@ class Request:
     timeout: float = 60.0
 
 
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one call, as the endpoint reports them (:obj:`None`: it does not say)."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_tokens: int | None = None
-
-
-def together(first: Usage, second: Usage) -> Usage:
+def together(first: TokenUsage, second: TokenUsage) -> TokenUsage:
     """Add what two calls took."""
 
     def add(a: int | None, b: int | None) -> int | None:
         return None if a is None and b is None else (a or 0) + (b or 0)
 
-    return Usage(
+    return TokenUsage(
         add(first.input_tokens, second.input_tokens),
         add(first.output_tokens, second.output_tokens),
         add(first.cached_tokens, second.cached_tokens),
@@ -86,7 +79,7 @@ class Completion:
     """What came back: as many texts as the endpoint gave, at least one, at most ``n``."""
 
     texts: tuple[str, ...]
-    usage: Usage = Usage()
+    usage: TokenUsage = TokenUsage()
     model: str = ""
     finish_reason: str = "stop"
 

@@ -28,9 +28,9 @@ from .. import errors
 from ..errors import LLMError
 from ..errors import OptunaLLMError
 from ..errors import RecordError
+from ..errors import TokenUsage
 from .base import Completion
 from .base import Request
-from .base import Usage
 from .style import as_style
 from .style import Style
 from .style import STYLES
@@ -55,7 +55,7 @@ class Failure:
     message: str
     hint: str
     retry_after: float | None
-    usage: Usage = Usage()
+    usage: TokenUsage = TokenUsage()
 
     def error(self) -> OptunaLLMError:
         """Make the error anew; a class of the user's own becomes one with the same reason."""
@@ -271,11 +271,11 @@ def _completion(
 ) -> Completion:
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise TypeError("texts must be a list of texts")
-    return Completion(tuple(texts), Usage(**usage), str(model), str(finish_reason))
+    return Completion(tuple(texts), TokenUsage(**usage), str(model), str(finish_reason))
 
 
 def _failure(**entry: Any) -> Failure:
-    usage = Usage(**entry.pop("usage", {}))
+    usage = TokenUsage(**entry.pop("usage", {}))
     failure = Failure(**entry, usage=usage)
     texts = (failure.kind, failure.reason, failure.message, failure.hint)
     if not all(isinstance(text, str) for text in texts):

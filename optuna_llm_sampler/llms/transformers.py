@@ -20,10 +20,10 @@ import optuna
 from .._extras import need
 from ..errors import BadRequestError
 from ..errors import CallTimeoutError
+from ..errors import TokenUsage
 from ..errors import WeightsError
 from .base import Completion
 from .base import Request
-from .base import Usage
 from .style import as_style
 from .style import CODE
 from .style import Style
@@ -116,7 +116,7 @@ class TransformersLLM:
             raise CallTimeoutError(f"{self.name} did not answer in time.")
         return Completion(
             tuple(whole),
-            Usage(answers.input_tokens, answers.output_tokens, None),
+            TokenUsage(answers.input_tokens, answers.output_tokens, None),
             self.name,
             "length" if answers.cut else "stop",
         )

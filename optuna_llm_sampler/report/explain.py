@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._store.call import Call
-from .._store.call import complete
+from .._advice.call import Call
+from .._advice.call import complete
 from .._store.calls import keep
 from .._text import markdown
 from .._text import plain

@@ -15,6 +15,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from .._policy.evidence import Evidence
+from .._policy.evidence import evidence_of
 from .._store.budget import spent
 from .._store.calls import CallRecord
 from .._store.calls import records
@@ -242,7 +243,7 @@ def _build(
     advice = tuple(_advice_line(post, used, price) for post in view.posts)
     calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
     sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in view.trials]
-    evidence = view.evidence if view.advices else None
+    evidence = evidence_of(view) if view.advices else None
     fixed = view.advices[-1].fixed_share if view.advices else None
     return Report(
         study=name,

@@ -28,7 +28,7 @@ from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import Usage
+from optuna_llm_sampler.llms import TokenUsage
 from optuna_llm_sampler.llms.local.client import LocalLLM
 from optuna_llm_sampler.llms.local.client import Template
 from optuna_llm_sampler.llms.local.llama import Generation
@@ -155,7 +155,7 @@ def test_what_is_finished_when_time_is_up_is_used() -> None:
     )
     completion = generation.completion("m")
     assert completion.texts == ("a whole answer",)
-    assert completion.usage == Usage(7, 3, None)
+    assert completion.usage == TokenUsage(7, 3, None)
     assert completion.finish_reason == "stop"
 
 

@@ -29,7 +29,7 @@ from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import Usage
+from optuna_llm_sampler.llms import TokenUsage
 from optuna_llm_sampler.llms.openai import errors as _openai_errors
 from optuna_llm_sampler.llms.openai.client import AzureOpenAI
 from optuna_llm_sampler.llms.openai.client import OpenAI
@@ -134,7 +134,7 @@ def test_both_apis_give_text_and_usage(server: Server, chat: bool) -> None:
     llm = at(server, use_chat_completions_api=chat)
     completion = llm.complete(REQUEST)
     assert completion.texts == (servers.GOOD,)
-    assert completion.usage == Usage(input_tokens=100, output_tokens=20, cached_tokens=64)
+    assert completion.usage == TokenUsage(input_tokens=100, output_tokens=20, cached_tokens=64)
     assert completion.model == servers.MODEL
     assert completion.finish_reason == "stop"
     assert server.paths == ["/v1/chat/completions" if chat else "/v1/responses"]
@@ -227,7 +227,7 @@ def test_usable_choices_are_kept() -> None:
 def test_missing_usage_and_model() -> None:
     with misbehaving_server("no_usage") as server:
         completion = at(server).complete(REQUEST)
-    assert completion.usage == Usage()
+    assert completion.usage == TokenUsage()
     assert completion.model == "m"
 
 
@@ -235,7 +235,7 @@ def test_usage_that_is_no_number() -> None:
     body = servers.chat("x") | {"usage": {"prompt_tokens": "7", "completion_tokens": -1}}
     with serving(lambda received, handler: Reply(body=body)) as server:
         llm = at(server)
-        assert llm.complete(REQUEST).usage == Usage()
+        assert llm.complete(REQUEST).usage == TokenUsage()
 
 
 # ------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import Usage
+from optuna_llm_sampler.llms import TokenUsage
 from optuna_llm_sampler.llms.recording import key_of
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -97,7 +97,7 @@ def record(path: Path, *outcomes: Completion | Exception, request: Request = REQ
 
 
 def test_an_answer_comes_back_as_it_was(path: Path) -> None:
-    completion = Completion(("a\n", '{"x": "😀\u2028"}'), Usage(5, None, 3), "gpt", "length")
+    completion = Completion(("a\n", '{"x": "😀\u2028"}'), TokenUsage(5, None, 3), "gpt", "length")
     record(path, completion)
     replay = Replay(path)
     assert isinstance(replay, LLM)
@@ -115,7 +115,7 @@ def test_lone_surrogates_survive(path: Path) -> None:
 
 
 def test_the_form_of_a_line(path: Path) -> None:
-    record(path, Completion(("é",), Usage(5)), LLMError("so", retry_after=2.0))
+    record(path, Completion(("é",), TokenUsage(5)), LLMError("so", retry_after=2.0))
     first, second = map(json.loads, path.read_text("utf-8").splitlines())
     assert '"é"' in path.read_text("utf-8")
     request = {

@@ -21,9 +21,9 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler import Replay
 from optuna_llm_sampler import usage
+from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._policy.breaker import Breaker
 from optuna_llm_sampler._policy.breaker import breaker
-from optuna_llm_sampler._store.call import Call
 from optuna_llm_sampler._store.records import Post
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.testing import FakeLLM

@@ -20,8 +20,8 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler import Price
 from optuna_llm_sampler import usage
+from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._store.budget import spent
-from optuna_llm_sampler._store.call import Call
 from optuna_llm_sampler._store.records import fit
 from optuna_llm_sampler._store.records import Post
 from optuna_llm_sampler._store.store import Board

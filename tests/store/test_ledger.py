@@ -19,9 +19,9 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler import Price
 from optuna_llm_sampler import usage
-from optuna_llm_sampler._store.call import Call
-from optuna_llm_sampler._store.call import complete
-from optuna_llm_sampler._store.call import estimate
+from optuna_llm_sampler._advice.call import Call
+from optuna_llm_sampler._advice.call import complete
+from optuna_llm_sampler._advice.call import estimate
 from optuna_llm_sampler._store.calls import keep
 from optuna_llm_sampler._store.prices import cost_of
 from optuna_llm_sampler._store.prices import price_of
@@ -31,7 +31,7 @@ from optuna_llm_sampler.errors import CallTimeoutError
 from optuna_llm_sampler.errors import RateLimitError
 from optuna_llm_sampler.errors import TruncatedError
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import Usage
+from optuna_llm_sampler.llms import TokenUsage
 from optuna_llm_sampler.report.explain import explain
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.report.text import to_text
@@ -130,7 +130,7 @@ def test_a_request_that_timed_out_was_sent() -> None:
 
 def test_estimates_count_bytes() -> None:
     request = Request(messages=({"role": "user", "content": "x" * 30},))
-    assert estimate(request, ["é" * 3]) == Usage(10, 2)
+    assert estimate(request, ["é" * 3]) == TokenUsage(10, 2)
 
 
 # --- prices -----------------------------------------------------------------------------------
@@ -235,8 +235,8 @@ def test_a_study_that_cannot_be_written_loses_no_answer(monkeypatch: pytest.Monk
 
 
 def test_errors_carry_usage_across_processes() -> None:
-    error = TruncatedError("cut", usage=Usage(5, 6))
-    assert pickle.loads(pickle.dumps(error)).usage == Usage(5, 6)
-    assert TruncatedError("cut").usage == Usage()
+    error = TruncatedError("cut", usage=TokenUsage(5, 6))
+    assert pickle.loads(pickle.dumps(error)).usage == TokenUsage(5, 6)
+    assert TruncatedError("cut").usage == TokenUsage()
     record = CallRecord(1)
     assert replace(record, **asdict(record)) == record

@@ -19,7 +19,6 @@ from optuna_llm_sampler._advice.advice import from_json
 from optuna_llm_sampler._advice.advice import is_known
 from optuna_llm_sampler._advice.advice import MAX_CONFIGS
 from optuna_llm_sampler._advice.advice import MAX_NOTE_CHARS
-from optuna_llm_sampler._advice.advice import MAX_WHY_CHARS
 from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
@@ -27,6 +26,7 @@ from optuna_llm_sampler._store.store import Board
 from optuna_llm_sampler._store.store import Post
 from optuna_llm_sampler._study import keys as _keys
 from optuna_llm_sampler._study.space import SearchSpace
+from optuna_llm_sampler._text import MAX_WHY_CHARS
 
 from ..study.test_space import assert_optuna_keeps
 from .hostile import Case

@@ -1,7 +1,7 @@
 """A study that is recorded in one process and replayed in another.
 
-``python -m tests.support.recorded FILE`` replays it and prints, as JSON, its trials, what was asked
-that was not recorded, and which packages of back ends were imported.
+``python -m tests.support.recorded FILE`` replays it and prints, as JSON, its trials, what was
+asked that was not recorded, and which packages of back ends were imported.
 """
 
 from __future__ import annotations

@@ -21,10 +21,10 @@ from ...errors import CallTimeoutError
 from ...errors import LLMError
 from ...errors import MissingExtraError
 from ...errors import ServerError
+from ...errors import TokenUsage
 from ...errors import TruncatedError
 from ...errors import WeightsError
 from ..base import Completion
-from ..base import Usage
 from .weights import MODELS
 from .weights import pull
 
@@ -95,7 +95,7 @@ class Generation:
             raise self._failure()
         texts = tuple(self.texts[i] for i in sorted(ends))
         whole = "stop" in ends.values()
-        usage = Usage(self.input_tokens, self.output_tokens, self.cached_tokens)
+        usage = TokenUsage(self.input_tokens, self.output_tokens, self.cached_tokens)
         return Completion(texts, usage, model, "stop" if whole else "length")
 
     def _failure(self) -> LLMError:

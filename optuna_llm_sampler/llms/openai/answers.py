@@ -13,15 +13,15 @@ import json
 import re
 from typing import Any
 
-from ..._advice.read_text import holds_end_of_thought
-from ..._advice.read_text import holds_object
 from ...errors import LLMError
 from ...errors import RefusalError
+from ...errors import TokenUsage
 from ...errors import TruncatedError
 from ...errors import UnusableAnswerError
 from ..base import Completion
 from ..base import Request
-from ..base import Usage
+from ..read_text import holds_end_of_thought
+from ..read_text import holds_object
 from .profile import Api
 
 
@@ -237,11 +237,11 @@ def _reason_for_none(answers: list[Answer]) -> LLMError:
     return UnusableAnswerError("the answer holds no text")
 
 
-def _usage(usage: object) -> Usage:
+def _usage(usage: object) -> TokenUsage:
     numbers = _dict(usage)
     details = _dict(numbers.get("prompt_tokens_details") or numbers.get("input_tokens_details"))
     # Tokens of reasoning are already counted as output by both APIs.
-    return Usage(
+    return TokenUsage(
         input_tokens=_count(numbers.get("prompt_tokens", numbers.get("input_tokens"))),
         output_tokens=_count(numbers.get("completion_tokens", numbers.get("output_tokens"))),
         cached_tokens=_count(details.get("cached_tokens")),

@@ -19,12 +19,12 @@ from optuna.logging import get_logger
 from ...errors import CallTimeoutError
 from ...errors import LLMError
 from ...errors import OptunaLLMError
+from ...errors import TokenUsage
 from ...errors import TruncatedError
 from ..base import Completion
 from ..base import joined
 from ..base import Request
 from ..base import together
-from ..base import Usage
 from ..style import as_style
 from ..style import JSON
 from ..style import Style
@@ -172,7 +172,7 @@ class Endpoint:
                 use_chat_completions_api=self._use_chat_completions_api,
             )
         cut: TruncatedError | None = None
-        spent, limit = Usage(), 0
+        spent, limit = TokenUsage(), 0
         while True:
             body, abilities = self._taken(client, request, abilities, deadline, above=limit)
             if body is None:
@@ -203,7 +203,7 @@ class Endpoint:
         abilities: Abilities,
         request: Request,
         completion: Completion,
-        spent: Usage,
+        spent: TokenUsage,
     ) -> Completion:
         is_form = request.schema is None or any(is_json(text) for text in completion.texts)
         if not is_form and completion.finish_reason != "length":

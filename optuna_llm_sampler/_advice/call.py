@@ -12,10 +12,10 @@ from typing import Any
 
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
+from ..errors import TokenUsage
 from ..llms.base import Completion
 from ..llms.base import LLM
 from ..llms.base import Request
-from ..llms.base import Usage
 
 
 # Tokenisers differ; prompts made of names, numbers and JSON have 3 to 4 bytes per token, and a
@@ -87,28 +87,28 @@ def complete(llm: LLM, request: Request, call: Call) -> tuple[Completion | Optun
     )
 
 
-def _counted(request: Request, outcome: Completion | OptunaLLMError) -> Usage:
+def _counted(request: Request, outcome: Completion | OptunaLLMError) -> TokenUsage:
     """Return the tokens as the endpoint counts them, else an estimate, else nothing."""
-    guess = Usage()
+    guess = TokenUsage()
     if isinstance(outcome, Completion):
         guess = estimate(request, outcome.texts)
     elif isinstance(outcome, CallTimeoutError):
         # It was sent, and is paid for, as far as anybody knows.
-        guess = Usage(input_tokens=estimate(request).input_tokens)
+        guess = TokenUsage(input_tokens=estimate(request).input_tokens)
     known = outcome.usage
-    return Usage(
+    return TokenUsage(
         guess.input_tokens if known.input_tokens is None else known.input_tokens,
         guess.output_tokens if known.output_tokens is None else known.output_tokens,
         known.cached_tokens,
     )
 
 
-def estimate(request: Request, texts: Iterable[str] = ()) -> Usage:
+def estimate(request: Request, texts: Iterable[str] = ()) -> TokenUsage:
     """Estimate tokens from the length of what was sent and received."""
     sent = sum(_size(message["content"]) for message in request.messages)
     if request.schema is not None:
         sent += len(json.dumps(request.schema))
-    return Usage(_tokens(sent), _tokens(sum(map(_size, texts))))
+    return TokenUsage(_tokens(sent), _tokens(sum(map(_size, texts))))
 
 
 def _size(text: str) -> int:
