@@ -27,7 +27,7 @@ from benchmarks._help import parser as help_parser
 from benchmarks._help import positive
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import usage
-from optuna_llm_sampler._store.store import Board
+from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -85,11 +85,11 @@ def run(trial_seconds: float, call_seconds: float, n_workers: int, n_trials: int
 
 
 def _outcome(study: optuna.Study) -> Outcome:
-    posts = {
-        (post.trial, post.block): post
-        for post in Board(study._storage, study._study_id).read().posts
+    records = {
+        (record.trial, record.block): record
+        for record in AdviceStore(study._storage, study._study_id).read().records
     }
-    first = next(post for post in posts.values() if post.block == 0)
+    first = next(record for record in records.values() if record.block == 0)
     trials = study.trials
     later = [trial for trial in trials if _begin(trial) >= first.call.at]
     waits = {trial.number: _ready(trial) - _begin(trial) for trial in trials}
@@ -99,9 +99,9 @@ def _outcome(study: optuna.Study) -> Outcome:
     for trial in later:
         words = str(trial.user_attrs.get("llm_advice", "")).replace(",", "").split()
         if trial.user_attrs["llm_source"] == "llm":
-            post = posts[int(words[1]), int(words[3])]
+            record = records[int(words[1]), int(words[3])]
             known = sum(_end(other) <= _ready(trial) for other in trials)
-            stale.append(known - post.n_known)
+            stale.append(known - record.n_known)
     return Outcome(
         first_seconds=max(waits[trial.number] for trial in trials if trial not in later),
         seconds=waited / max(len(later), 1),

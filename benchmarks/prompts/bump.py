@@ -17,8 +17,8 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import FloatDistribution
 
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._study.history import Digest
-from optuna_llm_sampler._study.history import Shown
+from optuna_llm_sampler._study.history import StudySummary
+from optuna_llm_sampler._study.history import TrialSummary
 
 
 Points = NDArray[np.float64]
@@ -68,14 +68,14 @@ def bump_question(name: str, seed: int, request_seed: int) -> Question:
     rest = order[:-_N_BEST]
     spread = rest[np.linspace(0, len(rest) - 1, min(_N_SPREAD, len(rest))).astype(int)]
     shown = tuple(
-        Shown(
+        TrialSummary(
             int(i),
             {key: round(float(x), 3) for key, x in zip(SPACE, trials.points[i], strict=True)},
             (float(trials.scores[i]),),
         )
         for i in [*spread, *order[-_N_BEST:]]
     )
-    digest = Digest(("maximize",), ("",), finished=shown, n_finished=len(order))
+    digest = StudySummary(("maximize",), ("",), finished=shown, n_finished=len(order))
     return Question(SPACE, digest, task="An unknown function of four numbers.", seed=request_seed)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from benchmarks.tasks import load
 from benchmarks.tasks import table_names
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._study.history import Digest
+from optuna_llm_sampler._study.history import StudySummary
 from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import SCRIPT
@@ -54,7 +54,7 @@ def question(problem: str, way: Way, seed: int) -> Question:
     request_seed = 1000 * (seed + 1)
     if problem in bump_names():
         return bump_question(problem, seed, request_seed)
-    none = Digest(("minimize",), ("",))
+    none = StudySummary(("minimize",), ("",))
     if problem in BOXED:
         boxed = BOXED[problem]
         return Question(boxed.search_space, none, task=boxed.task, seed=request_seed)

@@ -21,7 +21,7 @@ from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
-from optuna_llm_sampler._study.space import at_unit
+from optuna_llm_sampler._study.space import denormalize
 
 from .answers import advice_of
 from .answers import Asked
@@ -84,7 +84,7 @@ def _uniform(space: Any, rng: np.random.RandomState) -> dict[str, Any]:
         if hasattr(distribution, "choices"):
             out[name] = distribution.choices[rng.randint(len(distribution.choices))]
         else:
-            number = at_unit(float(rng.uniform()), distribution)
+            number = denormalize(float(rng.uniform()), distribution)
             out[name] = distribution.to_external_repr(
                 round(number) if isinstance(distribution.low, int) else number
             )

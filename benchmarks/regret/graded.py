@@ -18,11 +18,11 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import RandomSampler
 
 from benchmarks.tasks import Task
-from optuna_llm_sampler._study.space import at_unit
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
+from optuna_llm_sampler._study.space import denormalize
+from optuna_llm_sampler._study.space import normalize
 from optuna_llm_sampler._study.space import to_label
-from optuna_llm_sampler._study.space import unit
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
@@ -87,7 +87,7 @@ def misnamed(task: Task, rng: np.random.RandomState) -> LLM:
             if name in params and other in params:
                 source: Any = task.search_space[name]
                 goal: Any = task.search_space[other]
-                coerced = coerce(at_unit(unit(params[name], source), goal), goal)
+                coerced = coerce(denormalize(normalize(params[name], source), goal), goal)
                 if isinstance(coerced, Coerced):
                     found[other] = coerced.value
         return found
@@ -142,8 +142,8 @@ def _near(
             if rng.rand() < 2 * spread and task.conditions is None:
                 moved[name] = distribution.choices[rng.randint(len(distribution.choices))]
             continue
-        place = unit(value, distribution) + rng.normal(0, spread)
-        coerced = coerce(at_unit(min(max(place, 0.0), 1.0), distribution), distribution)
+        place = normalize(value, distribution) + rng.normal(0, spread)
+        coerced = coerce(denormalize(min(max(place, 0.0), 1.0), distribution), distribution)
         if isinstance(coerced, Coerced):
             moved[name] = coerced.value
     return moved

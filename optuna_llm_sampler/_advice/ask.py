@@ -159,7 +159,7 @@ def _suffices(advice: Advice, question: Question, style: Style) -> bool:
 def _of_samples(advice: Advice, question: Question, known: Known) -> Advice:
     """Put the samples of a small model in order, which it does not say itself."""
     space = question.space
-    if question.digest.n_finished < _HISTORY:
+    if question.summary.n_finished < _HISTORY:
         n = question.n_configs
         configs = agreed_first(advice.configs, space, n, known, question.conditions)
     else:

@@ -57,12 +57,12 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .._study.conditions import Conditions
-from .._study.space import at_unit
-from .._study.space import between
+from .._study.space import denormalize
+from .._study.space import interpolate
 from .._study.space import legal_or
+from .._study.space import normalize
 from .._study.space import SearchSpace
 from .._study.space import to_label
-from .._study.space import unit
 from .advice import Config
 from .advice import distinct
 from .advice import Known
@@ -151,7 +151,7 @@ class _Rules:
         return {
             name: value
             if name in self.fixed or _is_share(self.space[name])
-            else between(
+            else interpolate(
                 value,
                 _middle(value, self.space[name]),
                 share or (_FOREIGN_PULL if name in self.foreign else _PULL),
@@ -212,7 +212,7 @@ def _fresh(configs: Sequence[Config], space: SearchSpace, known: Known) -> list[
 
 def _middle(value: Any, distribution: BaseDistribution) -> Any:
     if isinstance(distribution, (FloatDistribution, IntDistribution)):
-        return at_unit(0.5, distribution)
+        return denormalize(0.5, distribution)
     return value
 
 
@@ -241,8 +241,8 @@ def _commonest(found: Sequence[Any], distribution: BaseDistribution) -> Any:
 def _median(found: Sequence[Any], distribution: BaseDistribution) -> Any:
     """Return the median in the distribution's own scale."""
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    place = median(unit(value, distribution) for value in found)
-    return legal_or(found[0], at_unit(place, distribution), distribution)
+    place = median(normalize(value, distribution) for value in found)
+    return legal_or(found[0], denormalize(place, distribution), distribution)
 
 
 def _labels(params: Params, space: SearchSpace) -> Params:
@@ -275,6 +275,6 @@ def _gap(a: Mapping[str, Any], b: Mapping[str, Any], space: SearchSpace) -> floa
         if name not in a or name not in b:
             total += 0.5 * ((name in a) != (name in b))
             continue
-        gap = abs(unit(a[name], distribution) - unit(b[name], distribution))
+        gap = abs(normalize(a[name], distribution) - normalize(b[name], distribution))
         total += 0.5 * (gap > 0) if isinstance(distribution, CategoricalDistribution) else gap
     return total

@@ -10,10 +10,10 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution
 
 from .._study.conditions import Conditions
-from .._study.history import Digest
+from .._study.history import StudySummary
 from .._study.space import labels
 from .._study.space import SearchSpace
-from .._study.warm_start import Earlier
+from .._study.warm_start import PriorStudy
 
 
 # Of a parameter with more choices, the model is shown the first ones; of many such parameters,
@@ -69,13 +69,13 @@ class Question:
     """
 
     space: SearchSpace
-    digest: Digest
+    summary: StudySummary
     task: str = ""
     param_notes: Mapping[str, str] = field(default_factory=dict)
     n_configs: int = 8
     optional: frozenset[str] = frozenset()
     conditions: Conditions = field(default_factory=dict)
     untried: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    earlier: tuple[Earlier, ...] = ()
+    earlier: tuple[PriorStudy, ...] = ()
     share: float = 1.0
     seed: int | None = None

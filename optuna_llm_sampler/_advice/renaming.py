@@ -17,9 +17,9 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 
 from .._study.space import labels
-from .._study.summary import Digest
-from .._study.summary import Shown
-from .._study.warm_start import Earlier
+from .._study.summary import StudySummary
+from .._study.summary import TrialSummary
+from .._study.warm_start import PriorStudy
 from ..errors import RedactionError
 from .advice import Advice
 from .question import Question
@@ -69,7 +69,7 @@ class Redaction:
             space=space,
             task=self._text(question.task),
             param_notes={n: self._text(note) for n, note in question.param_notes.items()},
-            digest=self._digest(question.digest),
+            summary=self._digest(question.summary),
             conditions={
                 child: {parent: self._values(parent, values) for parent, values in where.items()}
                 for child, where in question.conditions.items()
@@ -138,18 +138,18 @@ class Redaction:
 
     # --- the history ------------------------------------------------------------------------
 
-    def _digest(self, digest: Digest) -> Digest:
+    def _digest(self, summary: StudySummary) -> StudySummary:
         return replace(
-            digest,
-            metric_names=tuple(map(self._text, digest.metric_names)),
-            constraints=tuple(map(self._text, digest.constraints)),
-            finished=tuple(map(self._shown, digest.finished)),
-            running=tuple(map(self._shown, digest.running)),
-            failed=tuple(map(self._shown, digest.failed)),
+            summary,
+            metric_names=tuple(map(self._text, summary.metric_names)),
+            constraints=tuple(map(self._text, summary.constraints)),
+            finished=tuple(map(self._shown, summary.finished)),
+            running=tuple(map(self._shown, summary.running)),
+            failed=tuple(map(self._shown, summary.failed)),
             failing=(),
         )
 
-    def _shown(self, shown: Shown) -> Shown:
+    def _shown(self, shown: TrialSummary) -> TrialSummary:
         return replace(
             shown,
             params=self._params(shown.params),
@@ -162,7 +162,7 @@ class Redaction:
             },
         )
 
-    def _earlier(self, study: Earlier) -> Earlier:
+    def _earlier(self, study: PriorStudy) -> PriorStudy:
         return replace(
             study,
             name=self._text(study.name),

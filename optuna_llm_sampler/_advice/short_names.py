@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 from typing import TypeVar
 
-from .._study.summary import Digest
-from .._study.summary import Shown
+from .._study.summary import StudySummary
+from .._study.summary import TrialSummary
 from .advice import Advice
 from .question import Question
 
@@ -60,7 +60,7 @@ def shortened(question: Question, short: Mapping[str, str]) -> Question:
     return replace(
         question,
         space=renamed(question.space, short),
-        digest=_digest(question.digest, short),
+        summary=_digest(question.summary, short),
         param_notes=renamed(question.param_notes, short),
         optional=frozenset(short.get(name, name) for name in question.optional),
         conditions={n: renamed(c, short) for n, c in renamed(question.conditions, short).items()},
@@ -81,21 +81,21 @@ def restored(advice: Advice, short: Mapping[str, str]) -> Advice:
     return replace(advice, configs=configs)
 
 
-def _digest(digest: Digest, short: Mapping[str, str]) -> Digest:
+def _digest(summary: StudySummary, short: Mapping[str, str]) -> StudySummary:
     failing = []
-    for words in digest.failing:
+    for words in summary.failing:
         for name, alias in short.items():
             words = words.replace(name, alias)
         failing.append(words)
     return replace(
-        digest,
-        finished=tuple(_shown(trial, short) for trial in digest.finished),
-        running=tuple(_shown(trial, short) for trial in digest.running),
-        failed=tuple(_shown(trial, short) for trial in digest.failed),
+        summary,
+        finished=tuple(_shown(trial, short) for trial in summary.finished),
+        running=tuple(_shown(trial, short) for trial in summary.running),
+        failed=tuple(_shown(trial, short) for trial in summary.failed),
         failing=tuple(failing),
-        kinds=renamed(digest.kinds, short),
+        kinds=renamed(summary.kinds, short),
     )
 
 
-def _shown(trial: Shown, short: Mapping[str, str]) -> Shown:
+def _shown(trial: TrialSummary, short: Mapping[str, str]) -> TrialSummary:
     return replace(trial, params=renamed(trial.params, short))

@@ -11,9 +11,9 @@ from typing import Any
 
 from .._advice.advice import Config
 from .._advice.advice import values
+from .._store.store import AdviceRecord
 from .._store.store import Claim
-from .._store.store import Post
-from .._store.store import View
+from .._store.store import Snapshot
 from .._study.space import SearchSpace
 from .evidence import Evidence
 from .evidence import evidence_of
@@ -23,18 +23,18 @@ from .shares import position
 
 
 @dataclass(frozen=True)
-class Slot:
+class Assignment:
     """A trial's own configuration: its index in an advice."""
 
-    post: Post
+    record: AdviceRecord
     index: int
 
     @property
     def config(self) -> Config:
-        return self.post.advice.configs[self.index]
+        return self.record.advice.configs[self.index]
 
     def __str__(self) -> str:
-        return f"trial {self.post.trial}, block {self.post.block}, config {self.index}"
+        return f"trial {self.record.trial}, block {self.record.block}, config {self.index}"
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Turn:
     """
 
     is_models: bool
-    slot: Slot | None = None
+    assignment: Assignment | None = None
 
     @property
     def is_due(self) -> bool:
         """Whether the model has to be asked for this trial."""
-        return self.is_models and self.slot is None
+        return self.is_models and self.assignment is None
 
 
 _BASE = Turn(False)
@@ -72,12 +72,12 @@ class Plan:
     """
 
     policy: Policy
-    view: View
+    snapshot: Snapshot
 
     @cached_property
     def evidence(self) -> Evidence:
         """What the model's latest trials came to beside the base sampler's."""
-        return evidence_of(self.view)
+        return evidence_of(self.snapshot)
 
     @property
     def share(self) -> float:
@@ -86,16 +86,16 @@ class Plan:
 
     def turn(self, number: int) -> Turn:
         """Return whose trial it is."""
-        post = self._advice_for(number)
-        if post is None:  # the first proposals are the model's
+        record = self._advice_for(number)
+        if record is None:  # the first proposals are the model's
             return Turn(True)
-        index = self._index(post, number)
-        if count(index, post.share, post.phase) >= len(post.advice.configs):
-            return Turn(position(index, self.share, post.phase) is not None)
-        place = position(index, post.share, post.phase)
-        if place is None or self._has_lost(post, index):
+        index = self._index(record, number)
+        if count(index, record.share, record.phase) >= len(record.advice.configs):
+            return Turn(position(index, self.share, record.phase) is not None)
+        place = position(index, record.share, record.phase)
+        if place is None or self._has_lost(record, index):
             return _BASE
-        return Turn(True, Slot(post, place))
+        return Turn(True, Assignment(record, place))
 
     def due(self, number: int, ahead: int = 0) -> int | None:
         """Return the block to ask for when this trial starts, if any.
@@ -107,12 +107,12 @@ class Plan:
                 How many trials before it is needed an advice is asked for.
         """
         if any(self.turn(number + i).is_due for i in range(ahead + 1)):
-            return self.view.settled + 1
+            return self.snapshot.settled + 1
         return None
 
-    def slot(self, number: int) -> Slot | None:
+    def assignment(self, number: int) -> Assignment | None:
         """Return a trial's configuration, if an advice has one for it."""
-        return self.turn(number).slot
+        return self.turn(number).assignment
 
     def pending(self, space: SearchSpace, number: int | None = None) -> dict[int, dict[str, Any]]:
         """Return the parameters of the trials that run, whether set or only promised.
@@ -125,72 +125,74 @@ class Plan:
                 what this one takes.
         """
         found: dict[int, dict[str, Any]] = {}
-        for running in self.view.running:
+        for running in self.snapshot.running:
             if running.number == number:
                 continue
             late = number is not None and running.number > number
             promised: Mapping[str, Any] = {}
             if running.source == "llm" or (running.source is None and not late):
-                slot = self.slot(running.number)
-                promised = values(slot.config, space) if slot else {}
+                assignment = self.assignment(running.number)
+                promised = values(assignment.config, space) if assignment else {}
             if promised or running.params:
                 found[running.number] = {**promised, **running.params}
         return found
 
     def n_wanted(self, n_starting: int) -> int:
         """Return how many configurations to ask for, see :meth:`Policy.n_wanted`."""
-        if not self.view.advices:
+        if not self.snapshot.advices:
             return self.policy.n_wanted(1.0, n_starting)
         return self.policy.n_wanted(self.share, n_starting)
 
-    def place_post(self, post: Post, claim: Claim, waiting: Iterable[int]) -> Post:
+    def place_record(
+        self, record: AdviceRecord, claim: Claim, waiting: Iterable[int]
+    ) -> AdviceRecord:
         """Write into a new advice which trials it serves.
 
         It begins with the first trial that waits for it, else with the next one to come, so that
         no best guess is left to the past.
 
         Args:
-            post:
+            record:
                 The result of the call.
             claim:
                 The claim under which it was made.
             waiting:
                 Trials that may be waiting for the model.
         """
-        post = replace(post, fixed_share=self.policy.share)
-        if post.outcome != "ok":
-            return post
-        if claim.block <= self.view.settled:
-            return replace(post, outcome="redundant")
+        record = replace(record, fixed_share=self.policy.share)
+        if record.outcome != "ok":
+            return record
+        if claim.block <= self.snapshot.settled:
+            return replace(record, outcome="redundant")
         served = [number for number in waiting if self.turn(number).is_due]
-        start = min(served, default=len(self.view.trials))
-        if not self.view.advices:
-            configs = post.advice.configs[: max(self.policy.n_first, len(served))]
-            advice = replace(post.advice, configs=configs)
-            return replace(post, start=start, share=1.0, advice=advice)
-        last, share = self.view.advices[-1], max(self.share, 0.01)
+        start = min(served, default=len(self.snapshot.trials))
+        if not self.snapshot.advices:
+            configs = record.advice.configs[: max(self.policy.n_first, len(served))]
+            advice = replace(record.advice, configs=configs)
+            return replace(record, start=start, share=1.0, advice=advice)
+        last, share = self.snapshot.advices[-1], max(self.share, 0.01)
         start = max(start, last.start)
         phase = (last.phase + self._index(last, start) * round(100 * share)) % 100
         least = 100 - round(100 * share)  # with which the first trial is the model's
-        if len(self.view.advices) == 1:
+        if len(self.snapshot.advices) == 1:
             phase = least  # so the second one is the base sampler's: something to compare with
         elif served:
             phase = max(phase, least)  # a trial that has waited gets what it has waited for
-        return replace(post, start=start, share=share, phase=phase)
+        return replace(record, start=start, share=share, phase=phase)
 
-    def _has_lost(self, post: Post, index: int) -> bool:
+    def _has_lost(self, record: AdviceRecord, index: int) -> bool:
         """Tell whether a trial that was promised to the model is the base sampler's after all."""
-        if self.policy.is_fixed or self.evidence.share >= post.share / 2:
+        if self.policy.is_fixed or self.evidence.share >= record.share / 2:
             return False
-        return position(index, self.evidence.share, post.phase) is None
+        return position(index, self.evidence.share, record.phase) is None
 
-    def _advice_for(self, number: int) -> Post | None:
+    def _advice_for(self, number: int) -> AdviceRecord | None:
         """Return the latest advice that serves a trial."""
-        return next((p for p in reversed(self.view.advices) if p.start <= number), None)
+        return next((p for p in reversed(self.snapshot.advices) if p.start <= number), None)
 
-    def _index(self, post: Post, number: int) -> int:
+    def _index(self, record: AdviceRecord, number: int) -> int:
         """Count the trials from the start of the advice on, without enqueued ones.
 
         An enqueued trial is known as such before any later trial exists: all workers count alike.
         """
-        return number - post.start - self.view.n_enqueued(post.start, number)
+        return number - record.start - self.snapshot.n_enqueued(record.start, number)

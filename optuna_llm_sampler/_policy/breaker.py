@@ -1,6 +1,6 @@
 """When to leave a failing model alone: a pure function of what all workers wrote.
 
-Whatever came of a call lies on the board, so all workers see the same breaker and need no message
+Whatever came of a call lies on the store, so all workers see the same breaker and need no message
 to each other: failures in a row open it, for longer each time; then one probe is made (one in the
 study, because only one worker asks at a time), and an answer closes it.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .._store.records import AdviceRecord
 from .._store.records import CLOCK_SKEW
-from .._store.records import Post
 
 
 # A single failure may be chance, and the back ends have tried more than once.
@@ -49,7 +49,7 @@ class Breaker:
 
 
 def breaker(
-    posts: Sequence[Post],
+    records: Sequence[AdviceRecord],
     *,
     asked: str,
     n_trials: int,
@@ -57,7 +57,7 @@ def breaker(
     born: float,
     timed: bool = True,
 ) -> Breaker:
-    """Tell from the board whether a model may be asked.
+    """Tell from the store whether a model may be asked.
 
     A failure that cannot heal by itself (a dead key, an unknown model) closes the way for every
     sampler that was there when it happened. A sampler made later may have a better key, so it may
@@ -65,7 +65,7 @@ def breaker(
     Hence it waits as after any failure, and longer after each one.
 
     Args:
-        posts:
+        records:
             What came of all calls.
         asked:
             The name of the model. Failures of another one do not count.
@@ -79,7 +79,7 @@ def breaker(
             Whether seconds count after a passing failure, and not only trials: a study that is to
             be repeatable must not depend on time.
     """
-    failures = _failures_in_a_row(posts, asked, now)
+    failures = _failures_in_a_row(records, asked, now)
     if not failures:
         return Breaker()
     last, n = failures[-1], len(failures)
@@ -100,13 +100,15 @@ def breaker(
     )
 
 
-def _failures_in_a_row(posts: Sequence[Post], asked: str, now: float) -> list[Post]:
-    own = [p for p in posts if p.call.asked in ("", asked) and p.outcome != "redundant"]
-    own.sort(key=lambda post: (_at(post, now), post.trial))
-    n = next((i for i, post in enumerate(reversed(own)) if post.outcome == "ok"), len(own))
+def _failures_in_a_row(
+    records: Sequence[AdviceRecord], asked: str, now: float
+) -> list[AdviceRecord]:
+    own = [p for p in records if p.call.asked in ("", asked) and p.outcome != "redundant"]
+    own.sort(key=lambda record: (_at(record, now), record.trial))
+    n = next((i for i, record in enumerate(reversed(own)) if record.outcome == "ok"), len(own))
     return own[len(own) - n :]
 
 
-def _at(post: Post, now: float) -> float:
+def _at(record: AdviceRecord, now: float) -> float:
     """When a call ended; clocks differ, but nothing has ended in an hour's time."""
-    return post.call.at if post.call.at <= now + CLOCK_SKEW else 0.0
+    return record.call.at if record.call.at <= now + CLOCK_SKEW else 0.0

@@ -22,7 +22,7 @@ from .shares import START_SHARE
 
 
 if TYPE_CHECKING:
-    from .._store.store import View
+    from .._store.store import Snapshot
 
 
 # The loser keeps a little, so that it can come back.
@@ -123,8 +123,8 @@ def _log_rate(n: int, of: int) -> float:
     return math.log((n + 0.5) / (of + 1))
 
 
-def evidence_of(view: View) -> Evidence:
+def evidence_of(snapshot: Snapshot) -> Evidence:
     """Weigh what a study has shown so far."""
     # First proposals were made without any result.
-    informed_from = view.advices[1].start if len(view.advices) > 1 else math.inf
-    return weigh(view.history.results(informed_from), start=START_SHARE)
+    informed_from = snapshot.advices[1].start if len(snapshot.advices) > 1 else math.inf
+    return weigh(snapshot.history.results(informed_from), start=START_SHARE)

@@ -12,7 +12,7 @@ from .._store.budget import Budget
 from .._store.budget import spent
 from .._store.prices import Price
 from .._store.prices import price_of
-from .._store.store import View
+from .._store.store import Snapshot
 from .._text import plural
 from ..errors import OptunaLLMError
 from ..llms.base import LLM
@@ -26,7 +26,7 @@ _GOES_ON = "The base sampler goes on."
 
 
 class Limits:
-    """What one process knows of a study's budget and breaker, read from the board.
+    """What one process knows of a study's budget and breaker, read from the store.
 
     Args:
         llm:
@@ -64,24 +64,24 @@ class Limits:
         """Leave the model alone for good, in this process only."""
         self._off = reason
 
-    def reason(self, view: View) -> str:
+    def reason(self, snapshot: Snapshot) -> str:
         """Return why the model must not be asked now, ``""`` if it may be."""
-        return self._off or self._out_of_budget(view) or self._broken(view)
+        return self._off or self._out_of_budget(snapshot) or self._broken(snapshot)
 
-    def requests(self, view: View) -> int:
+    def requests(self, snapshot: Snapshot) -> int:
         """Return how many requests a call may make: a useless answer is asked for once more."""
         if self._budget is None or self._budget.calls is None:
             return 2
-        used = spent((post.call for post in view.posts), len(view.unanswered)).calls
+        used = spent((record.call for record in snapshot.records), len(snapshot.unanswered)).calls
         return 2 if self._budget.calls - used >= 2 else 1
 
     # --- the budget -------------------------------------------------------------------------
 
-    def _out_of_budget(self, view: View) -> str:
+    def _out_of_budget(self, snapshot: Snapshot) -> str:
         if self._budget is None:
             return ""
-        calls = [post.call for post in view.posts]
-        used = spent(calls, len(view.unanswered), self._prices)
+        calls = [record.call for record in snapshot.records]
+        used = spent(calls, len(snapshot.unanswered), self._prices)
         if self._budget.reached(used):
             said = ", ".join(
                 f"{amount:,g} of {limit:,g} {name}"
@@ -111,11 +111,11 @@ class Limits:
 
     # --- the breaker ------------------------------------------------------------------------
 
-    def _broken(self, view: View) -> str:
+    def _broken(self, snapshot: Snapshot) -> str:
         state = breaker(
-            view.posts,
+            snapshot.records,
             asked=self._name(),
-            n_trials=len(view.trials),
+            n_trials=len(snapshot.trials),
             now=self._clock(),
             born=self._born,
             timed=self._timed,

@@ -1,4 +1,4 @@
-"""The board → one question → what came of it, as a post. Never fails."""
+"""The store → one question → what came of it, as a record. Never fails."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from .._store.calls import CallHook
 from .._store.calls import record_of
 from .._store.prices import cost_of
 from .._store.prices import Price
-from .._store.store import Board
+from .._store.store import AdviceRecord
+from .._store.store import AdviceStore
 from .._store.store import Claim
-from .._store.store import Post
-from .._store.store import View
+from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import Conditions
 from .._study.conditions import parents_first
-from .._study.history import Shown
+from .._study.history import TrialSummary
 from .._study.shared_attrs import with_attrs
-from .._study.warm_start import Earlier
+from .._study.warm_start import PriorStudy
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
 from ..errors import RedactionError
@@ -64,7 +64,7 @@ class Settings:
     param_notes: Mapping[str, str]
     search_space: Mapping[str, BaseDistribution] | None
     conditions: Conditions
-    earlier: tuple[Earlier, ...]
+    earlier: tuple[PriorStudy, ...]
     timeout: float
     prefetch: bool
     seed: int | None
@@ -85,7 +85,7 @@ class Caller:
             Why the model may not be asked, if so.
     """
 
-    def __init__(self, board: Board, settings: Settings, patience: Patience) -> None:
+    def __init__(self, store: AdviceStore, settings: Settings, patience: Patience) -> None:
         self.limits = Limits(
             settings.llm,
             settings.budget,
@@ -93,22 +93,22 @@ class Caller:
             settings.clock,
             timed=settings.seed is None,
         )
-        self._board = board
+        self._store = store
         self._settings = settings
         self._patience = patience
         self._warned: set[str] = set()
 
-    def ask(self, view: View, claim: Claim) -> Post:
+    def ask(self, snapshot: Snapshot, claim: Claim) -> AdviceRecord:
         """Ask for a block."""
-        blank = Post(
+        blank = AdviceRecord(
             trial=claim.trial,
             block=claim.block,
-            ticket=claim.ticket,
-            n_known=view.history.n_finished,
+            asked_on=claim.asked_on,
+            n_known=snapshot.history.n_finished,
             budget=self._settings.budget,
         )
         try:
-            answer = self._answer(view, claim.block)
+            answer = self._answer(snapshot, claim.block)
         except ReferenceError:
             raise  # the study was thrown away meanwhile, so there is nobody to tell
         except Exception as error:
@@ -121,18 +121,18 @@ class Caller:
             at=round(self._settings.clock(), 3),
             usd=cost_of(answer.call, self._settings.prices),
         )
-        post = replace(blank, outcome=answer.outcome, call=call, advice=answer.advice)
+        record = replace(blank, outcome=answer.outcome, call=call, advice=answer.advice)
         if answer.error is not None:
-            post = replace(
-                post,
+            record = replace(
+                record,
                 retryable=answer.error.retryable or answer.error.local,
                 retry_after=max(0.0, answer.error.retry_after or 0.0),
             )
-        self._tell(post)
-        return post
+        self._tell(record)
+        return record
 
-    def _answer(self, view: View, block: int) -> Answer:
-        question = self.question(view, block)
+    def _answer(self, snapshot: Snapshot, block: int) -> Answer:
+        question = self.question(snapshot, block)
         try:
             llm = self._settings.llm()
         except OptunaLLMError as error:  # the back end could not be built
@@ -142,72 +142,74 @@ class Caller:
             return ask(
                 llm,
                 question,
-                self.known(view),
+                self.known(snapshot),
                 timeout=timeout,
-                max_requests=self.limits.requests(view),
+                max_requests=self.limits.requests(snapshot),
                 redact=self._settings.redact,
             )
         except RedactionError as error:
             return Answer(Call(), error=error)
 
-    def question(self, view: View, block: int) -> Question:
+    def question(self, snapshot: Snapshot, block: int) -> Question:
         """Return what is asked for a block."""
-        settings, space, plan = self._settings, self.space(view), self._plan(view)
+        settings, space, plan = self._settings, self.space(snapshot), self._plan(snapshot)
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
-        running = [Shown(n, params) for n, params in self.pending(view).items()]
-        conditions = combined(settings.conditions, view.history.conditions(space), space)
-        digest = view.history.digest(running, self._board.metric_names(), space)
+        running = [TrialSummary(n, params) for n, params in self.pending(snapshot).items()]
+        conditions = combined(settings.conditions, snapshot.history.conditions(space), space)
+        summary = snapshot.history.summary(running, self._store.metric_names(), space)
         return Question(
             space=parents_first(space, conditions),
-            digest=with_attrs(digest, view.trials, settings.share_user_attrs),
+            summary=with_attrs(summary, snapshot.trials, settings.share_user_attrs),
             task=settings.task,
             param_notes=settings.param_notes,
-            share=plan.share if view.advices else 1.0,
-            n_configs=plan.n_wanted(self._n_starting(view)),
-            optional=view.history.optional(list(space), conditions),
+            share=plan.share if snapshot.advices else 1.0,
+            n_configs=plan.n_wanted(self._n_starting(snapshot)),
+            optional=snapshot.history.optional(list(space), conditions),
             conditions=conditions,
-            untried=view.history.untried(space),
+            untried=snapshot.history.untried(space),
             earlier=settings.earlier,
             seed=seed,
         )
 
-    def pending(self, view: View, number: int | None = None) -> dict[int, dict[str, Any]]:
+    def pending(self, snapshot: Snapshot, number: int | None = None) -> dict[int, dict[str, Any]]:
         """Return the parameters of the trials that run, see :meth:`Plan.pending`."""
-        return self._plan(view).pending(self.space(view), number)
+        return self._plan(snapshot).pending(self.space(snapshot), number)
 
-    def _plan(self, view: View) -> Plan:
+    def _plan(self, snapshot: Snapshot) -> Plan:
         assert self._settings.policy is not None
-        return Plan(self._settings.policy, view)
+        return Plan(self._settings.policy, snapshot)
 
-    def _n_starting(self, view: View) -> int:
+    def _n_starting(self, snapshot: Snapshot) -> int:
         """Count the trials that wait to be told their parameters, or start during the call."""
-        undecided = sum(running.source is None for running in view.running)
+        undecided = sum(running.source is None for running in snapshot.running)
         if not self._settings.prefetch:
             return undecided  # the others will wait as well
-        soon = self._patience.starts_during(view.call_seconds, len(view.running))
+        soon = self._patience.starts_during(snapshot.call_seconds, len(snapshot.running))
         return max(undecided, math.ceil(soon))
 
-    def known(self, view: View, number: int | None = None) -> Known:
+    def known(self, snapshot: Snapshot, number: int | None = None) -> Known:
         """Return what tells whether a trial had nearly these parameters, or is to have them.
 
         It costs the same for 100 trials as for 10,000, but for one comparison of columns.
         """
-        space = self.space(view)
-        running = list(self.pending(view, number).values())
-        return lambda params: view.history.knows(params, space) or is_known(params, running, space)
+        space = self.space(snapshot)
+        running = list(self.pending(snapshot, number).values())
+        return lambda params: (
+            snapshot.history.knows(params, space) or is_known(params, running, space)
+        )
 
-    def space(self, view: View) -> dict[str, BaseDistribution]:
+    def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:
         """Return the parameters as far as they are known."""
         given = self._settings.search_space or {}
         # What trials have shown is newer than what the user said at construction.
-        merged = {**given, **view.history.space()}
+        merged = {**given, **snapshot.history.space()}
         return {n: d for n, d in merged.items() if not d.single()}
 
-    def _tell(self, post: Post) -> None:
+    def _tell(self, record: AdviceRecord) -> None:
         if self._settings.on_call is None:
             return
         try:
-            self._settings.on_call(record_of(post))
+            self._settings.on_call(record_of(record))
         except Exception as error:  # what others do with it must not cost a trial
             if "on_call" not in self._warned:
                 self._warned.add("on_call")

@@ -23,9 +23,9 @@ from optuna.trial import TrialState
 
 from .._advice.advice import is_known
 from .._study import keys as _keys
-from .._study.space import between
+from .._study.space import interpolate
+from .._study.space import normalize
 from .._study.space import SearchSpace
-from .._study.space import unit
 
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Outcomes:
         return total
 
     def _points(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        return np.array([[unit(row[n], d) for n, d in self.space.items()] for row in rows])
+        return np.array([[normalize(row[n], d) for n, d in self.space.items()] for row in rows])
 
 
 def outcomes_of(study: Study, space: SearchSpace) -> Outcomes | None:
@@ -138,7 +138,7 @@ def _moved(params: dict[str, Any], outcomes: Outcomes) -> dict[str, Any]:
         return params
     for step in _STEPS:
         moved = {
-            name: between(params[name], goal[name], step, distribution)
+            name: interpolate(params[name], goal[name], step, distribution)
             for name, distribution in outcomes.space.items()
         }
         if outcomes.margin(moved) > 0:

@@ -25,7 +25,7 @@ from .._store.budget import Budget
 from .._store.calls import CallHook
 from .._store.prices import check_prices
 from .._store.prices import Price
-from .._store.store import Board
+from .._store.store import AdviceStore
 from .._study.space import coerce
 from .._study.space import Coerced
 from .._study.space import Rejected
@@ -281,8 +281,8 @@ class LLMSampler(BaseSampler):
             if study._study_id not in sessions:
                 settings = Settings(llm=self._get_llm, policy=self._policy(), **self._arguments)
                 # Weak: a session that held its storage would keep the dictionary's key alive.
-                board = Board(weakref.proxy(study._storage), study._study_id)
-                sessions[study._study_id] = Session(board, settings)
+                store = AdviceStore(weakref.proxy(study._storage), study._study_id)
+                sessions[study._study_id] = Session(store, settings)
             return sessions[study._study_id]
 
     # --- Optuna's interface -----------------------------------------------------------------

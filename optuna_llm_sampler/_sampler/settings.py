@@ -19,7 +19,7 @@ from .._study.shared_attrs import MAX_SHARED
 from .._study.space import coerce
 from .._study.space import Rejected
 from .._study.space import to_label
-from .._study.warm_start import Earlier
+from .._study.warm_start import PriorStudy
 from .._study.warm_start import remember
 
 
@@ -124,7 +124,7 @@ def _allowed(
     return tuple(found)
 
 
-def read_history(history: Any) -> tuple[Earlier, ...]:
+def read_history(history: Any) -> tuple[PriorStudy, ...]:
     """Take what is worth knowing from earlier studies.
 
     Raises:

@@ -1,4 +1,4 @@
-"""One call to the model in the background: claim, ask, post. Never blocks a trial."""
+"""One call to the model in the background: claim, ask, record. Never blocks a trial."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import time
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.logging import get_logger
 
-from .store import Board
+from .store import AdviceRecord
+from .store import AdviceStore
 from .store import Claim
-from .store import Post
-from .store import View
+from .store import Snapshot
 
 
 _logger = get_logger(f"optuna.{__name__}")
 
 # Two workers that claim at the same time see each other's claim after this many seconds.
 _CLAIM_SETTLES = 0.3
-# Pauses before a post is written again, in seconds: a database server restarts in that time.
+# Pauses before a record is written again, in seconds: a database server restarts in that time.
 _RETRIES = (0.5, 2.0, 5.0)
 
 
 @dataclass(frozen=True)
-class Home:
+class HostTrial:
     """The trial of this process on which a call is noted, because that trial can be written."""
 
     trial_id: int
     number: int
 
 
-class Flight:
+class BackgroundCall:
     """A call under way. Its threads are daemons, so that a process never waits for them to end.
 
     Args:
         board:
-            Where to claim and to post.
+            Where to claim and to record.
         claim:
             What is asked for; renewed four times within its lease.
         home:
@@ -46,49 +46,49 @@ class Flight:
         alone:
             Whether no other trial runs that could make the same claim.
         ask:
-            Calls the model, given the board.
+            Calls the model, given the store.
         place:
-            Completes a post, given the board, and whether the trial on which it is going to lie
+            Completes a record, given the store, and whether the trial on which it is going to lie
             is one that has only begun.
         may_ask:
-            Tells, given the board, whether the model may still be asked once all claims are seen.
+            Tells, given the store, whether the model may still be asked once all claims are seen.
 
     Attributes:
         done:
             Set when there is nothing more to wait for.
-        post:
+        record:
             What was posted, if anything was.
         view:
-            The board just before.
+            The store just before.
         interrupt:
             A :exc:`KeyboardInterrupt` or the like, which belongs to whoever waits.
     """
 
     def __init__(
         self,
-        board: Board,
+        store: AdviceStore,
         claim: Claim,
-        home: Home,
+        host: HostTrial,
         *,
         alone: bool,
-        ask: Callable[[View], Post],
-        place: Callable[[View, Post, bool], Post],
-        may_ask: Callable[[View], bool],
+        ask: Callable[[Snapshot], AdviceRecord],
+        place: Callable[[Snapshot, AdviceRecord, bool], AdviceRecord],
+        may_ask: Callable[[Snapshot], bool],
     ) -> None:
         self.done = threading.Event()
-        self.post: Post | None = None
-        self.view: View | None = None
+        self.record: AdviceRecord | None = None
+        self.snapshot: Snapshot | None = None
         self.interrupt: BaseException | None = None
-        self._board = board
+        self._store = store
         self._claim = claim
-        self._home = home
+        self._host = host
         self._alone = alone
         self._ask = ask
         self._place = place
         self._may_ask = may_ask
         self._settle = _CLAIM_SETTLES
-        self._answer: Post | None = None
-        self._homeless = False
+        self._answer: AdviceRecord | None = None
+        self._undelivered = False
         self._lock = threading.Lock()
         self._renewal = threading.Lock()
         self._began = time.monotonic()
@@ -101,37 +101,37 @@ class Flight:
     @property
     def open(self) -> bool:
         """Whether there is an answer to be expected or to be posted."""
-        return not self.done.is_set() or self._homeless
+        return not self.done.is_set() or self._undelivered
 
-    def start(self, view: View) -> None:
+    def start(self, snapshot: Snapshot) -> None:
         """Claim now, while the trial is sure to run; do the rest in the background."""
         begin = time.monotonic()
         self._renew(asking=self._alone)
         # On a busy server others' claims, too, take their time.
         self._settle += time.monotonic() - begin
         name = f"optuna-llm-sampler-{self._claim.block}"
-        threading.Thread(target=self._run, args=(view,), name=name, daemon=True).start()
+        threading.Thread(target=self._run, args=(snapshot,), name=name, daemon=True).start()
 
-    def move_to(self, home: Home) -> None:
+    def move_to(self, host: HostTrial) -> None:
         """Go on with another trial, because the one before may be over."""
         with self._lock:
-            self._home = home
-            homeless = self._homeless
+            self._host = host
+            undelivered = self._undelivered
         try:
-            if homeless:
-                self._write_post()
+            if undelivered:
+                self._write_record()
             elif not self.done.is_set():
                 self._renew()
         except Exception as error:  # a storage may fail in its own ways
-            _logger.debug(f"A call could not be noted on trial {home.number}: {error!r}")
+            _logger.debug(f"A call could not be noted on trial {host.number}: {error!r}")
 
     # --- in the background ------------------------------------------------------------------
 
-    def _run(self, view: View) -> None:
+    def _run(self, snapshot: Snapshot) -> None:
         try:
-            winner = view if self._alone else self._settled_view()
+            winner = snapshot if self._alone else self._settled_view()
             if winner is not None:
-                self._fly(winner)
+                self._run_call(winner)
         except ReferenceError:
             pass  # the study was thrown away while its call was under way
         except Exception as error:
@@ -140,59 +140,59 @@ class Flight:
             self.interrupt = error
         finally:
             self.done.set()
-            self._board.release()
+            self._store.release()
 
-    def _settled_view(self) -> View | None:
-        """Return the board once all claims are seen, or None if another one takes precedence."""
+    def _settled_view(self) -> Snapshot | None:
+        """Return the store once all claims are seen, or None if another one takes precedence."""
         time.sleep(self._settle)
-        view = self._board.read()
-        if self._claim.block <= view.settled:
+        snapshot = self._store.read()
+        if self._claim.block <= snapshot.settled:
             return None
-        if not self._may_ask(view):
+        if not self._may_ask(snapshot):
             return None
-        ticket = self._claim.ticket
-        if any(rival.asking or rival.ticket < ticket for rival in view.rivals(ticket)):
+        asked_on = self._claim.asked_on
+        if any(rival.asking or rival.asked_on < asked_on for rival in snapshot.rivals(asked_on)):
             return None
         self._renew(asking=True)
-        return view
+        return snapshot
 
-    def _fly(self, view: View) -> None:
+    def _run_call(self, snapshot: Snapshot) -> None:
         beat = threading.Thread(target=self._beat, name="optuna-llm-sampler-beat", daemon=True)
         beat.start()
-        self._answer = self._ask(view)
+        self._answer = self._ask(snapshot)
         for pause in (*_RETRIES, None):
             try:
-                self._write_post()
+                self._write_record()
                 return
             except ReferenceError:
                 raise
             except Exception as error:
                 _logger.debug(f"The advice could not be stored yet: {error!r}")
-                if self._homeless:
+                if self._undelivered:
                     return  # the process's next trial will do it
                 if pause is None:
                     break
                 time.sleep(pause)
         with self._lock:
-            self._homeless = True
+            self._undelivered = True
 
-    def _write_post(self) -> None:
+    def _write_record(self) -> None:
         assert self._answer is not None
         while True:
-            home = self._home
-            view = self._board.read()
-            post = replace(self._answer, trial=home.number)
-            post = self._place(view, post, self._homeless)
+            host = self._host
+            snapshot = self._store.read()
+            record = replace(self._answer, trial=host.number)
+            record = self._place(snapshot, record, self._undelivered)
             try:
-                self._board.post(home.trial_id, post)
+                self._store.record(host.trial_id, record)
             except UpdateFinishedTrialError:
                 with self._lock:
-                    if self._home is home:
-                        self._homeless = True
+                    if self._host is host:
+                        self._undelivered = True
                         raise
                 continue
             with self._lock:
-                self.post, self.view, self._homeless = post, view, False
+                self.record, self.snapshot, self._undelivered = record, snapshot, False
             return
 
     def _beat(self) -> None:
@@ -206,15 +206,15 @@ class Flight:
                 except Exception as error:  # between two trials there is none to write on
                     _logger.debug(f"A claim was not renewed: {error!r}")
         finally:
-            self._board.release()
+            self._store.release()
 
     def _renew(self, *, asking: bool = False) -> None:
         """Write the claim on the trial that runs; ``asking`` for good, once it is so."""
         with self._renewal:
-            home = self._home
+            host = self._host
             self._claim = replace(self._claim, asking=asking or self._claim.asking)
             # Before it asks, a claim lasts only as long as it takes to settle.
             lease = self._claim.lease if self._claim.asking else 10 * self._settle
             now = time.time()
-            claim = replace(self._claim, trial=home.number, at=now, lease=lease)
-            self._board.claim(home.trial_id, claim)
+            claim = replace(self._claim, trial=host.number, at=now, lease=lease)
+            self._store.claim(host.trial_id, claim)

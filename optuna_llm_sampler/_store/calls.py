@@ -19,10 +19,10 @@ from .._advice.call import read_text
 from .._study import keys as _keys
 from ..errors import OptunaLLMError
 from .prices import cost_of
-from .records import Post
+from .records import AdviceRecord
 from .records import warn_version
-from .store import Board
-from .store import View
+from .store import AdviceStore
+from .store import Snapshot
 
 
 if TYPE_CHECKING:
@@ -110,27 +110,27 @@ def calls(study: Study) -> list[CallRecord]:
         study:
             Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no calls.
     """
-    board = Board(study._storage, study._study_id)
-    return records(board.read(), board.attrs())
+    store = AdviceStore(study._storage, study._study_id)
+    return records(store.read(), store.attrs())
 
 
-def records(view: View, attrs: Mapping[str, Any]) -> list[CallRecord]:
-    """List the calls on a board and among the attributes of its study."""
-    under_way = {claim.call_id for claim in view.claims}
-    lost = sorted(view.unanswered - under_way)
-    found = [record_of(post) for post in view.posts]
-    found += [CallRecord(ticket, outcome="lost", requests=1) for ticket, _ in lost]
+def records(snapshot: Snapshot, attrs: Mapping[str, Any]) -> list[CallRecord]:
+    """List the calls on a store and among the attributes of its study."""
+    under_way = {claim.call_id for claim in snapshot.claims}
+    lost = sorted(snapshot.unanswered - under_way)
+    found = [record_of(record) for record in snapshot.records]
+    found += [CallRecord(asked_on, outcome="lost", requests=1) for asked_on, _ in lost]
     found += _of_commands(attrs)
     return sorted(found, key=lambda record: record.at)
 
 
-def record_of(post: Post) -> CallRecord:
-    trial = post.call_id[0]
-    advice = post.advice
+def record_of(record: AdviceRecord) -> CallRecord:
+    trial = record.call_id[0]
+    advice = record.advice
     return _record(
-        post.call,
+        record.call,
         trial=trial,
-        outcome=post.outcome,
+        outcome=record.outcome,
         configs=len(advice.configs),
         repaired=sum(advice.repaired.values()),
         rejected=sum(advice.rejected.values()),

@@ -1,4 +1,4 @@
-"""What lies on the board, and its form as attributes of trials."""
+"""What lies on the store, and its form as attributes of trials."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Post:
+class AdviceRecord:
     """The result of one call: an advice, or the reason why there is none.
 
     Attributes:
@@ -59,7 +59,7 @@ class Post:
             The share of later trials if it does not follow from evidence, in [0, 1].
         n_known:
             How many trials had finished when the model was asked.
-        ticket:
+        asked_on:
             Number of the trial on which the call began; :obj:`None`: ``trial``.
         outcome:
             ``"ok"``, the reason of a failure, or ``"redundant"``: another call was faster.
@@ -78,7 +78,7 @@ class Post:
     phase: int = MAX_PHASE
     fixed_share: float | None = None
     n_known: int = 0
-    ticket: int | None = None
+    asked_on: int | None = None
     outcome: str = "ok"
     retryable: bool = True
     retry_after: float = 0.0
@@ -89,7 +89,7 @@ class Post:
     @property
     def call_id(self) -> tuple[int, int]:
         """A trial may begin one call after the other, but not two for the same block."""
-        return self.trial if self.ticket is None else self.ticket, self.block
+        return self.trial if self.asked_on is None else self.asked_on, self.block
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Claim:
     """A worker says on its own trial that it asks for a block.
 
     Attributes:
-        ticket:
+        asked_on:
             Number of the trial on which the call began.
         asking:
             Whether the call is under way, or about to begin if nobody else claims it.
@@ -109,24 +109,24 @@ class Claim:
 
     trial: int
     block: int
-    ticket: int
+    asked_on: int
     asking: bool
     at: float
     lease: float
 
     @property
     def call_id(self) -> tuple[int, int]:
-        return self.ticket, self.block
+        return self.asked_on, self.block
 
 
 # --- to and from attributes -----------------------------------------------------------------
 
 
-def fit(post: Post) -> dict[str, Any]:
-    """Write a post as JSON, trimmed by value until it fits into one attribute."""
-    data: dict[str, Any] = asdict(post)
-    data["call"] |= {"model": post.call.model[:200], "asked": post.call.asked[:200]}
-    advice = data["advice"] = to_json(post.advice)
+def fit(record: AdviceRecord) -> dict[str, Any]:
+    """Write a record as JSON, trimmed by value until it fits into one attribute."""
+    data: dict[str, Any] = asdict(record)
+    data["call"] |= {"model": record.call.model[:200], "asked": record.call.asked[:200]}
+    advice = data["advice"] = to_json(record.advice)
     if not _fits(data):
         advice["configs"] = [[params, "", n] for params, _, n in advice["configs"]]
     if not _fits(data):
@@ -140,8 +140,8 @@ def _fits(data: Mapping[str, Any]) -> bool:
     return len(json.dumps(data)) <= _keys.MAX_BYTES - 20  # the version comes on top
 
 
-def read_posts(trial: FrozenTrial) -> list[Post]:
-    return _read(trial, _keys.POST, _read_post)
+def read_records(trial: FrozenTrial) -> list[AdviceRecord]:
+    return _read(trial, _keys.POST, _read_record)
 
 
 def read_claims(trial: FrozenTrial) -> list[Claim]:
@@ -176,10 +176,11 @@ def warn_version(version: str) -> None:
         )
 
 
-def _read_post(value: Mapping[str, Any]) -> Post:
-    ticket = value.get("ticket")
-    # Before version 0.2, an advice named neither share nor n_known, and -1 meant no ticket.
-    return Post(
+def _read_record(value: Mapping[str, Any]) -> AdviceRecord:
+    asked_on = value.get("asked_on", value.get("ticket"))
+    # Before version 0.2, an advice named neither share nor n_known, and asked_on was a
+    # ticket, -1 for none.
+    return AdviceRecord(
         trial=read_count(value["trial"]),
         block=read_count(value["block"]),
         start=read_count(value["start"]),
@@ -187,7 +188,7 @@ def _read_post(value: Mapping[str, Any]) -> Post:
         phase=read_count(value.get("phase", MAX_PHASE)) % 100,
         fixed_share=None if (fixed := value.get("fixed_share")) is None else read_number(fixed),
         n_known=read_count(value.get("n_known", 0)),
-        ticket=None if ticket in (None, -1) else read_count(ticket),
+        asked_on=None if asked_on in (None, -1) else read_count(asked_on),
         outcome=read_text(value["outcome"])[:40],
         retryable=bool(value["retryable"]),
         retry_after=read_number(value.get("retry_after", 0.0)),
@@ -208,7 +209,7 @@ def _read_claim(value: Mapping[str, Any]) -> Claim:
     return Claim(
         trial=read_count(value["trial"]),
         block=read_count(value["block"]),
-        ticket=read_count(value["ticket"]),
+        asked_on=read_count(value.get("asked_on", value.get("ticket"))),
         asking=bool(value["asking"]),
         at=read_number(value["at"]),
         lease=read_number(value["lease"]),

@@ -3,14 +3,14 @@
 Study attributes are no lock (18 of 30 rounds had several winners on PostgreSQL), so everything
 lies on trials, whose numbers are unique.
 
-*Exactly once.* The answer to a call is a *post*: one attribute on a trial of the process that
+*Exactly once.* The answer to a call is a *record*: one attribute on a trial of the process that
 asked. It says from which trial on it serves (``start``) and what the model's share of the trials
 is from there on. The positions of the model's trials follow from both (``_policy.position``), and
 each takes the configuration of its position. So a configuration belongs to one trial number,
 whatever else goes wrong.
 
 *One call at a time.* A worker that wants to ask writes a *claim* on its own trial, waits a moment,
-reads again, and gives way to a claim that is being acted upon or has the lower ticket (the trial
+reads again, and gives way to a claim that is being acted upon or has the lower asked_on (the trial
 number where it began). While the call lasts, the claim is renewed, and moves to the process's next
 trial when the first one ends. Nobody waits for a claim that is no longer renewed: its worker is
 dead. Two workers that miss each other cost one call too many and nothing else.
@@ -40,13 +40,13 @@ from optuna.trial import TrialState
 
 from .._study import keys as _keys
 from .._study.history import History
+from .records import AdviceRecord as AdviceRecord
 from .records import Call as Call
 from .records import Claim as Claim
 from .records import CLOCK_SKEW as CLOCK_SKEW
 from .records import fit
-from .records import Post as Post
 from .records import read_claims
-from .records import read_posts
+from .records import read_records
 
 
 if TYPE_CHECKING:
@@ -75,28 +75,28 @@ class Running:
 
 
 @dataclass(frozen=True)
-class View:
-    """The board as it is now.
+class Snapshot:
+    """The store as it is now.
 
     Attributes:
         trials:
             All trials of the study, by number.
-        posts:
+        records:
             By trial number.
         claims:
-            Those that were renewed lately, by ticket.
+            Those that were renewed lately, by asked_on.
         running:
             By trial number.
         lapsed:
             Trials on which a call was under way that is no longer renewed.
         history:
-            The finished trials. Shared by all views of a board, so it may know more than this one.
+            The finished trials. Shared by all views of a store, so it may know more than this one.
         begun:
             All calls that were ever begun, as far as their workers came to say so.
     """
 
     trials: Sequence[FrozenTrial]
-    posts: Sequence[Post]
+    records: Sequence[AdviceRecord]
     claims: Sequence[Claim]
     running: Sequence[Running]
     lapsed: frozenset[int]
@@ -104,37 +104,37 @@ class View:
     begun: frozenset[tuple[int, int]] = frozenset()
 
     @cached_property
-    def advices(self) -> list[Post]:
+    def advices(self) -> list[AdviceRecord]:
         """Posts with configurations, the one that counts last."""
-        found = [post for post in self.posts if post.outcome == "ok"]
-        return sorted(found, key=lambda post: (post.block, -post.trial))
+        found = [record for record in self.records if record.outcome == "ok"]
+        return sorted(found, key=lambda record: (record.block, -record.trial))
 
     @cached_property
     def unanswered(self) -> frozenset[tuple[int, int]]:
-        """Calls that are under way, or whose workers died before they could post."""
+        """Calls that are under way, or whose workers died before they could record."""
         return self.begun - self.answered
 
     @cached_property
     def answered(self) -> frozenset[tuple[int, int]]:
         """Calls of which is known what came of them."""
-        return frozenset(post.call_id for post in self.posts)
+        return frozenset(record.call_id for record in self.records)
 
     @cached_property
     def settled(self) -> int:
         """The last block that need not be asked for any more, -1 for none."""
-        return max((post.block for post in self.advices), default=-1)
+        return max((record.block for record in self.advices), default=-1)
 
     @cached_property
     def call_seconds(self) -> float:
         """Median duration of the latest answered calls, in seconds."""
-        return median([post.call.seconds for post in self.advices[-5:]] or [0.0])
+        return median([record.call.seconds for record in self.advices[-5:]] or [0.0])
 
-    def rivals(self, ticket: int) -> list[Claim]:
+    def rivals(self, asked_on: int) -> list[Claim]:
         """Return the claims of others that may still lead to an advice."""
         return [
             claim
             for claim in self.claims
-            if claim.ticket != ticket
+            if claim.asked_on != asked_on
             and claim.call_id not in self.answered
             and claim.block > self.settled
         ]
@@ -146,7 +146,7 @@ class View:
         )
 
 
-class Board:
+class AdviceStore:
     """The attributes of one study's trials. Thread-safe as far as the storage is.
 
     Everything that cannot change any more is read once: what a read costs beyond the storage's
@@ -162,13 +162,13 @@ class Board:
     def _forget(self) -> None:
         self._n_seen = 0
         self._unfinished: set[int] = set()
-        self._posts: list[Post] = []
+        self._records: list[AdviceRecord] = []
         self._claims: dict[int, tuple[Claim, float]] = {}
         self._begun: set[tuple[int, int]] = set()
         self._history: History | None = None
 
-    def read(self) -> View:
-        """Read the board afresh."""
+    def read(self) -> Snapshot:
+        """Read the store afresh."""
         with self._lock:
             # The storage, not the study: under Hyperband the sampler gets a study that shows only
             # the trials of one bracket (optuna/pruners/_hyperband.py, _BracketStudy).
@@ -179,18 +179,18 @@ class Board:
                 self._history = History(self.directions())
             changed = [trials[n] for n in sorted(self._unfinished)] + trials[self._n_seen :]
             self._n_seen = len(trials)
-            passing: list[Post] = []
+            passing: list[AdviceRecord] = []
             for trial in changed:
-                posts = read_posts(trial)
-                (self._posts if trial.state.is_finished() else passing).extend(posts)
+                records = read_records(trial)
+                (self._records if trial.state.is_finished() else passing).extend(records)
                 for claim in read_claims(trial):
                     self._note(claim)
                 self._sort(trial)
-            posts = sorted([*self._posts, *passing], key=lambda post: post.trial)
+            records = sorted([*self._records, *passing], key=lambda record: record.trial)
             running = [_running(t) for t in changed if t.state == TrialState.RUNNING]
             live, lapsed = self._judge_claims()
-            return View(
-                trials, posts, live, running, lapsed, self._history, frozenset(self._begun)
+            return Snapshot(
+                trials, records, live, running, lapsed, self._history, frozenset(self._begun)
             )
 
     def _sort(self, trial: FrozenTrial) -> None:
@@ -202,11 +202,11 @@ class Board:
             self._unfinished.add(trial.number)
 
     def _note(self, claim: Claim) -> None:
-        if claim.asking and claim.ticket <= claim.trial:  # no more of them than of trials
+        if claim.asking and claim.asked_on <= claim.trial:  # no more of them than of trials
             self._begun.add(claim.call_id)
-        known, _ = self._claims.get(claim.ticket, (None, 0.0))
+        known, _ = self._claims.get(claim.asked_on, (None, 0.0))
         if known is None or claim.at > known.at:
-            self._claims[claim.ticket] = (claim, time.monotonic())
+            self._claims[claim.asked_on] = (claim, time.monotonic())
 
     def _judge_claims(self) -> tuple[list[Claim], frozenset[int]]:
         """Return the claims that were renewed within their lease, and the trials of the others.
@@ -216,11 +216,11 @@ class Board:
         """
         now, today = time.monotonic(), time.time()
         self._claims = {
-            ticket: (claim, since)
-            for ticket, (claim, since) in self._claims.items()
+            asked_on: (claim, since)
+            for asked_on, (claim, since) in self._claims.items()
             if abs(today - claim.at) < claim.lease + CLOCK_SKEW
         }
-        claims = sorted(self._claims.values(), key=lambda noted: noted[0].ticket)
+        claims = sorted(self._claims.values(), key=lambda noted: noted[0].asked_on)
         live = [c for c, since in claims if now - since < c.lease]
         lapsed = {c.trial for c, since in claims if c.asking and now - since >= c.lease}
         return live, frozenset(lapsed)
@@ -240,8 +240,8 @@ class Board:
     def claim(self, trial_id: int, claim: Claim) -> None:
         self._write(trial_id, _keys.CLAIM, asdict(claim))
 
-    def post(self, trial_id: int, post: Post) -> None:
-        self._write(trial_id, f"{_keys.POST}{':'.join(map(str, post.call_id))}", fit(post))
+    def record(self, trial_id: int, record: AdviceRecord) -> None:
+        self._write(trial_id, f"{_keys.POST}{':'.join(map(str, record.call_id))}", fit(record))
 
     def release(self) -> None:
         """Give back the connection of the calling thread, if there still is a storage."""

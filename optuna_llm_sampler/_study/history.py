@@ -31,8 +31,8 @@ from .results import Result
 from .results import Results
 from .space import SearchSpace
 from .structure import Structure
-from .summary import Digest as Digest
-from .summary import Shown as Shown
+from .summary import StudySummary as StudySummary
+from .summary import TrialSummary as TrialSummary
 
 
 N_RUNNING = 16
@@ -163,12 +163,12 @@ class History:
         with self._lock:
             return self._known.has_near(params, space)
 
-    def digest(
+    def summary(
         self,
-        running: Sequence[Shown],
+        running: Sequence[TrialSummary],
         metric_names: Sequence[str] | None,
         space: SearchSpace | None = None,
-    ) -> Digest:
+    ) -> StudySummary:
         """Choose and order what the model is shown.
 
         Args:
@@ -181,7 +181,7 @@ class History:
         """
         with self._lock:
             failed = shown(self._failures.choose(), self.directions)
-            return Digest(
+            return StudySummary(
                 directions=tuple(d.name.lower() for d in self.directions),
                 metric_names=tuple(metric_names or [""] * len(self.directions)),
                 finished=tuple(self._scored.choose()),

@@ -33,12 +33,12 @@ FROM_BASE = "llm_from_base"
 # "MemoryError: CUDA out of memory": why a trial failed, for objectives in record_failures().
 ERROR = "llm_error"
 
-# + ticket + ":" + block: {"v", "trial", "ticket", "block", "start", "share", "phase",
+# + asked_on + ":" + block: {"v", "trial", "asked_on", "block", "start", "share", "phase",
 # "fixed_share", "n_known", "outcome", "retryable", "retry_after", "call", "advice", "budget"}. The
-# result of one call to the model, on a trial of the process that asked; the ticket is the number
-# of the trial on which the call began. Written once, read by all workers; 1-10 kB.
+# result of one call to the model, on a trial of the process that asked; asked_on is the number
+# of the trial on which the call began ("ticket" in older studies). Written once, read by all workers; 1-10 kB.
 POST = "llm:post:"
-# {"v", "trial", "ticket", "block", "asking", "at", "lease"}. "I am asking": others wait
+# {"v", "trial", "asked_on", "block", "asking", "at", "lease"}. "I am asking": others wait
 # or go on. Rewritten every few seconds while the call lasts; 120 bytes.
 CLAIM = "llm:claim"
 

@@ -15,8 +15,8 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .space import NEAR
+from .space import normalize
 from .space import SearchSpace
-from .space import unit
 
 
 class Points:
@@ -41,7 +41,7 @@ class Points:
                 return False
             known = np.full(self._n, math.nan)
             known[: len(column)] = column
-            near &= np.abs(_units(known, space[name]) - unit(value, space[name])) < NEAR
+            near &= np.abs(_units(known, space[name]) - normalize(value, space[name])) < NEAR
         return bool(near.any())
 
 

@@ -23,7 +23,7 @@ from .objectives import dominates
 from .objectives import Losses
 from .objectives import shares
 from .objectives import thinned
-from .summary import Shown
+from .summary import TrialSummary
 
 
 # How many trials are shown at most, if they fit: the best, and an even sample of the others.
@@ -40,7 +40,9 @@ _POOL = 100
 _Key: TypeAlias = tuple[int, float, float, int]
 
 
-def shown(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> list[Shown]:
+def shown(
+    trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
+) -> list[TrialSummary]:
     """Write trials the way the model sees them, side by side."""
     minimize = directions[0] != StudyDirection.MAXIMIZE
     lasts = [
@@ -50,7 +52,7 @@ def shown(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -
     return [_shown(trial, among, minimize=minimize) for trial in trials]
 
 
-def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
+def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> TrialSummary:
     told = curve(trial.intermediate_values, among, minimize=minimize)
     rungs = sum(key.startswith("completed_rung_") for key in trial.system_attrs)
     if trial.state == TrialState.PRUNED and rungs:
@@ -59,7 +61,7 @@ def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> Shown:
         told += f", passed {rungs} rungs" if rungs > 1 else ", passed 1 rung"
     source = _keys.source_kind(trial.user_attrs)
     why = _keys.read(trial.user_attrs, _keys.WHY)
-    return Shown(
+    return TrialSummary(
         trial.number,
         dict(trial.params),
         tuple(trial.values) if trial.values is not None else (),
@@ -121,7 +123,7 @@ class Ranking:
         """Count the trials with a higher number than the best one."""
         return sum(number > self._keys[0][-1] for number in self._trials) if self._keys else None
 
-    def choose(self) -> list[Shown]:
+    def choose(self) -> list[TrialSummary]:
         """Return those to show, from worst to best."""
         places = spread(len(self._keys), N_BEST, N_SPREAD)
         chosen = [self._trials[self._keys[i][-1]] for i in reversed(places)]
@@ -157,7 +159,7 @@ class Front:
     def since_best(self) -> int | None:
         return None
 
-    def choose(self) -> list[Shown]:
+    def choose(self) -> list[TrialSummary]:
         """Return those to show: others from worst to best, then the front."""
         front = list(self._front.values())
         kept = [front[i] for i in thinned([losses for losses, _ in front], N_FRONT)]

@@ -13,8 +13,8 @@ from .._text import plain
 from .numbers import result_text
 from .numbers import Spread
 from .numbers import spread_of
-from .summary import Digest
-from .summary import Shown
+from .summary import StudySummary
+from .summary import TrialSummary
 
 
 if TYPE_CHECKING:
@@ -25,24 +25,26 @@ MAX_SHARED = 8
 _MAX_CHARS = 80
 
 
-def with_attrs(digest: Digest, trials: Sequence[FrozenTrial], names: Sequence[str]) -> Digest:
+def with_attrs(
+    summary: StudySummary, trials: Sequence[FrozenTrial], names: Sequence[str]
+) -> StudySummary:
     """Add to finished and failed trials what they have under these names, shortened."""
     if not names:
-        return digest
+        return summary
 
-    every = [trials[shown.number].user_attrs for shown in (*digest.finished, *digest.failed)]
+    every = [trials[shown.number].user_attrs for shown in (*summary.finished, *summary.failed)]
     among = {
         name: spread_of(attrs[name] for attrs in every if isinstance(attrs.get(name), float))
         for name in names
     }
 
-    def shown(trial: Shown) -> Shown:
+    def shown(trial: TrialSummary) -> TrialSummary:
         return replace(trial, attrs=_attrs(trials[trial.number].user_attrs, among))
 
     return replace(
-        digest,
-        finished=tuple(map(shown, digest.finished)),
-        failed=tuple(map(shown, digest.failed)),
+        summary,
+        finished=tuple(map(shown, summary.finished)),
+        failed=tuple(map(shown, summary.failed)),
     )
 
 

@@ -160,7 +160,7 @@ def _coerce_choice(value: Any, distribution: CategoricalDistribution) -> Coerced
     return Coerced(distribution.choices[stored], repair)
 
 
-def unit(value: Any, distribution: BaseDistribution) -> float:
+def normalize(value: Any, distribution: BaseDistribution) -> float:
     """Place a legal value on [0, 1] in the distribution's own scale (choices: their index)."""
     internal = distribution.to_internal_repr(value)
     if isinstance(distribution, CategoricalDistribution):
@@ -178,7 +178,7 @@ def unit(value: Any, distribution: BaseDistribution) -> float:
     return (internal - low) / (high - low)
 
 
-def at_unit(place: float, distribution: FloatDistribution | IntDistribution) -> float:
+def denormalize(place: float, distribution: FloatDistribution | IntDistribution) -> float:
     """Return the number at a place of [0, 1]; the inverse of :func:`unit`."""
     low, high = float(distribution.low), float(distribution.high)
     place = min(max(place, 0.0), 1.0)
@@ -193,7 +193,7 @@ def legal_or(otherwise: Any, value: Any, distribution: BaseDistribution) -> Any:
     return coerced.value if isinstance(coerced, Coerced) else otherwise
 
 
-def between(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
+def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
     """Return a legal value at a share of the way from one to another, in the own scale."""
     if isinstance(distribution, CategoricalDistribution):
         return a if share < 0.5 else b
@@ -212,7 +212,7 @@ Point: TypeAlias = tuple[float | None, ...]
 def locate(params: Mapping[str, Any], space: SearchSpace) -> Point:
     """Place a configuration of legal values in the space."""
     return tuple(
-        unit(params[name], distribution) if name in params else None
+        normalize(params[name], distribution) if name in params else None
         for name, distribution in space.items()
     )
 
@@ -239,7 +239,7 @@ def is_at(point: Point, params: Mapping[str, Any], space: SearchSpace, limit: fl
                 return False
             continue
         try:
-            if abs(here - unit(params[name], distribution)) >= limit:
+            if abs(here - normalize(params[name], distribution)) >= limit:
                 return False
         except ValueError:  # a choice that is no longer in the distribution
             return False

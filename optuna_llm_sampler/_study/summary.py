@@ -22,7 +22,7 @@ from .space import to_label
 
 
 @dataclass(frozen=True)
-class Shown:
+class TrialSummary:
     """One trial as the model sees it.
 
     Attributes:
@@ -65,7 +65,7 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Digest:
+class StudySummary:
     """What the model is told about a study.
 
     Attributes:
@@ -97,9 +97,9 @@ class Digest:
 
     directions: tuple[str, ...]
     metric_names: tuple[str, ...]
-    finished: tuple[Shown, ...] = ()
-    running: tuple[Shown, ...] = ()
-    failed: tuple[Shown, ...] = ()
+    finished: tuple[TrialSummary, ...] = ()
+    running: tuple[TrialSummary, ...] = ()
+    failed: tuple[TrialSummary, ...] = ()
     n_finished: int = 0
     n_failed: int = 0
     constraints: tuple[str, ...] = ()
@@ -109,15 +109,15 @@ class Digest:
     kinds: Mapping[str, str] = field(default_factory=dict)
 
 
-def spreads(digest: Digest) -> tuple[Spread, ...]:
+def spreads(summary: StudySummary) -> tuple[Spread, ...]:
     """Return how the results that are shown differ, per objective."""
-    return spreads_of((shown.values for shown in digest.finished), digest.directions)
+    return spreads_of((shown.values for shown in summary.finished), summary.directions)
 
 
-def excesses(digest: Digest) -> dict[str, Spread]:
+def excesses(summary: StudySummary) -> dict[str, Spread]:
     """Return how the amounts differ by which the trials that are shown break each constraint."""
     broken: dict[str, list[float]] = {}
-    for shown in digest.finished:
+    for shown in summary.finished:
         for name, amount in shown.violated.items():
             broken.setdefault(name, []).append(amount)
     return {name: spread_of(amounts, minimize=True) for name, amounts in broken.items()}
@@ -138,7 +138,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def row(shown: Shown, space: SearchSpace) -> tuple[dict[str, Any], bool]:
+def row(shown: TrialSummary, space: SearchSpace) -> tuple[dict[str, Any], bool]:
     """Write a trial's parameters in terms of the space as it is now.
 
     Returns:

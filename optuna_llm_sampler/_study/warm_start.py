@@ -22,9 +22,9 @@ from .numbers import Spread
 from .numbers import spreads_of
 from .space import coerce
 from .space import Coerced
+from .space import normalize
 from .space import SearchSpace
 from .space import to_label
-from .space import unit
 from .summary import plain
 
 
@@ -38,7 +38,7 @@ _NEAR = 0.1
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PriorStudy:
     """What is kept of a study.
 
     Attributes:
@@ -63,7 +63,7 @@ class Earlier:
         return spreads_of((values for _, values in self.best), directions)
 
 
-def remember(study: Study) -> Earlier:
+def remember(study: Study) -> PriorStudy:
     """Take from a study what is worth knowing in another one."""
     directions = study.directions
     names = study.metric_names or [""] * len(directions)
@@ -72,11 +72,13 @@ def remember(study: Study) -> Earlier:
     points: list[tuple[SearchSpace, list[float]]] = []
     for trial in good_trials(trials, directions):
         space = {n: d for n, d in trial.distributions.items() if not d.single()}
-        here = [unit(trial.params[name], distribution) for name, distribution in space.items()]
+        here = [
+            normalize(trial.params[name], distribution) for name, distribution in space.items()
+        ]
         if space and not any(other == space and _near(here, p) for other, p in points):
             points.append((space, here))
             kept.append((dict(trial.params), tuple(trial.values)))
-    return Earlier(
+    return PriorStudy(
         name=study.study_name,
         goals=tuple(
             f"{direction.name.lower()} {name}".strip()
@@ -113,8 +115,8 @@ def fits(params: Mapping[str, Any], space: SearchSpace | None) -> bool:
 
 
 def told(
-    earlier: Sequence[Earlier], space: SearchSpace
-) -> list[tuple[Earlier, list[tuple[tuple[float, ...], dict[str, Any]]]]]:
+    earlier: Sequence[PriorStudy], space: SearchSpace
+) -> list[tuple[PriorStudy, list[tuple[tuple[float, ...], dict[str, Any]]]]]:
     """Return the studies that have something to say, with scores and configurations in words.
 
     Numbers are rounded and choices are labels, worst first, as in the history.
@@ -131,7 +133,7 @@ def told(
     return found
 
 
-def to_try(earlier: Sequence[Earlier], space: SearchSpace | None) -> tuple[dict[str, Any], ...]:
+def to_try(earlier: Sequence[PriorStudy], space: SearchSpace | None) -> tuple[dict[str, Any], ...]:
     """Choose the configurations that are tried: the best of each study, then the second best."""
     rounds = zip_longest(*(study.best for study in earlier))
     found: Iterator[Mapping[str, Any]] = (

@@ -22,7 +22,7 @@ from .._advice.prompts.build import Question
 from .._store.prices import cost_of
 from .._store.prices import Price
 from .._store.store import Call
-from .._study.history import Digest
+from .._study.history import StudySummary
 from .._text import count
 from .._text import plain
 from .._text import plural
@@ -177,7 +177,9 @@ def _asked_by(llm: Endpoint, rung: int) -> Iterator[None]:
 
 
 def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
-    question = Question(_SPACE, Digest(("maximize",), ("accuracy",)), task=_TASK, n_configs=8)
+    question = Question(
+        _SPACE, StudySummary(("maximize",), ("accuracy",)), task=_TASK, n_configs=8
+    )
     with waiting(f"{llm.name} (sample advice)", timeout):
         answer = ask(llm, question, timeout=timeout)
     if answer.error is not None:

@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
-from .._store.store import Board
+from .._store.store import AdviceStore
 from .._study.compare import best_trials
 from .._study.compare import good_trials
 from .._study.compare import importances
@@ -83,10 +83,10 @@ class Facts:
 
 def facts(study: Study) -> Facts:
     """Compute the numbers. All are Optuna's or plain counts; no model is asked."""
-    board = Board(study._storage, study._study_id)
-    trials = board.read().trials
-    directions = board.directions()
-    names = board.metric_names() or [""] * len(directions)
+    store = AdviceStore(study._storage, study._study_id)
+    trials = store.read().trials
+    directions = store.directions()
+    names = store.metric_names() or [""] * len(directions)
     good = good_trials(trials, directions)
     best = best_trials(trials, directions)
     results = (t.values for t in trials if losses_of(t, directions) is not None)

@@ -21,10 +21,10 @@ from .._store.calls import CallRecord
 from .._store.calls import records
 from .._store.prices import OWN_WEIGHTS
 from .._store.prices import Price
-from .._store.store import Board
+from .._store.store import AdviceRecord
+from .._store.store import AdviceStore
 from .._store.store import Call
-from .._store.store import Post
-from .._store.store import View
+from .._store.store import Snapshot
 from .._study import keys as _keys
 from .._study.compare import best_trials
 from .._study.compare import improvements
@@ -212,11 +212,11 @@ def report(study: Study, *, price: Price | None = None) -> Report:
         price:
             What the model costs, for all calls. :obj:`None`: what the sampler knew when it called.
     """
-    board = Board(study._storage, study._study_id)
-    view = board.read()
-    calls = records(view, board.attrs())
-    names = board.metric_names()
-    return _build(study.study_name, view, calls, board.directions(), names, price)
+    store = AdviceStore(study._storage, study._study_id)
+    snapshot = store.read()
+    calls = records(snapshot, store.attrs())
+    names = store.metric_names()
+    return _build(study.study_name, snapshot, calls, store.directions(), names, price)
 
 
 def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
@@ -233,25 +233,25 @@ def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
 
 def _build(
     name: str,
-    view: View,
+    snapshot: Snapshot,
     calls: Sequence[CallRecord],
     directions: list[StudyDirection],
     metric_names: list[str] | None,
     price: Price | None,
 ) -> Report:
-    used = Counter(_advice_of(trial) for trial in view.trials)
-    advice = tuple(_advice_line(post, used, price) for post in view.posts)
+    used = Counter(_advice_of(trial) for trial in snapshot.trials)
+    advice = tuple(_advice_line(record, used, price) for record in snapshot.records)
     calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
-    sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in view.trials]
-    evidence = evidence_of(view) if view.advices else None
-    fixed = view.advices[-1].fixed_share if view.advices else None
+    sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in snapshot.trials]
+    evidence = evidence_of(snapshot) if snapshot.advices else None
+    fixed = snapshot.advices[-1].fixed_share if snapshot.advices else None
     return Report(
         study=name,
         directions=tuple(d.name.lower() for d in directions),
         metric_names=tuple(metric_names or [""] * len(directions)),
-        states=dict(Counter(trial.state.name.lower() for trial in view.trials)),
-        best=tuple(trial_line(t) for t in best_trials(view.trials, directions)),
-        standings=_standings(view.trials, directions),
+        states=dict(Counter(trial.state.name.lower() for trial in snapshot.trials)),
+        best=tuple(trial_line(t) for t in best_trials(snapshot.trials, directions)),
+        standings=_standings(snapshot.trials, directions),
         evidence=evidence,
         share=evidence.share if evidence and fixed is None else fixed,
         is_fixed=fixed is not None,
@@ -259,17 +259,17 @@ def _build(
         advice=advice,
         belief=next((line.note for line in reversed(advice) if line.note), ""),
         usd=_total([call.usd for call in calls]),
-        trials=tuple(trial_line(trial) for trial in view.trials),
+        trials=tuple(trial_line(trial) for trial in snapshot.trials),
         calls=calls,
-        budget=_budget(view),
+        budget=_budget(snapshot),
     )
 
 
-def _budget(view: View) -> tuple[tuple[str, float, float], ...]:
-    last = max(view.posts, key=lambda post: post.call.at, default=None)
+def _budget(snapshot: Snapshot) -> tuple[tuple[str, float, float], ...]:
+    last = max(snapshot.records, key=lambda record: record.call.at, default=None)
     if last is None or last.budget is None:
         return ()
-    used = spent((post.call for post in view.posts), len(view.unanswered))
+    used = spent((record.call for record in snapshot.records), len(snapshot.unanswered))
     return tuple(last.budget.lines(used))
 
 
@@ -306,18 +306,18 @@ def _advice_of(trial: FrozenTrial) -> str:
     return str(_keys.read(trial.user_attrs, _keys.ADVICE, "")).rpartition(", ")[0]
 
 
-def _advice_line(post: Post, used: Mapping[str, int], price: Price | None) -> AdviceLine:
+def _advice_line(record: AdviceRecord, used: Mapping[str, int], price: Price | None) -> AdviceLine:
     return AdviceLine(
-        trial=post.trial,
-        block=post.block,
-        outcome=plain(post.outcome, 40),
-        call=post.call,
-        usd=usd_of(post.call, price),
-        configs=len(post.advice.configs),
-        used=used.get(f"trial {post.trial}, block {post.block}", 0),
-        repaired=post.advice.repaired,
-        rejected=post.advice.rejected,
-        note=plain(post.advice.note, 2_000),
+        trial=record.trial,
+        block=record.block,
+        outcome=plain(record.outcome, 40),
+        call=record.call,
+        usd=usd_of(record.call, price),
+        configs=len(record.advice.configs),
+        used=used.get(f"trial {record.trial}, block {record.block}", 0),
+        repaired=record.advice.repaired,
+        rejected=record.advice.rejected,
+        note=plain(record.advice.note, 2_000),
     )
 
 

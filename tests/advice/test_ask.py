@@ -12,7 +12,7 @@ import pytest
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.nameless import nameless
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._study.history import Digest
+from optuna_llm_sampler._study.history import StudySummary
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler.errors import ConnectionFailedError
 from optuna_llm_sampler.llms import Request
@@ -23,7 +23,7 @@ SPACE: dict[str, BaseDistribution] = {
     "lr": FloatDistribution(1e-5, 1.0, log=True),
     "kind": CategoricalDistribution(["a", "b", None]),
 }
-QUESTION = Question(SPACE, Digest(("minimize",), ("",)), n_configs=8, seed=3)
+QUESTION = Question(SPACE, StudySummary(("minimize",), ("",)), n_configs=8, seed=3)
 
 
 class Samples:
@@ -132,8 +132,8 @@ def test_nothing_usable_and_then_an_error() -> None:
 
 @pytest.mark.parametrize(("n_finished", "moved"), [(9, True), (10, False)])
 def test_samples_stay_as_they_are_once_there_is_a_history(n_finished: int, moved: bool) -> None:
-    digest = Digest(("minimize",), ("",), n_finished=n_finished)
-    question = replace(QUESTION, digest=digest)
+    summary = StudySummary(("minimize",), ("",), n_finished=n_finished)
+    question = replace(QUESTION, summary=summary)
     configs = ask(Samples(MANY).llm, question, timeout=60.0).advice.configs
     assert any(config.why for config in configs) == moved
     drawn = {config.params["lr"] for config in configs} <= {float(f"{k}e-5") for k in range(1, 9)}

@@ -38,9 +38,9 @@ from optuna_llm_sampler._study.numbers import spread_of
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
 from optuna_llm_sampler._study.space import is_legal
-from optuna_llm_sampler._study.summary import Digest
 from optuna_llm_sampler._study.summary import row
-from optuna_llm_sampler._study.summary import Shown
+from optuna_llm_sampler._study.summary import StudySummary
+from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.report.explain import fact_lines
 from optuna_llm_sampler.report.facts import facts
@@ -112,7 +112,7 @@ def test_a_legal_value_is_shown_as_one_and_maps_back(case: tuple[Number, list[An
     distribution, (value,) = case
     assume(not distribution.single())
     assume(distribution._contains(distribution.to_internal_repr(value)))
-    found, legal = row(Shown(0, {"x": value}), {"x": distribution})
+    found, legal = row(TrialSummary(0, {"x": value}), {"x": distribution})
     assert legal
     shown = json.loads(json.dumps(found["x"]))
     assert distribution.low <= shown <= distribution.high
@@ -146,7 +146,7 @@ def test_values_that_differ_are_shown_differently(case: tuple[Number, list[Any]]
 def test_what_is_not_legal_is_not_rounded_to_what_is(distribution: Number, value: float) -> None:
     assume(not is_legal(value, distribution))
     assert not is_legal(rounded(value, distribution), distribution)
-    assert not row(Shown(0, {"x": value}), {"x": distribution})[1]
+    assert not row(TrialSummary(0, {"x": value}), {"x": distribution})[1]
 
 
 @settings(max_examples=500, deadline=None)
@@ -163,7 +163,7 @@ def test_a_choice_is_shown_as_the_label_that_leads_back(
     distribution: CategoricalDistribution, data: st.DataObject
 ) -> None:
     value = data.draw(st.sampled_from(distribution.choices))
-    found, legal = row(Shown(0, {"x": value}), {"x": distribution})
+    found, legal = row(TrialSummary(0, {"x": value}), {"x": distribution})
     assert legal
     back = coerce(found["x"], distribution)
     assert isinstance(back, Coerced)
@@ -539,7 +539,7 @@ def test_it_is_said_when_not_all_choices_are_shown(style: str) -> None:
         "many": CategoricalDistribution([f"choice{i}" for i in range(500)]),
         "few": CategoricalDistribution(["a", "b"]),
     }
-    question = Question(space, Digest(("minimize",), ("",)))
+    question = Question(space, StudySummary(("minimize",), ("",)))
     text = user(build(question, style))
     more = "and 440 more" if style == "json" else "| ... 440 more"
     assert f"choice59{chr(34) if style == 'json' else chr(39)} {more}" in text
@@ -548,7 +548,8 @@ def test_it_is_said_when_not_all_choices_are_shown(style: str) -> None:
 
 def test_the_ends_of_the_front_and_its_middle_are_asked_for() -> None:
     question = Question(
-        {"x": FloatDistribution(0, 1)}, Digest(("maximize", "minimize"), ("accuracy", "seconds"))
+        {"x": FloatDistribution(0, 1)},
+        StudySummary(("maximize", "minimize"), ("accuracy", "seconds")),
     )
     assert (
         "some for the highest accuracy, some for the lowest seconds, some for a good compromise."

@@ -17,9 +17,9 @@ from optuna_llm_sampler._advice.prompts.build import prefill
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._advice.short_names import short_names
 from optuna_llm_sampler._advice.short_names import shortened
-from optuna_llm_sampler._study.summary import Digest
-from optuna_llm_sampler._study.summary import Shown
-from optuna_llm_sampler._study.warm_start import Earlier
+from optuna_llm_sampler._study.summary import StudySummary
+from optuna_llm_sampler._study.summary import TrialSummary
+from optuna_llm_sampler._study.warm_start import PriorStudy
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms.style import STYLES
 
@@ -50,16 +50,18 @@ def question(nasty: str) -> Question:
     }
     params: dict[str, Any] = {parent: nasty, name: 0.5, "n": 2}
     gone: dict[str, Any] = {parent: f"old {nasty}", name: 0.25}
-    digest = Digest(
+    summary = StudySummary(
         directions=("minimize",),
         metric_names=(nasty,),
         finished=(
-            Shown(0, gone, (2.0,)),
-            Shown(1, params, (1.0,), violated={nasty: 0.1}, curve="falling", attrs={nasty: nasty}),
-            Shown(2, params, (0.5,), pruned=True, attrs={nasty: 1}),
+            TrialSummary(0, gone, (2.0,)),
+            TrialSummary(
+                1, params, (1.0,), violated={nasty: 0.1}, curve="falling", attrs={nasty: nasty}
+            ),
+            TrialSummary(2, params, (0.5,), pruned=True, attrs={nasty: 1}),
         ),
-        running=(Shown(3, params),),
-        failed=(Shown(4, params, error=nasty, attrs={nasty: nasty}),),
+        running=(TrialSummary(3, params),),
+        failed=(TrialSummary(4, params, error=nasty, attrs={nasty: nasty}),),
         n_finished=3,
         n_failed=1,
         constraints=(nasty,),
@@ -69,12 +71,12 @@ def question(nasty: str) -> Question:
     )
     return Question(
         space=space,
-        digest=digest,
+        summary=summary,
         task=nasty,
         param_notes={name: nasty},
         conditions={name: {parent: (nasty,)}},
         untried={parent: (nasty,)},
-        earlier=(Earlier(nasty, (f"minimize {nasty}",), 3, ((params, (1.0,)),)),),
+        earlier=(PriorStudy(nasty, (f"minimize {nasty}",), 3, ((params, (1.0,)),)),),
     )
 
 

@@ -16,9 +16,9 @@ from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.first_proposals import agreed_first
-from optuna_llm_sampler._study.space import at_unit
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
+from optuna_llm_sampler._study.space import denormalize
 from optuna_llm_sampler._study.space import locate
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._study.space import to_label
@@ -183,7 +183,7 @@ def _at(place: float, distribution: BaseDistribution) -> Any:
         value = distribution.choices[min(int(place * n), n - 1)]
     else:
         assert isinstance(distribution, (FloatDistribution, IntDistribution))
-        coerced = coerce(at_unit(place, distribution), distribution)
+        coerced = coerce(denormalize(place, distribution), distribution)
         assert isinstance(coerced, Coerced)
         value = coerced.value
     return to_label(value, distribution)

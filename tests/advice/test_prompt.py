@@ -13,8 +13,8 @@ import pytest
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._study.history import Digest
-from optuna_llm_sampler._study.history import Shown
+from optuna_llm_sampler._study.history import StudySummary
+from optuna_llm_sampler._study.history import TrialSummary
 
 
 SPACE: dict[str, BaseDistribution] = {
@@ -23,16 +23,16 @@ SPACE: dict[str, BaseDistribution] = {
     "units": IntDistribution(16, 1024, log=True),
     "act": CategoricalDistribution(["relu", "tanh", None]),
 }
-EMPTY = Digest(("maximize",), ("accuracy",))
-DIGEST = Digest(
+EMPTY = StudySummary(("maximize",), ("accuracy",))
+DIGEST = StudySummary(
     ("maximize",),
     ("accuracy",),
     finished=(
-        Shown(0, {"lr": 0.1, "act": None}, (0.5,), source="base"),
-        Shown(1, {"lr": 3e-4}, (0.91,), source="llm", why="a usual rate"),
+        TrialSummary(0, {"lr": 0.1, "act": None}, (0.5,), source="base"),
+        TrialSummary(1, {"lr": 3e-4}, (0.91,), source="llm", why="a usual rate"),
     ),
-    running=(Shown(2, {"lr": 5e-4}),),
-    failed=(Shown(3, {"lr": 0.2, "depth": 3}),),
+    running=(TrialSummary(2, {"lr": 5e-4}),),
+    failed=(TrialSummary(3, {"lr": 0.2, "depth": 3}),),
     n_finished=2,
     n_failed=1,
 )
@@ -71,11 +71,11 @@ def test_a_large_model_is_told_what_the_moment_asks_for() -> None:
 
 def test_reasons_give_way_to_trials_and_the_history_is_bounded() -> None:
     trials = tuple(
-        Shown(i, {"lr": 1e-3 + 1e-6 * i}, (0.5 + i / 1000,), source="llm", why="w" * 140)
+        TrialSummary(i, {"lr": 1e-3 + 1e-6 * i}, (0.5 + i / 1000,), source="llm", why="w" * 140)
         for i in range(80)
     )
-    digest = Digest(("maximize",), ("accuracy",), finished=trials, n_finished=80)
-    text = said(Question(SPACE, digest), "json")
+    summary = StudySummary(("maximize",), ("accuracy",), finished=trials, n_finished=80)
+    text = said(Question(SPACE, summary), "json")
     assert text.count(", yours") == 80
     # The best trials keep their reasons.
     told = [line for line in text.splitlines() if ", yours" in line]

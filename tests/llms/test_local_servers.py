@@ -22,7 +22,7 @@ import pytest
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._study.history import Digest
+from optuna_llm_sampler._study.history import StudySummary
 
 from ..support import servers
 from ..support.servers import Body
@@ -36,7 +36,7 @@ SPACE: dict[str, BaseDistribution] = {
     "lr": FloatDistribution(1e-6, 1.0, log=True),
     "n": IntDistribution(1, 512, log=True),
 }
-QUESTION = Question(SPACE, Digest(("minimize",), ("",)), n_configs=4)
+QUESTION = Question(SPACE, StudySummary(("minimize",), ("",)), n_configs=4)
 BEGUN = "```python\nparams = dict("
 
 

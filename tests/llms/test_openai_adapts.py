@@ -17,7 +17,7 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.history import Digest
+from optuna_llm_sampler._study.history import StudySummary
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.errors import AuthenticationError
 from optuna_llm_sampler.errors import ConnectionFailedError
@@ -38,7 +38,7 @@ from ..support.servers import serving
 
 
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
-QUESTION = Question(SPACE, Digest(("minimize",), ("",)), n_configs=4)
+QUESTION = Question(SPACE, StudySummary(("minimize",), ("",)), n_configs=4)
 REQUEST = Request(
     messages=(
         Message(role="system", content="You tune."),

@@ -21,7 +21,7 @@ from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
 from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler._policy.shares import make_policy
-from optuna_llm_sampler._study.history import Digest
+from optuna_llm_sampler._study.history import StudySummary
 from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import Request
@@ -39,7 +39,7 @@ SPACE: dict[str, BaseDistribution] = {
     "units": IntDistribution(16, 1024, log=True),
     "act": CategoricalDistribution(["relu", None]),
 }
-QUESTION = Question(SPACE, Digest(("minimize",), ("",)), task="A network.", n_configs=2)
+QUESTION = Question(SPACE, StudySummary(("minimize",), ("",)), task="A network.", n_configs=2)
 
 
 def user(request: Request) -> str:

@@ -24,7 +24,7 @@ from optuna_llm_sampler import usage
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._policy.breaker import Breaker
 from optuna_llm_sampler._policy.breaker import breaker
-from optuna_llm_sampler._store.records import Post
+from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -174,27 +174,29 @@ def test_workers_that_start_one_after_another_share_a_dead_key() -> None:
 # --- as a function ----------------------------------------------------------------------------
 
 
-def post(trial: int, outcome: str = "server_error", at: float = 0.0, **more: Any) -> Post:
+def record(
+    trial: int, outcome: str = "server_error", at: float = 0.0, **more: Any
+) -> AdviceRecord:
     call = Call(asked=more.pop("asked", "m"), at=1000.0 + at, requests=1)
-    return Post(trial, 0, 0, ticket=trial, outcome=outcome, call=call, **more)
+    return AdviceRecord(trial, 0, 0, asked_on=trial, outcome=outcome, call=call, **more)
 
 
 def judged(
-    *posts: Post, n: int = 1000, now: float = 0.0, born: float = 0.0, timed: bool = True
+    *records: AdviceRecord, n: int = 1000, now: float = 0.0, born: float = 0.0, timed: bool = True
 ) -> Breaker:
-    return breaker(posts, asked="m", n_trials=n, now=1000 + now, born=1000 + born, timed=timed)
+    return breaker(records, asked="m", n_trials=n, now=1000 + now, born=1000 + born, timed=timed)
 
 
 def test_one_failure_may_be_chance() -> None:
     assert not judged().is_open
-    assert not judged(post(0)).is_open
-    assert judged(post(0), post(1)).is_open
-    assert not judged(post(0), post(1), post(2, "ok", at=1)).is_open
-    assert not judged(post(0), post(1, "ok"), post(2)).is_open
+    assert not judged(record(0)).is_open
+    assert judged(record(0), record(1)).is_open
+    assert not judged(record(0), record(1), record(2, "ok", at=1)).is_open
+    assert not judged(record(0), record(1, "ok"), record(2)).is_open
 
 
 def test_pauses_grow_in_seconds_and_in_trials() -> None:
-    failures = [post(i) for i in range(12)]
+    failures = [record(i) for i in range(12)]
     states = [judged(*failures[:n], n=n) for n in range(2, 13)]
     assert [s.seconds for s in states] == [15, 30, 60, 120, 240] + [300] * 6
     assert [s.trials for s in states] == [1, 2, 4, 8, 16, 32] + [64] * 5
@@ -204,41 +206,43 @@ def test_pauses_grow_in_seconds_and_in_trials() -> None:
 
 
 def test_a_repeatable_study_counts_trials_only() -> None:
-    assert judged(post(0), post(1), n=2, timed=False) == Breaker("server_error", 2, 0, 1)
-    assert not judged(post(0), post(1), n=3, timed=False).is_open
-    assert judged(post(0, retry_after=9), n=3, timed=False).seconds == 9
+    assert judged(record(0), record(1), n=2, timed=False) == Breaker("server_error", 2, 0, 1)
+    assert not judged(record(0), record(1), n=3, timed=False).is_open
+    assert judged(record(0, retry_after=9), n=3, timed=False).seconds == 9
 
 
 def test_a_model_that_answers_nonsense_needs_no_time() -> None:
-    nonsense = replace(post(1, "unusable_answer"), call=Call(asked="m", at=1000, output_tokens=5))
-    assert judged(post(0), nonsense, n=2) == Breaker("unusable_answer", 2, 0, 1)
+    nonsense = replace(
+        record(1, "unusable_answer"), call=Call(asked="m", at=1000, output_tokens=5)
+    )
+    assert judged(record(0), nonsense, n=2) == Breaker("unusable_answer", 2, 0, 1)
 
 
 def test_another_model_is_another_matter() -> None:
-    dead = post(0, "authentication", retryable=False)
+    dead = record(0, "authentication", retryable=False)
     assert judged(dead).final
-    assert not judged(post(0, "authentication", retryable=False, asked="other")).is_open
+    assert not judged(record(0, "authentication", retryable=False, asked="other")).is_open
     assert judged(replace(dead, call=Call(at=1000))).final  # of an older version
 
 
 def test_what_does_not_heal_is_final_for_those_who_were_there() -> None:
-    dead = post(0, "authentication", at=50, retryable=False)
+    dead = record(0, "authentication", at=50, retryable=False)
     assert judged(dead, now=1e6, born=50).final
     assert not judged(dead, now=1e6, born=51).is_open
     assert judged(dead, now=51, born=51) == Breaker("authentication", 1, 14)
-    again = post(1, "authentication", at=70, retryable=False)
+    again = record(1, "authentication", at=70, retryable=False)
     assert judged(dead, again, now=71, born=71).seconds == 29
 
 
 def test_absurd_times_neither_open_nor_close_it_for_ever() -> None:
     for at in (-1000.0, 2.0**39):
-        assert not judged(post(0, at=at), post(1, at=at), now=1000).is_open
-    greedy = judged(post(0, retry_after=2.0**39))
+        assert not judged(record(0, at=at), record(1, at=at), now=1000).is_open
+    greedy = judged(record(0, retry_after=2.0**39))
     assert greedy.seconds == 3600
 
 
 def test_redundant_answers_say_nothing() -> None:
-    assert judged(post(0), post(1), post(2, "redundant", at=1)).failures == 2
+    assert judged(record(0), record(1), record(2, "redundant", at=1)).failures == 2
 
 
 # --- causes in this process only --------------------------------------------------------------

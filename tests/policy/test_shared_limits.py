@@ -14,7 +14,7 @@ import pytest
 from benchmarks._postgres import embedded_postgres
 from optuna_llm_sampler import Budget
 from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler._store.store import Board
+from optuna_llm_sampler._store.store import AdviceStore
 
 from ..store.test_shared_storage import source
 from ..store.test_shared_storage import until
@@ -54,10 +54,10 @@ def test_a_budget_holds_for_sixteen_processes_that_are_killed_and_started_again(
     assert len(found) >= len(killed) + 64
     assert {source(trial) for trial in found[-40:]} == {"fallback:budget"}
     with opened(job) as study:
-        view = Board(study._storage, study._study_id).read()
-    known = sum(post.call.requests for post in view.posts)
-    assert 5 <= known + len(view.unanswered) <= 5 + 1
-    assert len(noted(job, "calls")) <= known + len(view.unanswered)
+        snapshot = AdviceStore(study._storage, study._study_id).read()
+    known = sum(record.call.requests for record in snapshot.records)
+    assert 5 <= known + len(snapshot.unanswered) <= 5 + 1
+    assert len(noted(job, "calls")) <= known + len(snapshot.unanswered)
 
 
 @pytest.mark.slow

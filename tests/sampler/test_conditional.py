@@ -82,7 +82,7 @@ def question(known: History, **options: Any) -> Question:
     conditions = known.conditions(space)
     return Question(
         parents_first(space, conditions),
-        known.digest([], None),
+        known.summary([], None),
         conditions=conditions,
         optional=known.optional(list(space), conditions),
         untried=known.untried(space),
@@ -225,7 +225,7 @@ def test_an_untried_branch_comes_first_for_a_small_model() -> None:
     space = {name: SPACE[name] for name in ("model", "svm_c", "trees")}
     conditions = {"svm_c": {"model": ("svm",)}, "trees": {"model": ("forest",)}}
     asked = Question(
-        space, history(0).digest([], None), conditions=conditions, untried={"model": ("boost",)}
+        space, history(0).summary([], None), conditions=conditions, untried={"model": ("boost",)}
     )
     assert [v.where["model"] for v in variants(asked)] == [("boost",), ("svm",), ("forest",)]
 

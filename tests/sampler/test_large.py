@@ -30,7 +30,7 @@ from optuna_llm_sampler._advice.short_names import short_names
 from optuna_llm_sampler._advice.short_names import shortened
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler._study.space import SearchSpace
-from optuna_llm_sampler._study.summary import Shown
+from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -119,10 +119,10 @@ def question(space: SearchSpace, n: int) -> Question:
     trials = past(space, n)
     for trial in trials:
         known.add(trial)
-    running = [Shown(n + i, trial.params) for i, trial in enumerate(trials[:16])]
+    running = [TrialSummary(n + i, trial.params) for i, trial in enumerate(trials[:16])]
     seen = known.space()
     assert len(seen) == len(space)
-    return Question(seen, known.digest(running, None, seen), untried=known.untried(seen))
+    return Question(seen, known.summary(running, None, seen), untried=known.untried(seen))
 
 
 @pytest.mark.parametrize("style", ["json", "code"])
@@ -141,7 +141,7 @@ def test_sixty_parameters_and_a_thousand_trials_fit(space: str, style: str) -> N
     for name in asked.space:
         assert short_names(asked.space).get(name, name) in text
     if style == "json":
-        assert f"{asked.digest.n_finished} finished trials" in text
+        assert f"{asked.summary.n_finished} finished trials" in text
         assert "Running now" in text
         assert "failed with" in text
 

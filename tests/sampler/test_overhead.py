@@ -35,7 +35,7 @@ from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler._study.history import seen_space
-from optuna_llm_sampler._study.history import Shown
+from optuna_llm_sampler._study.history import TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -139,7 +139,7 @@ def answer(request: Request) -> str:
 
 
 BASES: dict[str, tuple[Callable[[], BaseSampler], int]] = {
-    # A follower's trial reads the board (7 statements) and says source, advice and why (2 each).
+    # A follower's trial reads the store (7 statements) and says source, advice and why (2 each).
     # TPE would have read it once more, and published its own parameters. Of Optuna's samplers only
     # those that learn nothing do not read the trials, and there it is one above the limit of 12:
     # the advice as a column of its own is worth that.
@@ -218,8 +218,8 @@ def prompt(n: int, directions: int) -> str:
         failed = past(1)[0]
         failed.number, failed.state, failed.values = number, TrialState.FAIL, None
         history.add(failed)
-    running = [Shown(number, {"x": 1.1, "n": 5}) for number in range(n + 40, n + 104)]
-    question = Question(SPACE, history.digest(running, None))
+    running = [TrialSummary(number, {"x": 1.1, "n": 5}) for number in range(n + 40, n + 104)]
+    question = Question(SPACE, history.summary(running, None))
     return str(build(question, "json").messages[-1]["content"])
 
 
@@ -238,12 +238,12 @@ def test_the_digest_shows_the_best_last_whatever_the_number_of_trials() -> None:
     for number, trial in enumerate(trials):
         trial.number = number
         history.add(trial)
-    digest = history.digest([], None)
-    values = [shown.values[0] for shown in digest.finished]
+    summary = history.summary([], None)
+    values = [shown.values[0] for shown in summary.finished]
     assert values == sorted(values, reverse=True)
     assert values[-6:] == sorted((t.values[0] for t in trials), reverse=True)[-6:]
     assert values[0] == max(t.values[0] for t in trials)
-    assert digest.n_finished == 3_000
+    assert summary.n_finished == 3_000
 
 
 def test_several_objectives_show_the_latest_of_the_front_and_of_all() -> None:
@@ -261,7 +261,7 @@ def test_several_objectives_show_the_latest_of_the_front_and_of_all() -> None:
             for o in trials
         )
     }
-    shown = [s.number for s in history.digest([], None).finished]
+    shown = [s.number for s in history.summary([], None).finished]
     assert set(shown[-min(6, len(best)) :]) <= best
 
 

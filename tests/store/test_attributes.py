@@ -17,7 +17,7 @@ import pytest
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import record_failures
 from optuna_llm_sampler import usage
-from optuna_llm_sampler._store.store import Board
+from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
 from optuna_llm_sampler._study.results import Results
 from optuna_llm_sampler.llms import Request
@@ -172,7 +172,7 @@ def test_the_model_is_judged_by_the_old_names(study: Study, old: Study) -> None:
 def test_a_running_trial_is_whose_the_old_name_says() -> None:
     study = optuna.create_study()
     study.ask().set_user_attr("llm:source", "llm")
-    (running,) = Board(study._storage, study._study_id).read().running
+    (running,) = AdviceStore(study._storage, study._study_id).read().running
     assert running.source == "llm"
 
 
@@ -188,7 +188,7 @@ def test_a_study_that_is_resumed_tells_the_model_as_much(study: Study, old: Stud
         resumed = optuna.create_study(
             directions=before.directions, sampler=LLMSampler(FakeLLM(answer), seed=0)
         )
-        # Without the first one, so that no post lies on its own trial: the model is asked again.
+        # Without the first one, so that no record lies on its own trial: the model is asked again.
         resumed.add_trials(before.trials[1:])
         resumed.optimize(rough, n_trials=1)
         asked.append([request.messages for request in requests])

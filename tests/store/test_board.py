@@ -32,12 +32,12 @@ from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._policy.allocation import Plan
 from optuna_llm_sampler._policy.shares import Policy
 from optuna_llm_sampler._store.records import fit
-from optuna_llm_sampler._store.store import Board
+from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._store.store import Call
 from optuna_llm_sampler._store.store import Claim
-from optuna_llm_sampler._store.store import Post
 from optuna_llm_sampler._store.store import Running
-from optuna_llm_sampler._store.store import View
+from optuna_llm_sampler._store.store import Snapshot
 from optuna_llm_sampler._study import keys as _keys
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler.llms import Request
@@ -51,8 +51,8 @@ def advice(n: int, first: float = 0.0) -> Advice:
     return Advice(tuple(Config({"x": first + 20.0 * i}, "why") for i in range(n)), n_ideas=n)
 
 
-def board_of(study: Study) -> Board:
-    return Board(study._storage, study._study_id)
+def board_of(study: Study) -> AdviceStore:
+    return AdviceStore(study._storage, study._study_id)
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -79,15 +79,17 @@ def call_threads() -> list[threading.Thread]:
 # --- whose configuration --------------------------------------------------------------------
 
 
-def view_of(posts: list[Post], running: list[Running] | None = None, n: int = 0) -> View:
+def view_of(
+    records: list[AdviceRecord], running: list[Running] | None = None, n: int = 0
+) -> Snapshot:
     history = History([optuna.study.StudyDirection.MINIMIZE])
     trials = [create_trial(value=0.0) for _ in range(n)]
-    return View(trials, posts, [], running or [], frozenset(), history)
+    return Snapshot(trials, records, [], running or [], frozenset(), history)
 
 
 @given(
     share=st.sampled_from([0.0, 0.1, 0.5, 1.0, None]),
-    posts=st.lists(
+    records=st.lists(
         st.tuples(
             st.integers(0, 6),
             st.integers(0, 40),
@@ -101,41 +103,42 @@ def view_of(posts: list[Post], running: list[Running] | None = None, n: int = 0)
 )
 @settings(max_examples=300, deadline=None)
 def test_no_configuration_belongs_to_two_trials(
-    share: float | None, posts: list[tuple[int, int, int, int, float, int]]
+    share: float | None, records: list[tuple[int, int, int, int, float, int]]
 ) -> None:
     """Whatever lies in the storage, and however much of it a trial sees."""
     made = [
-        Post(trial, block, start, part, phase, ticket=trial, advice=advice(n))
-        for trial, (block, start, _, n, part, phase) in enumerate(posts)
+        AdviceRecord(trial, block, start, part, phase, asked_on=trial, advice=advice(n))
+        for trial, (block, start, _, n, part, phase) in enumerate(records)
     ]
     taken: dict[str, int] = {}
     for number in range(60):
-        seen = [post for post, row in zip(made, posts, strict=True) if row[2] < number]
-        slot = Plan(Policy(share, 4, 4), view_of(seen, n=60)).slot(number)
-        if slot is not None:
-            assert slot.post.start <= number
-            assert taken.setdefault(str(slot), number) == number
+        seen = [record for record, row in zip(made, records, strict=True) if row[2] < number]
+        assignment = Plan(Policy(share, 4, 4), view_of(seen, n=60)).assignment(number)
+        if assignment is not None:
+            assert assignment.record.start <= number
+            assert taken.setdefault(str(assignment), number) == number
 
 
 def test_an_advice_begins_with_the_first_that_waits_else_with_the_next() -> None:
     policy = Policy(1.0, 4, 4)
     claim = Claim(9, 1, 9, True, 0.0, 20.0)
-    asked = Post(9, 1, ticket=9, advice=advice(4))
-    earlier = Post(2, 0, start=2, ticket=2, advice=advice(4))
+    asked = AdviceRecord(9, 1, asked_on=9, advice=advice(4))
+    earlier = AdviceRecord(2, 0, start=2, asked_on=2, advice=advice(4))
     plan = Plan(policy, view_of([earlier], n=12))
-    assert plan.place_post(asked, claim, []).start == 12
+    assert plan.place_record(asked, claim, []).start == 12
     # Trial 5 has a configuration of the advice before, trial 6 has none.
-    assert plan.place_post(asked, claim, [5, 6, 9]).start == 6
-    assert plan.place_post(asked, replace(claim, block=0), []).outcome == "redundant"
-    first = Plan(policy, view_of([], n=12)).place_post(asked, replace(claim, block=0), [7])
+    assert plan.place_record(asked, claim, [5, 6, 9]).start == 6
+    assert plan.place_record(asked, replace(claim, block=0), []).outcome == "redundant"
+    first = Plan(policy, view_of([], n=12)).place_record(asked, replace(claim, block=0), [7])
     assert (first.start, first.share) == (7, 1.0)
 
 
 def test_an_enqueued_trial_uses_up_no_position() -> None:
-    view = view_of([Post(0, 0, start=0, advice=advice(4))], n=8)
-    view.trials[1].system_attrs["fixed_params"] = {"x": 1.0}
-    plan = Plan(Policy(1.0, 4, 4), view)
-    assert [plan.turn(n).slot and plan.turn(n).slot.index for n in (0, 2, 3, 4)] == [0, 1, 2, 3]  # type: ignore[union-attr]
+    snapshot = view_of([AdviceRecord(0, 0, start=0, advice=advice(4))], n=8)
+    snapshot.trials[1].system_attrs["fixed_params"] = {"x": 1.0}
+    plan = Plan(Policy(1.0, 4, 4), snapshot)
+    found = [plan.turn(n).assignment for n in (0, 2, 3, 4)]
+    assert [each and each.index for each in found] == [0, 1, 2, 3]
     assert plan.turn(5).is_due
 
 
@@ -151,14 +154,14 @@ def test_an_advice_fits_into_mysqls_text_and_is_trimmed_by_value() -> None:
     )
     study = optuna.create_study()
     trial = study.ask()
-    post = Post(0, 0, advice=big, call=Call(model="m" * 10_000))
-    board_of(study).post(trial._trial_id, post)
+    record = AdviceRecord(0, 0, advice=big, call=Call(model="m" * 10_000))
+    board_of(study).record(trial._trial_id, record)
     (value,) = study._storage.get_trial_system_attrs(trial._trial_id).values()
     assert len(json.dumps(value).encode()) <= 60_000 < 65_535
-    (back,) = board_of(study).read().posts
+    (back,) = board_of(study).read().records
     assert 0 < len(back.advice.configs) < 64
     assert all(config.params == params for config in back.advice.configs)
-    small = replace(post, advice=advice(8), call=Call(model="m"))
+    small = replace(record, advice=advice(8), call=Call(model="m"))
     assert len(fit(small)["advice"]["configs"]) == 8
     assert fit(small)["advice"]["configs"][0][1] == "why"
 
@@ -178,9 +181,9 @@ def test_what_is_not_understood_is_ignored(value: Any) -> None:
     trial = study.ask()
     for key in (f"{_keys.POST}0", _keys.CLAIM):
         study._storage.set_trial_system_attr(trial._trial_id, key, value)
-    view = board_of(study).read()
-    assert not view.posts
-    assert not view.claims
+    snapshot = board_of(study).read()
+    assert not snapshot.records
+    assert not snapshot.claims
     assert objective(trial) == 0.0
     assert sources(study) == ["llm"]
 
@@ -195,7 +198,7 @@ def test_attributes_of_a_retried_trial_are_its_parents() -> None:
             system_attrs={**parent.system_attrs, "failed_trial": 0, "retry_history": [0]},
         )
     )
-    assert [post.trial for post in board_of(study).read().posts] == [0]
+    assert [record.trial for record in board_of(study).read().records] == [0]
     study.optimize(objective, n_trials=1)
     assert [t.params["x"] for t in study.trials] == [0.0, 20.0]
 
@@ -203,10 +206,10 @@ def test_attributes_of_a_retried_trial_are_its_parents() -> None:
 def test_each_process_reads_finished_trials_once() -> None:
     study = optuna.create_study(sampler=sampler(numbers))
     study.optimize(objective, n_trials=3)
-    board = board_of(study)
-    before = board.read()
-    again = board.read()
-    assert again.posts[0] is before.posts[0]
+    store = board_of(study)
+    before = store.read()
+    again = store.read()
+    assert again.records[0] is before.records[0]
     assert again.history is before.history
     assert again.history.knows({"x": 20.0}, SPACE)
     assert not again.history.knows({"x": 900.0}, SPACE)
@@ -218,41 +221,41 @@ def test_each_process_reads_finished_trials_once() -> None:
 def test_a_claim_counts_while_it_is_renewed() -> None:
     study = optuna.create_study()
     trial = study.ask()
-    board = board_of(study)
+    store = board_of(study)
     claim = Claim(0, 0, 0, True, time.time(), 0.4)
-    board.claim(trial._trial_id, claim)
-    assert [c.ticket for c in board.read().rivals(7)] == [0]
-    assert board.read().rivals(0) == []
+    store.claim(trial._trial_id, claim)
+    assert [c.asked_on for c in store.read().rivals(7)] == [0]
+    assert store.read().rivals(0) == []
     time.sleep(0.3)
-    board.claim(trial._trial_id, replace(claim, at=time.time()))
+    store.claim(trial._trial_id, replace(claim, at=time.time()))
     time.sleep(0.3)
-    assert board.read().rivals(7)  # first seen 0.6 s ago, but renewed since
+    assert store.read().rivals(7)  # first seen 0.6 s ago, but renewed since
     time.sleep(0.5)
-    assert not board.read().rivals(7)
-    assert board.read().lapsed == {0}
+    assert not store.read().rivals(7)
+    assert store.read().lapsed == {0}
 
 
 @pytest.mark.parametrize("off", [-3600.0, 3600.0])
 def test_claims_do_not_depend_on_the_clocks_of_others(off: float) -> None:
     study = optuna.create_study()
     trial = study.ask()
-    board = board_of(study)
-    board.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off / 100, 20.0))
-    assert board.read().rivals(7)  # half a minute wrong
-    board.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off, 20.0))
+    store = board_of(study)
+    store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off / 100, 20.0))
+    assert store.read().rivals(7)  # half a minute wrong
+    store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off, 20.0))
     assert not board_of(study).read().rivals(7)  # of a worker that died an hour ago
 
 
 def test_a_claim_outlives_its_trial_and_ends_with_the_answer() -> None:
     study = optuna.create_study()
     trial = study.ask()
-    board = board_of(study)
-    board.claim(trial._trial_id, Claim(0, 0, 0, True, time.time(), 20.0))
+    store = board_of(study)
+    store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time(), 20.0))
     study.tell(trial, 0.0)
-    assert board.read().rivals(7)
+    assert store.read().rivals(7)
     later = study.ask()
-    board.post(later._trial_id, Post(1, 0, ticket=0, outcome="rate_limit"))
-    assert not board.read().rivals(7)
+    store.record(later._trial_id, AdviceRecord(1, 0, asked_on=0, outcome="rate_limit"))
+    assert not store.read().rivals(7)
 
 
 def test_two_workers_that_claim_at_once_make_one_call() -> None:
@@ -295,7 +298,7 @@ def test_waiting_trials_wait_for_nobody_and_nobody_for_them() -> None:
         study.enqueue_trial({"x": x})
     study.optimize(objective, n_trials=4)
     assert sources(study) == ["enqueued", "enqueued", "llm", "llm"]
-    assert board_of(study).read().posts[0].start == 2
+    assert board_of(study).read().records[0].start == 2
 
 
 def test_a_model_without_ideas_is_asked_more_and_more_rarely() -> None:
@@ -306,11 +309,13 @@ def test_a_model_without_ideas_is_asked_more_and_more_rarely() -> None:
 
     study = optuna.create_study(sampler=sampler(handler, prefetch=False))
     study.optimize(objective, n_trials=14)
-    failed = [post.ticket for post in board_of(study).read().posts if post.outcome != "ok"]
+    failed = [
+        record.asked_on for record in board_of(study).read().records if record.outcome != "ok"
+    ]
     assert failed[:4] == [0, 1, 2, 4]
     assert sources(study)[:8] == ["fallback:unusable_answer"] * 8
     # The first advice serves the trial that asked for it.
-    first = next(post for post in board_of(study).read().posts if post.outcome == "ok")
+    first = next(record for record in board_of(study).read().records if record.outcome == "ok")
     assert first.start == sources(study).index("llm") == 8
     assert sources(study)[8:13] == ["llm"] * 5
 

@@ -22,9 +22,9 @@ from optuna_llm_sampler import Price
 from optuna_llm_sampler import usage
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._store.budget import spent
+from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.records import fit
-from optuna_llm_sampler._store.records import Post
-from optuna_llm_sampler._store.store import Board
+from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
@@ -159,12 +159,12 @@ def test_calls_of_dead_workers_count() -> None:
 def test_claims_of_nobody_do_not_eat_the_budget() -> None:
     study = optuna.create_study()
     trial = study.ask()
-    for ticket in range(1, 50):  # no more calls than trials
-        value = {"v": 1, "trial": 0, "ticket": ticket, "block": 0, "asking": True}
+    for asked_on in range(1, 50):  # no more calls than trials
+        value = {"v": 1, "trial": 0, "ticket": asked_on, "block": 0, "asking": True}
         study._storage.set_trial_system_attr(
-            trial._trial_id, f"llm:claim{ticket}", {**value, "at": 1.0, "lease": 3.0}
+            trial._trial_id, f"llm:claim{asked_on}", {**value, "at": 1.0, "lease": 3.0}
         )
-    assert Board(study._storage, study._study_id).read().unanswered == frozenset()
+    assert AdviceStore(study._storage, study._study_id).read().unanswered == frozenset()
 
 
 class Silent:
@@ -253,9 +253,9 @@ def test_calls_are_whole() -> None:
 def test_it_travels_with_the_sampler_and_lies_with_the_advice() -> None:
     sampler = LLMSampler(OpenAI(model="m"), budget=Budget(calls=5))
     assert pickle.loads(pickle.dumps(sampler))._arguments["budget"] == Budget(calls=5)
-    post = Post(0, 0, 0, budget=Budget(usd=0.5), call=Call("m"))
+    record = AdviceRecord(0, 0, 0, budget=Budget(usd=0.5), call=Call("m"))
     study = optuna.create_study()
     trial = study.ask()
-    study._storage.set_trial_system_attr(trial._trial_id, "llm:post:0", {"v": 1, **fit(post)})
-    (found,) = Board(study._storage, study._study_id).read().posts
-    assert found == post
+    study._storage.set_trial_system_attr(trial._trial_id, "llm:post:0", {"v": 1, **fit(record)})
+    (found,) = AdviceStore(study._storage, study._study_id).read().records
+    assert found == record

@@ -30,7 +30,7 @@ from ..support.storages import grpc_proxy
 from ..support.storages import Job
 from ..support.storages import join
 from ..support.storages import noted
-from ..support.storages import posts
+from ..support.storages import records
 from ..support.storages import run
 from ..support.storages import trials
 from ..support.storages import workers
@@ -132,7 +132,7 @@ def test_after_the_first_block_nobody_waits(postgres: tuple[str, Path], tmp_path
     # A call takes ten times as long as a trial.
     job = Job(postgres[0], tmp_path, latency=3.0, seconds=0.3, name="nobody-waits")
     found = run(job, 8, 100)
-    first = next(post for post in posts(job) if post.outcome == "ok")
+    first = next(record for record in records(job) if record.outcome == "ok")
     waited = {t["number"] for t in noted(job, "trials") if t["waited"]}
     # Eight that begin at once may each take themselves for the first, until they see a claim.
     assert waited <= set(range(max(8, first.start + 5)))
@@ -157,15 +157,15 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
     assert not any(t["waited"] for t in noted(job, "trials"))
     # Without waiting, no trial before the first advice is the model's; a trial that began just
     # before it came may learn that the schedule starts with the next one.
-    advices = [post for post in posts(job) if post.outcome == "ok"]
+    advices = [record for record in records(job) if record.outcome == "ok"]
     base = [t.number for t in found if source(t) == "base"]
     assert all(number < advices[0].start for number in base)
     kinds = {"llm", "base", "fallback:not_ready", "fallback:known_already"}
     assert {source(t) for t in found} <= kinds
     # No best guess is left to the past: an advice is used from its start on, but for trials that
     # began while it was being written.
-    ends = [*(post.start for post in advices[1:]), len(found)]
-    meant = sum(min(8, end - post.start) for post, end in zip(advices, ends, strict=True))
+    ends = [*(record.start for record in advices[1:]), len(found)]
+    meant = sum(min(8, end - record.start) for record, end in zip(advices, ends, strict=True))
     used = {t.user_attrs["llm_advice"] for t in found if source(t) == "llm"}
     assert len(used) >= meant / 2
     assert slots_used_twice(found) == repeated_params(found) == 0
@@ -224,7 +224,7 @@ def test_shares_move_while_workers_are_killed(postgres: tuple[str, Path], tmp_pa
     assert states[TrialState.COMPLETE] >= 94
     assert states[TrialState.COMPLETE] + states[TrialState.RUNNING] == len(found)
     assert states[TrialState.RUNNING] <= 2
-    shares = {post.share for post in posts(job) if post.outcome == "ok"}
+    shares = {record.share for record in records(job) if record.outcome == "ok"}
     assert len(shares) >= 3, shares
     assert {source(t) for t in found} >= {"llm", "base"}
     assert slots_used_twice(found) == repeated_params(found) == 0

@@ -29,7 +29,7 @@ from optuna_llm_sampler._study.curves import curve
 from optuna_llm_sampler._study.objectives import hypervolume
 from optuna_llm_sampler._study.objectives import shares
 from optuna_llm_sampler._study.objectives import thinned
-from optuna_llm_sampler._study.summary import Digest
+from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -124,7 +124,7 @@ def test_a_small_model_writes_one_configuration_per_aim() -> None:
 def test_the_name_of_a_metric_is_not_read_as_a_configuration() -> None:
     names = ("a dict(x=7", 'seconds: {"x": 9} "')
     question = Question(
-        {"x": FloatDistribution(0, 10)}, Digest(("maximize", "minimize"), names), n_configs=3
+        {"x": FloatDistribution(0, 10)}, StudySummary(("maximize", "minimize"), names), n_configs=3
     )
     request = build(question, "code")
     aims = [line for line in request.messages[1]["content"].splitlines() if "# " in line]

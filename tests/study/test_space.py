@@ -12,16 +12,16 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 import pytest
 
-from optuna_llm_sampler._study.space import at_unit
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
+from optuna_llm_sampler._study.space import denormalize
 from optuna_llm_sampler._study.space import is_at
 from optuna_llm_sampler._study.space import is_near
 from optuna_llm_sampler._study.space import labels
 from optuna_llm_sampler._study.space import locate
+from optuna_llm_sampler._study.space import normalize
 from optuna_llm_sampler._study.space import Rejected
 from optuna_llm_sampler._study.space import to_label
-from optuna_llm_sampler._study.space import unit
 
 from ..support.strategies import categoricals
 from ..support.strategies import distributions
@@ -155,4 +155,6 @@ def test_at_unit_is_the_inverse_of_unit(
         distribution.high
     ):
         return
-    assert unit(at_unit(place, distribution), distribution) == pytest.approx(place, abs=1e-6)
+    assert normalize(denormalize(place, distribution), distribution) == pytest.approx(
+        place, abs=1e-6
+    )

@@ -22,8 +22,8 @@ from optuna_llm_sampler._advice.advice import MAX_NOTE_CHARS
 from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
-from optuna_llm_sampler._store.store import Board
-from optuna_llm_sampler._store.store import Post
+from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._text import MAX_WHY_CHARS
@@ -67,13 +67,13 @@ class Pipeline:
         study_id = storage.create_new_study([StudyDirection.MINIMIZE])
         try:
             trial_id = storage.create_new_trial(study_id)
-            board = Board(storage, study_id)
-            board.post(trial_id, Post(trial=0, block=0, advice=advice))
+            store = AdviceStore(storage, study_id)
+            store.record(trial_id, AdviceRecord(trial=0, block=0, advice=advice))
             attrs = storage.get_trial(trial_id).system_attrs
             stored = [value for key, value in attrs.items() if key.startswith(_keys.POST)]
             assert len(stored) == 1
             assert len(json.dumps(_as_stored(stored[0]))) <= _keys.MAX_BYTES
-            read = [post.advice for post in board.read().posts]
+            read = [record.advice for record in store.read().records]
             assert len(read) == 1
             kept = [config.params for config in read[0].configs]
             assert kept == [config.params for config in advice.configs[: len(kept)]]

@@ -39,8 +39,8 @@ from optuna.trial import Trial
 
 from benchmarks._postgres import PRELOAD
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._store.store import Board
-from optuna_llm_sampler._store.store import Post
+from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -124,9 +124,9 @@ def trials(job: Job) -> list[FrozenTrial]:
         return study.get_trials(deepcopy=False)
 
 
-def posts(job: Job) -> Sequence[Post]:
+def records(job: Job) -> Sequence[AdviceRecord]:
     with opened(job) as study:
-        return Board(study._storage, study._study_id).read().posts
+        return AdviceStore(study._storage, study._study_id).read().records
 
 
 @contextmanager

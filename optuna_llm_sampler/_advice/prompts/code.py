@@ -19,8 +19,8 @@ from ..._study.numbers import Spread
 from ..._study.space import SearchSpace
 from ..._study.summary import excesses
 from ..._study.summary import row
-from ..._study.summary import Shown
 from ..._study.summary import spreads
+from ..._study.summary import TrialSummary
 from ..._study.warm_start import told
 from ...llms.base import Message
 from ...llms.base import Request
@@ -184,15 +184,15 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
 
     A small model copies what it sees, so it sees no value that is not possible any more.
     """
-    digest = question.digest
+    summary = question.summary
     lines = []
-    for shown in digest.failed[-_MAX_FAILED_SHOWN:]:
+    for shown in summary.failed[-_MAX_FAILED_SHOWN:]:
         call, legal = _code_row(shown, question, braces=braces)
         if legal:
             lines.append(f"Failed: {call}  # {comment(shown.error)}".removesuffix("  # "))
     lines = fitted(lines, _MAX_HISTORY_CHARS // 2)
-    rows, results, broken = [], spreads(digest), excesses(digest)
-    for shown in digest.finished:
+    rows, results, broken = [], spreads(summary), excesses(summary)
+    for shown in summary.finished:
         call, legal = _code_row(shown, question, braces=braces)
         if legal:
             scores = _scores(shown.values, results)
@@ -201,7 +201,7 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
         return lines
     better = ", ".join(
         f"{name or 'score'}: {'lower' if direction == 'minimize' else 'higher'} is better"
-        for name, direction in zip(digest.metric_names, digest.directions, strict=True)
+        for name, direction in zip(summary.metric_names, summary.directions, strict=True)
     )
     return [
         *lines,
@@ -219,7 +219,7 @@ def _few_digits(value: float, among: Spread) -> str:
     return result_text(value, among, digits=_DIGITS, parts=_PARTS)
 
 
-def _code_note(shown: Shown, broken: Mapping[str, Spread]) -> str:
+def _code_note(shown: TrialSummary, broken: Mapping[str, Spread]) -> str:
     notes = [f"{name}: {json_text(value)}" for name, value in shown.attrs.items()]
     if shown.violated:
         over = ", ".join(
@@ -232,7 +232,7 @@ def _code_note(shown: Shown, broken: Mapping[str, Spread]) -> str:
     return f"  # {comment('; '.join(notes))}" if notes else ""
 
 
-def _code_row(shown: Shown, question: Question, *, braces: bool) -> tuple[str, bool]:
+def _code_row(shown: TrialSummary, question: Question, *, braces: bool) -> tuple[str, bool]:
     values, legal = row(shown, question.space)
     return _code_call(values, braces=braces), legal
 

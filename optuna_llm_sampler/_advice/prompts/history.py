@@ -13,8 +13,8 @@ from ..._study.numbers import result_text
 from ..._study.numbers import Spread
 from ..._study.summary import excesses
 from ..._study.summary import row
-from ..._study.summary import Shown
 from ..._study.summary import spreads
+from ..._study.summary import TrialSummary
 from ..question import Question
 from .grammar import json_text
 
@@ -32,39 +32,39 @@ _CHARS_PER_TAG = 18
 
 def history(question: Question) -> str:
     """Tell what the trials have shown."""
-    digest = question.digest
-    if not (digest.finished or digest.running or digest.failed):
+    summary = question.summary
+    if not (summary.finished or summary.running or summary.failed):
         return "<history>\nNo trial has been run yet.\n</history>"
     lines = [
-        f"<history>\n{digest.n_finished} finished trials, from worst to best, as value, "
+        f"<history>\n{summary.n_finished} finished trials, from worst to best, as value, "
         "parameters and [trial number, whose idea]:",
         *_finished(question),
         *_trade_offs(question),
     ]
-    if digest.since_best is not None:
-        lines.append(f"Trials that have finished since the best one: {digest.since_best}.")
+    if summary.since_best is not None:
+        lines.append(f"Trials that have finished since the best one: {summary.since_best}.")
     if _is_positional(question):
         lines.insert(1, "(each row lists values in the order of <parameters>; null: not used)")
-    if digest.constraints:
+    if summary.constraints:
         lines.append(
-            f"A trial is feasible when all of {', '.join(map(quote, digest.constraints))} are "
-            f"met; {digest.n_feasible} of {digest.n_finished} are. Only feasible ones count."
+            f"A trial is feasible when all of {', '.join(map(quote, summary.constraints))} are "
+            f"met; {summary.n_feasible} of {summary.n_finished} are. Only feasible ones count."
         )
-    if digest.failed:
-        lines.append(f"{digest.n_failed} failed trials; avoid their region:")
-        lines += fitted([_failed(shown, question) for shown in digest.failed], _MAX_OTHER_CHARS)
-        regions = [f"Fails: {fence(region)}" for region in digest.failing]
+    if summary.failed:
+        lines.append(f"{summary.n_failed} failed trials; avoid their region:")
+        lines += fitted([_failed(shown, question) for shown in summary.failed], _MAX_OTHER_CHARS)
+        regions = [f"Fails: {fence(region)}" for region in summary.failing]
         lines += fitted(regions, _MAX_OTHER_CHARS)
-    if digest.running:
+    if summary.running:
         lines.append("Running now; do not repeat:")
-        lines += fitted([_row(shown, question) for shown in digest.running], _MAX_OTHER_CHARS)
+        lines += fitted([_row(shown, question) for shown in summary.running], _MAX_OTHER_CHARS)
     lines += fitted(_untried(question), _MAX_OTHER_CHARS)
     return "\n".join([*lines, "</history>"])
 
 
 def _finished(question: Question) -> list[str]:
     """Write the finished trials; reasons go first, from the worst on, where not all fits."""
-    trials = question.digest.finished
+    trials = question.summary.finished
     rows = _rows(question)
     reasons = [f": {quote(trial.why)}" if trial.why else "" for trial in trials]
     left = _MAX_FINISHED_CHARS - sum(map(len, rows))
@@ -77,10 +77,10 @@ def _finished(question: Question) -> list[str]:
 
 
 def _rows(question: Question) -> list[str]:
-    digest = question.digest
-    results, broken = spreads(digest), excesses(digest)
+    summary = question.summary
+    results, broken = spreads(summary), excesses(summary)
     rows = []
-    for shown in digest.finished:
+    for shown in summary.finished:
         values = ", ".join(map(result_text, shown.values, results))
         notes = _notes(shown, broken)
         said = f" ({'; '.join(notes)})" if notes else ""
@@ -88,7 +88,7 @@ def _rows(question: Question) -> list[str]:
     return rows
 
 
-def _notes(shown: Shown, broken: Mapping[str, Spread]) -> list[str]:
+def _notes(shown: TrialSummary, broken: Mapping[str, Spread]) -> list[str]:
     notes = []
     if shown.share is not None:
         # What is more than nothing does not read as nothing.
@@ -108,11 +108,11 @@ def _notes(shown: Shown, broken: Mapping[str, Spread]) -> list[str]:
     return notes
 
 
-def _attrs(shown: Shown) -> str:
+def _attrs(shown: TrialSummary) -> str:
     return f" with {quote(dict(shown.attrs))}" if shown.attrs else ""
 
 
-def _failed(shown: Shown, question: Question) -> str:
+def _failed(shown: TrialSummary, question: Question) -> str:
     error = f" failed with {quote(shown.error)}" if shown.error else ""
     return f"{_row(shown, question)}{error}{_attrs(shown)}"
 
@@ -122,7 +122,7 @@ def _is_positional(question: Question) -> bool:
     return len(question.space) > _MAX_NAMED and not question.conditions
 
 
-def _row(shown: Shown, question: Question) -> str:
+def _row(shown: TrialSummary, question: Question) -> str:
     values, legal = row(shown, question.space)
     data: Any = values
     if _is_positional(question):
@@ -132,13 +132,13 @@ def _row(shown: Shown, question: Question) -> str:
 
 def _trade_offs(question: Question) -> list[str]:
     """Say what one end of the front costs in terms of the other objectives."""
-    digest = question.digest
-    front = [shown for shown in digest.finished if shown.share is not None]
+    summary = question.summary
+    front = [shown for shown in summary.finished if shown.share is not None]
     if len(front) < 2:
         return []
-    names = [quote(n) if n else f"objective {i}" for i, n in enumerate(digest.metric_names)]
-    results, ends = spreads(digest), []
-    for i, direction in enumerate(digest.directions):
+    names = [quote(n) if n else f"objective {i}" for i, n in enumerate(summary.metric_names)]
+    results, ends = spreads(summary), []
+    for i, direction in enumerate(summary.directions):
         sign = 1 if direction == "minimize" else -1
         end = min((sign * shown.values[i], shown.values) for shown in front)[1]
         own, *others = (

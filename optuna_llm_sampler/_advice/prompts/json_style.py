@@ -65,18 +65,18 @@ def build_json(question: Question, style: Style) -> Request:
 
 def _json_task(question: Question, *, bounds: bool) -> str:
     task = fence(question.task) or "(not described)"
-    names, digest = question.digest.metric_names, question.digest
+    names, summary = question.summary.metric_names, question.summary
     goals = ", ".join(
         f"{direction} {quote(name) if name else 'the objective value'}"
-        for direction, name in zip(digest.directions, names, strict=True)
+        for direction, name in zip(summary.directions, names, strict=True)
     )
     lines = [f"<task>\n{task}\n</task>\nGoal: {goals}.", "<parameters>"]
     n_choices = n_choices_shown(question.space)
     for name, distribution in question.space.items():
         note = question.param_notes.get(name, "")
         said = " Not used by every configuration." if name in question.optional else ""
-        if name in question.digest.kinds:
-            said += f" It was {question.digest.kinds[name]}; older values are not shown."
+        if name in question.summary.kinds:
+            said += f" It was {question.summary.kinds[name]}; older values are not shown."
         words = (
             f"{describe(distribution, bounds=bounds, n_choices=n_choices)}.{said} {fence(note)}"
         )
@@ -130,7 +130,7 @@ def _json_wish(question: Question) -> str:
     n, why = question.n_configs, quote(reason_key(question.space))
     several = f"the {n} configurations to try next" if n > 1 else "the configuration to try next"
     first = "your best guess first" if n > 1 else "your best guess"
-    if question.digest.finished:
+    if question.summary.finished:
         note = "what the trials have shown: which values help, which do not matter"
         lines = [
             f'Return "configs": {several}, {first}, each with {why}, one short sentence. Mostly '
@@ -158,7 +158,7 @@ def _json_wish(question: Question) -> str:
     if question.conditions:
         cover = (
             "Leave out branches that have clearly lost."
-            if question.digest.finished
+            if question.summary.finished
             else "Between them they cover the branches."
         )
         lines.append(

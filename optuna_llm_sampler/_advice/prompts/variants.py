@@ -56,13 +56,13 @@ def variants(question: Question) -> tuple[Variant, ...]:
 
 def aims(question: Question) -> tuple[str, ...]:
     """Name the ends of the Pareto front and its middle; nothing with one objective."""
-    digest = question.digest
-    if len(digest.directions) < 2:
+    summary = question.summary
+    if len(summary.directions) < 2:
         return ()
     ends = (
         f"{'lowest' if direction == 'minimize' else 'highest'} {name or f'objective {i}'}"
         for i, (direction, name) in enumerate(
-            zip(digest.directions, digest.metric_names, strict=True)
+            zip(summary.directions, summary.metric_names, strict=True)
         )
     )
     return *ends, "a good compromise"

@@ -17,8 +17,8 @@ from optuna.study import Study
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from ..._store.store import Board
-from ..._store.store import View
+from ..._store.store import AdviceStore
+from ..._store.store import Snapshot
 from ..._study.compare import kind_of
 from ..._study.compare import KINDS
 from ..._study.numbers import param_text
@@ -62,12 +62,12 @@ def studies_of(study: Study | Sequence[Study]) -> list[Study]:
     return studies
 
 
-def read(study: Study) -> View:
-    return Board(study._storage, study._study_id).read()
+def read(study: Study) -> Snapshot:
+    return AdviceStore(study._storage, study._study_id).read()
 
 
 def metric_names(study: Study) -> list[str]:
-    names = Board(study._storage, study._study_id).metric_names() or []
+    names = AdviceStore(study._storage, study._study_id).metric_names() or []
     n = len(study.directions)
     fallback = ["Objective Value"] if n == 1 else [f"Objective {i}" for i in range(n)]
     return [*names, *fallback[len(names) :]][:n]
@@ -126,18 +126,18 @@ def panels(
     """Return one panel per objective, or one for the target."""
     views = [(study, read(study)) for study in studies]
     if target is not None:
-        histories = [_history(study, view, target, None) for study, view in views]
+        histories = [_history(study, snapshot, target, None) for study, snapshot in views]
         return [Panel(target_name, tuple(histories))]
     most = max((len(study.directions) for study in studies), default=1)
     out = []
     for i in range(most):
-        having = [(study, view) for study, view in views if i < len(study.directions)]
+        having = [(study, snapshot) for study, snapshot in views if i < len(study.directions)]
         titles = {metric_names(study)[i] for study, _ in having} or {target_name}
         title = titles.pop() if len(titles) == 1 else f"Objective {i}"
         if title == "Objective Value":
             title = target_name
         histories = [
-            _history(study, view, _value(i), study.directions[i]) for study, view in having
+            _history(study, snapshot, _value(i), study.directions[i]) for study, snapshot in having
         ]
         out.append(Panel(plain(title, 60), tuple(histories)))
     return out
@@ -149,14 +149,14 @@ def _value(i: int) -> Callable[[FrozenTrial], float]:
 
 def _history(
     study: Study,
-    view: View,
+    snapshot: Snapshot,
     target: Callable[[FrozenTrial], float],
     direction: StudyDirection | None,
 ) -> History:
     points, best, failed = [], [], []
     sign = -1 if direction == StudyDirection.MAXIMIZE else 1
     lowest = math.inf
-    for trial in view.trials:
+    for trial in snapshot.trials:
         if trial.state == TrialState.FAIL:
             failed.append(point(trial, math.nan))
         if trial.state not in (TrialState.COMPLETE, TrialState.PRUNED) or not trial.values:

@@ -14,8 +14,8 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 
 from ..._advice.advice import values
-from ..._store.store import Post
-from ..._store.store import View
+from ..._store.store import AdviceRecord
+from ..._store.store import Snapshot
 from ..._study.compare import good_trials
 from ..._study.space import labels
 from ..._study.space import to_label
@@ -88,7 +88,7 @@ def param_panels(studies: Sequence[Study], params: Sequence[str] | None) -> list
         ValueError: A parameter is in none of the studies.
     """
     views = {study: read(study) for study in studies}
-    spaces = {study: _space(view) for study, view in views.items()}
+    spaces = {study: _space(snapshot) for study, snapshot in views.items()}
     known = sorted({name for space in spaces.values() for name in space})
     for name in params or ():
         if name not in known and any(spaces.values()):
@@ -101,27 +101,29 @@ def param_panels(studies: Sequence[Study], params: Sequence[str] | None) -> list
     ]
 
 
-def _space(view: View) -> dict[str, BaseDistribution]:
+def _space(snapshot: Snapshot) -> dict[str, BaseDistribution]:
     space: dict[str, BaseDistribution] = {}
-    for trial in view.trials:
+    for trial in snapshot.trials:
         space.update(trial.distributions)
     return {name: space[name] for name in space if not space[name].single()}
 
 
-def _panel(study: Study, view: View, name: str, distribution: BaseDistribution) -> ParamPanel:
-    good = {trial.number for trial in good_trials(view.trials, study.directions)}
-    posts = [post for post in view.posts if post.outcome == "ok"]
+def _panel(
+    study: Study, snapshot: Snapshot, name: str, distribution: BaseDistribution
+) -> ParamPanel:
+    good = {trial.number for trial in good_trials(snapshot.trials, study.directions)}
+    records = [record for record in snapshot.records if record.outcome == "ok"]
     names = labels(distribution) if isinstance(distribution, CategoricalDistribution) else ()
     trials = []
-    for trial in view.trials:
+    for trial in snapshot.trials:
         if name in trial.params:
             value = _coordinate(trial.params[name], distribution, names)
             if value is not None:
                 trials.append((trial.number, value, trial.number in good))
     advised = [
-        (post.trial, found)
-        for post in posts
-        if (found := _coordinates(post, name, distribution, names))
+        (record.trial, found)
+        for record in records
+        if (found := _coordinates(record, name, distribution, names))
     ]
     proposed = [Proposed(t, min(found), median_low(found), max(found)) for t, found in advised]
     shares = [(t, _shares(found)) for t, found in advised]
@@ -144,9 +146,9 @@ def _coordinate(value: Any, distribution: BaseDistribution, names: Sequence[str]
 
 
 def _coordinates(
-    post: Post, name: str, distribution: BaseDistribution, names: Sequence[str]
+    record: AdviceRecord, name: str, distribution: BaseDistribution, names: Sequence[str]
 ) -> list[float]:
-    configs = [values(config, {name: distribution}) for config in post.advice.configs]
+    configs = [values(config, {name: distribution}) for config in record.advice.configs]
     found = [_coordinate(c[name], distribution, names) for c in configs if name in c]
     return [value for value in found if value is not None]
 
