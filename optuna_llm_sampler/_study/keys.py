@@ -36,7 +36,7 @@ ERROR = "llm_error"
 # + asked_on + ":" + block: {"v", "trial", "asked_on", "block", "start", "share", "phase",
 # "fixed_share", "n_known", "outcome", "retryable", "retry_after", "call", "advice", "budget"}. The
 # result of one call to the model, on a trial of the process that asked; asked_on is the number
-# of the trial on which the call began ("ticket" in older studies). Written once, read by all workers; 1-10 kB.
+# of the trial on which the call began ("ticket" in older studies). Written once; 1-10 kB.
 POST = "llm:post:"
 # {"v", "trial", "asked_on", "block", "asking", "at", "lease"}. "I am asking": others wait
 # or go on. Rewritten every few seconds while the call lasts; 120 bytes.
