@@ -195,7 +195,7 @@ class Caller:
         space = self.space(snapshot)
         running = list(self.pending(snapshot, number).values())
         return lambda params: (
-            snapshot.history.knows(params, space) or is_known(params, running, space)
+            snapshot.history.has_duplicate(params, space) or is_known(params, running, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:
