@@ -1,6 +1,6 @@
 """What the trials of a study have shown, kept up to date one finished trial at a time.
 
-The digest of 10,000 trials is no longer than that of 100 (the best few, a sample across the rest,
+The summary of 10,000 trials is no longer than that of 100 (the best few, a sample across the rest,
 failures, what is running now), and costs no more to make.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import math
 import threading
 from typing import Any
 
@@ -22,17 +21,18 @@ from optuna.trial import TrialState
 from .conditions import Conditions
 from .conditions import parent_values
 from .failures import Failures
+from .objectives import violation
 from .points import Points
-from .ranking import Front
+from .ranking import FrontRanking
+from .ranking import has_result
 from .ranking import Ranking
-from .ranking import shown
-from .ranking import violation
-from .results import Result
-from .results import Results
+from .ranking import Result
+from .ranking import Results
 from .space import SearchSpace
 from .structure import Structure
-from .summary import StudySummary as StudySummary
-from .summary import TrialSummary as TrialSummary
+from .summary import StudySummary
+from .summary import summarize
+from .summary import TrialSummary
 
 
 N_RUNNING = 16
@@ -67,7 +67,7 @@ class History:
         self._latest: dict[str, tuple[int, BaseDistribution]] = {}
         self._structure = Structure()
         self._known = Points()
-        self._scored = (Ranking if len(self.directions) == 1 else Front)(self.directions)
+        self._scored = (Ranking if len(self.directions) == 1 else FrontRanking)(self.directions)
         self._failures = Failures()
         self._results = Results(self.directions)
         self._kinds: dict[str, str] = {}
@@ -83,7 +83,7 @@ class History:
         with self._lock:
             if trial.params:
                 self._add_params(trial)
-            if trial.values is not None and _is_usable(trial):
+            if has_result(trial):
                 self._scored.add(trial)
                 self._failures.add_success(trial)
                 self._constraints.update(dict.fromkeys(trial.constraints))
@@ -180,7 +180,7 @@ class History:
                 The space that is asked about, for the regions in which trials fail.
         """
         with self._lock:
-            failed = shown(self._failures.choose(), self.directions)
+            failed = summarize(self._failures.choose(), self.directions)
             return StudySummary(
                 directions=tuple(d.name.lower() for d in self.directions),
                 metric_names=tuple(metric_names or [""] * len(self.directions)),
@@ -195,12 +195,6 @@ class History:
                 since_best=self._scored.since_best(),
                 kinds=dict(self._kinds),
             )
-
-
-def _is_usable(trial: FrozenTrial) -> bool:
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and not any(
-        math.isnan(v) for v in trial.values
-    )
 
 
 def _kind(distribution: BaseDistribution) -> str:

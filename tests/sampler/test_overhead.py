@@ -35,7 +35,7 @@ from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler._study.history import seen_space
-from optuna_llm_sampler._study.history import TrialSummary
+from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
