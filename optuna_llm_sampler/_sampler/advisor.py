@@ -26,9 +26,9 @@ from .._policy.allocation import Plan
 from .._policy.limits import Limits
 from .._policy.patience import Patience
 from .._policy.shares import Policy
-from .._store.budget import Budget
 from .._store.calls import CallHook
 from .._store.calls import record_of
+from .._store.prices import Budget
 from .._store.prices import cost_of
 from .._store.prices import Price
 from .._store.store import AdviceRecord
@@ -38,8 +38,8 @@ from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import Conditions
 from .._study.conditions import parents_first
-from .._study.history import TrialSummary
-from .._study.shared_attrs import with_attrs
+from .._study.summary import TrialSummary
+from .._study.summary import with_attrs
 from .._study.warm_start import PriorStudy
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
@@ -91,7 +91,7 @@ class Caller:
             settings.budget,
             settings.prices,
             settings.clock,
-            timed=settings.seed is None,
+            is_timed=settings.seed is None,
         )
         self._store = store
         self._settings = settings
@@ -144,7 +144,7 @@ class Caller:
                 question,
                 self.known(snapshot),
                 timeout=timeout,
-                max_requests=self.limits.requests(snapshot),
+                max_requests=self.limits.max_requests(snapshot),
                 redact=self._settings.redact,
             )
         except RedactionError as error:
@@ -195,7 +195,7 @@ class Caller:
         space = self.space(snapshot)
         running = list(self.pending(snapshot, number).values())
         return lambda params: (
-            snapshot.history.knows(params, space) or is_known(params, running, space)
+            snapshot.history.has_duplicate(params, space) or is_known(params, running, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:
