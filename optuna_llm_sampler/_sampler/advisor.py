@@ -23,17 +23,17 @@ from .._advice.call import Call
 from .._advice.prompts.build import Question
 from .._advice.renaming import Redact
 from .._policy.allocation import Plan
+from .._policy.allocation import Policy
 from .._policy.limits import Limits
 from .._policy.patience import Patience
-from .._policy.shares import Policy
 from .._store.calls import CallHook
 from .._store.calls import record_of
 from .._store.prices import Budget
 from .._store.prices import cost_of
 from .._store.prices import Price
-from .._store.store import AdviceRecord
+from .._store.records import AdviceRecord
+from .._store.records import Claim
 from .._store.store import AdviceStore
-from .._store.store import Claim
 from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import Conditions
@@ -172,8 +172,8 @@ class Caller:
         )
 
     def pending(self, snapshot: Snapshot, number: int | None = None) -> dict[int, dict[str, Any]]:
-        """Return the parameters of the trials that run, see :meth:`Plan.pending`."""
-        return self._plan(snapshot).pending(self.space(snapshot), number)
+        """Return the parameters of the trials that run, see :meth:`Plan.running_params`."""
+        return self._plan(snapshot).running_params(self.space(snapshot), number)
 
     def _plan(self, snapshot: Snapshot) -> Plan:
         assert self._settings.policy is not None

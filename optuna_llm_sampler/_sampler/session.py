@@ -25,10 +25,10 @@ from .._policy.allocation import Plan
 from .._policy.patience import Patience
 from .._store.background_call import BackgroundCall
 from .._store.background_call import HostTrial
-from .._store.store import AdviceRecord
+from .._store.records import AdviceRecord
+from .._store.records import Claim
+from .._store.records import CLOCK_SKEW
 from .._store.store import AdviceStore
-from .._store.store import Claim
-from .._store.store import CLOCK_SKEW
 from .._store.store import Snapshot
 from .advisor import Caller
 from .advisor import Settings
@@ -112,7 +112,7 @@ class Session:
         """Return what the model would be asked next. Asks nothing."""
         snapshot = self._store.read()
         return Ahead(
-            self._caller.question(snapshot, snapshot.settled + 1), self._caller.known(snapshot)
+            self._caller.question(snapshot, snapshot.next_block), self._caller.known(snapshot)
         )
 
     def _decide(self, host: HostTrial) -> Decision:
@@ -174,7 +174,7 @@ class Session:
 
     def _wait(self, plan: Plan, host: HostTrial, until_decided: ExitStack) -> Decision:
         start, pause, patience, deadline = time.monotonic(), _FIRST_PAUSE, 0.0, 0.0
-        waited, block = False, plan.snapshot.settled
+        waited, block = False, plan.snapshot.next_block
         try:
             while True:
                 decision = self._ready(plan, host.number)
@@ -184,8 +184,8 @@ class Session:
                 if shut := self._why_not(plan, host.number):
                     return Decision(f"fallback:{shut}")
                 call = self._call_for(plan, host, ahead=0)
-                if not waited or plan.snapshot.settled != block:
-                    block, patience = plan.snapshot.settled, self._patience_for(plan, call)
+                if not waited or plan.snapshot.next_block != block:
+                    block, patience = plan.snapshot.next_block, self._patience_for(plan, call)
                     deadline = time.monotonic() + patience
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -225,7 +225,7 @@ class Session:
         again for an advice that this process has waited for in vain: its asker may be dead. Later
         advices are waited for if they are likely to come soon enough.
         """
-        block = plan.snapshot.settled + 1
+        block = plan.snapshot.next_block
         if block in self._waited_in_vain:
             return 0.0
         if not plan.snapshot.advices or not self._settings.prefetch:
@@ -265,7 +265,7 @@ class Session:
     def _give_up(self, plan: Plan, patience: float) -> Decision:
         if patience < self._settings.timeout or not patience:
             return Decision("fallback:not_ready")
-        self._waited_in_vain.add(plan.snapshot.settled + 1)
+        self._waited_in_vain.add(plan.snapshot.next_block)
         self._caller.warn(
             "timeout",
             f"no advice within {self._settings.timeout:g} s.",
@@ -280,7 +280,7 @@ class Session:
         """Return this process's call, started now if nobody asks, or None if another one does."""
         if self._is_calling():
             return self._background_call
-        block = plan.due(host.number, ahead)
+        block = plan.block_to_ask(host.number, ahead)
         if block is None or self._is_asked(plan, host.number) or self._why_not(plan, host.number):
             return None
         return self._start_call(plan, host, block)
@@ -309,7 +309,7 @@ class Session:
 
     def _is_asked(self, plan: Plan, number: int) -> bool:
         return any(
-            rival.asking or rival.asked_on < number for rival in plan.snapshot.rivals(number)
+            rival.asking or rival.asked_on < number for rival in plan.snapshot.other_claims(number)
         )
 
     def _start_call(self, plan: Plan, host: HostTrial, block: int) -> BackgroundCall:
@@ -320,11 +320,11 @@ class Session:
             self._store,
             claim,
             host,
-            alone=all(running.number == host.number for running in plan.snapshot.running),
+            is_alone=all(running.number == host.number for running in plan.snapshot.running),
             ask=lambda snapshot: self._caller.ask(snapshot, claim),
             may_ask=lambda snapshot: not self._caller.limits.reason(snapshot),
-            place=lambda snapshot, record, begun: self._place(
-                snapshot, record, claim, [record.trial] if begun else self._waiting(snapshot)
+            schedule=lambda snapshot, record, has_begun: self._schedule(
+                snapshot, record, claim, [record.trial] if has_begun else self._waiting(snapshot)
             ),
         )
         with self._lock:
@@ -338,11 +338,11 @@ class Session:
             raise
         return call
 
-    def _place(
+    def _schedule(
         self, snapshot: Snapshot, record: AdviceRecord, claim: Claim, waiting: Sequence[int]
     ) -> AdviceRecord:
         assert self._settings.policy is not None
-        return Plan(self._settings.policy, snapshot).place_record(record, claim, waiting)
+        return Plan(self._settings.policy, snapshot).scheduled(record, claim, waiting)
 
     def _waiting(self, snapshot: Snapshot) -> list[int]:
         """Guess which trials wait for a call: those of dead workers may look as if they did."""
@@ -352,6 +352,6 @@ class Session:
             running.number
             for running in snapshot.running
             if running.source is None
-            and running.number not in snapshot.lapsed
+            and running.number not in snapshot.expired
             and abs(running.age) < self._settings.timeout + CLOCK_SKEW
         ]

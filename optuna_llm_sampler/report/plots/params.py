@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 
 from ..._advice.advice import values
-from ..._store.store import AdviceRecord
+from ..._store.records import AdviceRecord
 from ..._store.store import Snapshot
 from ..._study.objectives import good_trials
 from ..._study.space import labels
