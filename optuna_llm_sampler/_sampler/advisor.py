@@ -29,8 +29,8 @@ from .._store.store import Claim
 from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import parents_first
-from .._study.history import TrialSummary
-from .._study.shared_attrs import with_attrs
+from .._study.summary import TrialSummary
+from .._study.summary import with_attrs
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
 from ..errors import RedactionError
@@ -172,7 +172,7 @@ class Caller:
         space = self.space(snapshot)
         running = list(self.pending(snapshot, number).values())
         return lambda params: (
-            snapshot.history.knows(params, space) or is_known(params, running, space)
+            snapshot.history.has_duplicate(params, space) or is_known(params, running, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:
