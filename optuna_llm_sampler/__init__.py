@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from ._sampler.default_base import DefaultBaseSampler
 from ._sampler.record_failures import record_failures
 from ._sampler.sampler import LLMSampler
-from ._store.budget import Budget
 from ._store.calls import CallHook
 from ._store.calls import CallRecord
 from ._store.calls import calls
+from ._store.calls import Usage
+from ._store.calls import usage
+from ._store.prices import Budget
 from ._store.prices import Price
-from ._store.usage import Usage
-from ._store.usage import usage
 
 
 if TYPE_CHECKING:

@@ -68,7 +68,7 @@ class Caller:
             settings.budget,
             settings.prices,
             settings.clock,
-            timed=settings.seed is None,
+            is_timed=settings.seed is None,
         )
         self._store = store
         self._settings = settings
@@ -121,7 +121,7 @@ class Caller:
                 question,
                 self.known(snapshot),
                 timeout=timeout,
-                max_requests=self.limits.requests(snapshot),
+                max_requests=self.limits.max_requests(snapshot),
                 redact=self._settings.redact,
             )
         except RedactionError as error:

@@ -22,8 +22,8 @@ from optuna.samplers import BaseSampler
 from .._advice.advice import Config
 from .._policy.shares import make_policy
 from .._policy.shares import Policy
-from .._store.budget import Budget
 from .._store.calls import CallHook
+from .._store.prices import Budget
 from .._store.prices import Price
 from .._store.store import AdviceStore
 from .._study.space import coerce

@@ -17,8 +17,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 
 from .._advice.renaming import Redact
-from .._store.budget import Budget
 from .._store.calls import CallHook
+from .._store.prices import Budget
 from .._store.prices import Price
 from .._study.conditions import Conditions
 from .._study.conditions import MAX_PARENT_VALUES
@@ -224,6 +224,7 @@ def read_names(names: Any) -> tuple[str, ...]:
     is_list = isinstance(names, Sequence) and not isinstance(names, str)
     if not is_list or not all(isinstance(n, str) for n in names) or len(names) > MAX_SHARED_ATTRS:
         raise ValueError(
-            f"share_user_attrs must be a list of at most {MAX_SHARED_ATTRS} names; got {_short(names)}."
+            f"share_user_attrs must be a list of at most {MAX_SHARED_ATTRS} names; "
+            f"got {_short(names)}."
         )
     return tuple(names)
