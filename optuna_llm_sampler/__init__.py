@@ -32,6 +32,7 @@ __all__ = [
     "Budget",
     "CallHook",
     "CallRecord",
+    "calls",
     "DefaultBaseSampler",
     "LLMSampler",
     "LocalLLM",
@@ -42,7 +43,6 @@ __all__ = [
     "Replay",
     "TransformersLLM",
     "Usage",
-    "calls",
     "usage",
 ]
 
