@@ -19,8 +19,8 @@ from .report.plots.plotly import plot_sources
 
 
 __all__ = [
-    "LLMNoteCallback",
     "is_available",
+    "LLMNoteCallback",
     "matplotlib",
     "plot_advice",
     "plot_front",

@@ -15,26 +15,26 @@ import statistics
 from typing import Any
 from typing import TYPE_CHECKING
 
+from .._advice.call import Call
+from .._advice.call import total_of
 from .._policy.evidence import Evidence
 from .._policy.evidence import evidence_of
-from .._store.budget import spent
+from .._store.calls import call_records
 from .._store.calls import CallRecord
-from .._store.calls import records
 from .._store.prices import OWN_WEIGHTS
 from .._store.prices import Price
 from .._store.store import AdviceRecord
 from .._store.store import AdviceStore
-from .._store.store import Call
 from .._store.store import Snapshot
 from .._study import keys as _keys
-from .._study.compare import best_trials
-from .._study.compare import improvements
-from .._study.compare import KINDS
-from .._study.compare import losses_of
+from .._study.keys import KINDS
 from .._study.numbers import result_text
 from .._study.numbers import Spread
 from .._study.numbers import spread_of
 from .._study.numbers import spreads_of
+from .._study.objectives import best_trials
+from .._study.objectives import improvements
+from .._study.objectives import losses_of
 from .._study.space import to_label
 from .._text import NOTHING
 from .._text import plain
@@ -193,18 +193,8 @@ class Report:
 
     @cached_property
     def total(self) -> Call:
-        """The sum of all calls, as far as known. The model is the last call's."""
-        calls = self.calls
-        return Call(
-            model=next((call.model for call in reversed(calls) if call.model), ""),
-            seconds=round(sum(call.seconds for call in calls), 3),
-            requests=sum(call.requests for call in calls),
-            input_tokens=_sum([call.input_tokens for call in calls]),
-            output_tokens=_sum([call.output_tokens for call in calls]),
-            cached_tokens=_sum([call.cached_tokens for call in calls]),
-            estimated=any(call.estimated for call in calls),
-            usd=_sum([call.usd for call in calls]),
-        )
+        """The sum of all calls."""
+        return total_of(self.calls)
 
     @property
     def objective_names(self) -> list[str]:
@@ -263,7 +253,7 @@ def report(study: Study, *, price: Price | None = None) -> Report:
     store = AdviceStore(study._storage, study._study_id)
     snapshot = store.read()
     directions = store.directions()
-    calls = records(snapshot, store.attrs())
+    calls = call_records(snapshot, store.attrs())
     lines = tuple(trial_line(trial, directions) for trial in snapshot.trials)
     best = {trial.number for trial in best_trials(snapshot.trials, directions)}
     improved = {trial.number for trial in improvements(snapshot.trials, directions)}
@@ -308,11 +298,11 @@ def _budget(snapshot: Snapshot) -> tuple[tuple[str, float, float], ...]:
     last = max(snapshot.records, key=lambda record: record.call.at, default=None)
     if last is None or last.budget is None:
         return ()
-    used = spent((record.call for record in snapshot.records), len(snapshot.unanswered))
-    return tuple(last.budget.lines(used))
+    total = total_of(call_records(snapshot, under_way=True))
+    return tuple(last.budget.lines(total))
 
 
-def usd_of(call: Call | CallRecord, price: Price | None) -> float | None:
+def usd_of(call: Call, price: Price | None) -> float | None:
     """Return the cost of a call; a price given now replaces the one known then."""
     if price is None or call.model.startswith(OWN_WEIGHTS):
         return call.usd
@@ -376,12 +366,6 @@ def _source_stats(
         )
         found += [stats] if own else []
     return tuple(found)
-
-
-def _sum(numbers: Sequence[Any]) -> Any:
-    """Sum up what is known; nothing known is not zero."""
-    known = [number for number in numbers if number is not None]
-    return sum(known) if known else None
 
 
 def _jsonable(value: Any) -> Any:

@@ -21,10 +21,10 @@ from ..._advice.advice import values
 from ..._store.store import AdviceRecord
 from ..._store.store import AdviceStore
 from ..._store.store import Snapshot
-from ..._study.compare import good_trials
-from ..._study.compare import KINDS
+from ..._study.keys import KINDS
 from ..._study.numbers import result_text
 from ..._study.numbers import spread_of
+from ..._study.objectives import good_trials
 from ..._study.space import labels
 from ..._study.space import to_label
 from ..._text import plain
