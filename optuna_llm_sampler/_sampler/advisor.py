@@ -15,8 +15,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
-from .._advice.advice import is_known
-from .._advice.advice import Known
+from .._advice.advice import is_duplicate
+from .._advice.advice import IsDuplicate
 from .._advice.ask import Answer
 from .._advice.ask import ask
 from .._advice.call import Call
@@ -43,7 +43,6 @@ from .._study.shared_attrs import with_attrs
 from .._study.warm_start import PriorStudy
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
-from ..errors import RedactionError
 from ..llms.base import LLM
 from .own_configs import OwnConfig
 
@@ -137,18 +136,19 @@ class Caller:
             llm = self._settings.llm()
         except OptunaLLMError as error:  # the back end could not be built
             return Answer(Call(), error=error)
-        timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
-        try:
-            return ask(
-                llm,
-                question,
-                self.known(snapshot),
-                timeout=timeout,
-                max_requests=self.limits.requests(snapshot),
-                redact=self._settings.redact,
-            )
-        except RedactionError as error:
-            return Answer(Call(), error=error)
+        return ask(
+            llm,
+            question,
+            self.known(snapshot),
+            timeout=self.call_timeout,
+            max_requests=self.limits.requests(snapshot),
+            redact=self._settings.redact,
+        )
+
+    @property
+    def call_timeout(self) -> float:
+        """Longest time for one call, in seconds."""
+        return max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
 
     def question(self, snapshot: Snapshot, block: int) -> Question:
         """Return what is asked for a block."""
@@ -167,7 +167,7 @@ class Caller:
             optional=snapshot.history.optional(list(space), conditions),
             conditions=conditions,
             untried=snapshot.history.untried(space),
-            earlier=settings.earlier,
+            prior_studies=settings.earlier,
             seed=seed,
         )
 
@@ -187,7 +187,7 @@ class Caller:
         soon = self._patience.starts_during(snapshot.call_seconds, len(snapshot.running))
         return max(undecided, math.ceil(soon))
 
-    def known(self, snapshot: Snapshot, number: int | None = None) -> Known:
+    def known(self, snapshot: Snapshot, number: int | None = None) -> IsDuplicate:
         """Return what tells whether a trial had nearly these parameters, or is to have them.
 
         It costs the same for 100 trials as for 10,000, but for one comparison of columns.
@@ -195,7 +195,7 @@ class Caller:
         space = self.space(snapshot)
         running = list(self.pending(snapshot, number).values())
         return lambda params: (
-            snapshot.history.knows(params, space) or is_known(params, running, space)
+            snapshot.history.knows(params, space) or is_duplicate(params, running, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:
