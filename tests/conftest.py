@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import os
 import signal
 
 from hypothesis import HealthCheck
@@ -26,12 +25,6 @@ def _verbosity() -> Iterator[None]:
     optuna.logging.set_verbosity(_VERBOSITY)
     yield
     optuna.logging.set_verbosity(_VERBOSITY)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Share loaded weights among the processes of this run, not with the user's own."""
-    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import Conditions
 from .._study.conditions import parents_first
-from .._study.history import TrialSummary
-from .._study.shared_attrs import with_attrs
+from .._study.summary import TrialSummary
+from .._study.summary import with_attrs
 from .._study.warm_start import PriorStudy
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
@@ -195,7 +195,7 @@ class Caller:
         space = self.space(snapshot)
         running = list(self.pending(snapshot, number).values())
         return lambda params: (
-            snapshot.history.knows(params, space) or is_duplicate(params, running, space)
+            snapshot.history.has_duplicate(params, space) or is_duplicate(params, running, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:

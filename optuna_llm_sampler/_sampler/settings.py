@@ -15,10 +15,10 @@ from .._store.budget import Budget
 from .._study.conditions import MAX_PARENT_VALUES
 from .._study.conditions import parent_values
 from .._study.conditions import parents_first
-from .._study.shared_attrs import MAX_SHARED
 from .._study.space import coerce
 from .._study.space import Rejected
 from .._study.space import to_label
+from .._study.summary import MAX_SHARED_ATTRS
 from .._study.warm_start import PriorStudy
 from .._study.warm_start import remember
 
@@ -172,9 +172,9 @@ def check_callable(function: Any, name: str) -> None:
 
 def check_shared(names: Any) -> None:
     is_list = isinstance(names, Sequence) and not isinstance(names, str)
-    if not is_list or not all(isinstance(n, str) for n in names) or len(names) > MAX_SHARED:
+    if not is_list or not all(isinstance(n, str) for n in names) or len(names) > MAX_SHARED_ATTRS:
         raise ValueError(
-            f"share_user_attrs must be a list of at most {MAX_SHARED} names; got {names!r}."
+            f"share_user_attrs must be a list of at most {MAX_SHARED_ATTRS} names; got {names!r}."
         )
 
 

@@ -18,7 +18,7 @@ from optuna.logging import get_logger
 from .._extras import need
 from .._store.prices import Price
 from .._study import keys as _keys
-from .._study.compare import importances
+from .facts import importances
 from .report import report
 from .text import to_markdown
 

@@ -26,11 +26,11 @@ from .._store.store import AdviceStore
 from .._store.store import Call
 from .._store.store import Snapshot
 from .._study import keys as _keys
-from .._study.compare import best_trials
-from .._study.compare import improvements
-from .._study.compare import kind_of
-from .._study.compare import KINDS
-from .._study.compare import losses_of
+from .._study.keys import kind_of
+from .._study.keys import KINDS
+from .._study.objectives import best_trials
+from .._study.objectives import improvements
+from .._study.objectives import losses_of
 from .._study.space import to_label
 from .._text import plain
 

@@ -211,8 +211,8 @@ def test_each_process_reads_finished_trials_once() -> None:
     again = store.read()
     assert again.records[0] is before.records[0]
     assert again.history is before.history
-    assert again.history.knows({"x": 20.0}, SPACE)
-    assert not again.history.knows({"x": 900.0}, SPACE)
+    assert again.history.has_duplicate({"x": 20.0}, SPACE)
+    assert not again.history.has_duplicate({"x": 900.0}, SPACE)
 
 
 # --- who asks -------------------------------------------------------------------------------
