@@ -19,8 +19,8 @@ from .report.plots.usage import plot_llm_usage
 
 
 __all__ = [
-    "LLMNoteCallback",
     "is_available",
+    "LLMNoteCallback",
     "matplotlib",
     "plot_advice",
     "plot_front",

@@ -26,9 +26,9 @@ from .._policy.allocation import Plan
 from .._policy.limits import Limits
 from .._policy.patience import Patience
 from .._policy.shares import Policy
-from .._store.budget import Budget
 from .._store.calls import CallHook
 from .._store.calls import record_of
+from .._store.prices import Budget
 from .._store.prices import cost_of
 from .._store.prices import Price
 from .._store.store import AdviceRecord
@@ -90,7 +90,7 @@ class Caller:
             settings.budget,
             settings.prices,
             settings.clock,
-            timed=settings.seed is None,
+            is_timed=settings.seed is None,
         )
         self._store = store
         self._settings = settings
@@ -141,7 +141,7 @@ class Caller:
             question,
             self.known(snapshot),
             timeout=self.call_timeout,
-            max_requests=self.limits.requests(snapshot),
+            max_requests=self.limits.max_requests(snapshot),
             redact=self._settings.redact,
         )
 

@@ -21,8 +21,8 @@ from optuna.samplers import BaseSampler
 from .._advice.advice import Config
 from .._policy.shares import make_policy
 from .._policy.shares import Policy
-from .._store.budget import Budget
 from .._store.calls import CallHook
+from .._store.prices import Budget
 from .._store.prices import check_prices
 from .._store.prices import Price
 from .._store.store import AdviceStore

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 
-from .._store.budget import Budget
+from .._store.prices import Budget
 from .._study.conditions import MAX_PARENT_VALUES
 from .._study.conditions import parent_values
 from .._study.conditions import parents_first
