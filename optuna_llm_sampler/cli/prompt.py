@@ -44,10 +44,10 @@ def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     arguments = {"n_configs": args.n_configs, "seed": args.seed}
     sampler = sampler_of(args, args.llm, **arguments)
-    llm = _llm_of(sampler._given, args.style)
+    llm = _llm_of(sampler._settings.llm, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
     ahead = look_ahead(study, sampler)
-    redact = sampler._arguments["redact"]
+    redact = sampler._settings.redact
     request = prepare(ahead.question, style, timeout=ahead.timeout, redact=redact).request
     tokens, exact = count_tokens(llm, request)
     name = "" if llm is None else llm.name
