@@ -16,6 +16,10 @@ pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+# What runs in the background (``nohup``, ``&`` in a script, some CI) ignores SIGINT, and so would
+# every process that a test starts in order to interrupt it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _VERBOSITY = optuna.logging.get_verbosity()
 
 
@@ -25,15 +29,3 @@ def _verbosity() -> Iterator[None]:
     optuna.logging.set_verbosity(_VERBOSITY)
     yield
     optuna.logging.set_verbosity(_VERBOSITY)
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let this process, and those that it starts, be interrupted.
-
-    What runs in the background (``nohup``, ``&`` in a script, some CI) ignores SIGINT, and so
-    would every child.
-    """
-    old = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, old)

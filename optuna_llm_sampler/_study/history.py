@@ -20,9 +20,10 @@ from optuna.trial import TrialState
 
 from .conditions import Conditions
 from .conditions import parent_values
+from .distance import Points
 from .failures import Failures
 from .objectives import violation
-from .points import Points
+from .optuna_internals import constraints_of
 from .ranking import FrontRanking
 from .ranking import has_result
 from .ranking import Ranking
@@ -66,7 +67,7 @@ class History:
         self._lock = threading.Lock()
         self._latest: dict[str, tuple[int, BaseDistribution]] = {}
         self._structure = Structure()
-        self._known = Points()
+        self._tried = Points()
         self._scored = (Ranking if len(self.directions) == 1 else FrontRanking)(self.directions)
         self._failures = Failures()
         self._results = Results(self.directions)
@@ -86,7 +87,7 @@ class History:
             if has_result(trial):
                 self._scored.add(trial)
                 self._failures.add_success(trial)
-                self._constraints.update(dict.fromkeys(trial.constraints))
+                self._constraints.update(dict.fromkeys(constraints_of(trial)))
                 self._n_feasible += violation(trial) <= 0
             elif trial.state == TrialState.FAIL:
                 self._failures.add(trial)
@@ -94,7 +95,7 @@ class History:
     def _add_params(self, trial: FrozenTrial) -> None:
         distributions = trial.distributions
         internal = {n: distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
-        self._known.add(internal, distributions)
+        self._tried.add(trial.params)
         full = trial.state == TrialState.COMPLETE
         self._structure.add(trial.number, internal, distributions, full=full)
         for name, distribution in distributions.items():
@@ -158,10 +159,10 @@ class History:
         with self._lock:
             return self._results.latest(informed_from)
 
-    def knows(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
+    def has_duplicate(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
         """Tell whether a finished trial, failed ones included, had nearly these parameters."""
         with self._lock:
-            return self._known.has_near(params, space)
+            return self._tried.has_duplicate(params, space)
 
     def summary(
         self,

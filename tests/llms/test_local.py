@@ -362,7 +362,6 @@ globals()[sys.argv[2]]()
 
 @pytest.mark.slow
 @posix
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("case", ["idle", "running", "interrupted", "forked", "freed"])
 def test_process_ends_in_good_order(weights: Path, case: str) -> None:
     start = time.monotonic()
