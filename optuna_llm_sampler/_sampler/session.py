@@ -5,6 +5,7 @@ Knows trial numbers and the store, not Optuna's study or trial.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -18,10 +19,11 @@ import time
 from optuna.logging import get_logger
 
 from .._advice.advice import Config
-from .._advice.advice import Known
+from .._advice.advice import IsDuplicate
 from .._advice.advice import values
 from .._advice.prompts.build import Question
 from .._policy.allocation import Plan
+from .._policy.allocation import Policy
 from .._policy.patience import Patience
 from .._store.background_call import BackgroundCall
 from .._store.background_call import HostTrial
@@ -30,9 +32,11 @@ from .._store.records import Claim
 from .._store.records import CLOCK_SKEW
 from .._store.store import AdviceStore
 from .._store.store import Snapshot
+from ..llms.base import LLM
 from .advisor import Caller
-from .advisor import Settings
+from .own_configs import config_for
 from .progress import waiting
+from .settings import Settings
 
 
 _logger = get_logger(f"optuna.{__name__}")
@@ -64,10 +68,20 @@ class Decision:
 
 @dataclass(frozen=True)
 class Ahead:
-    """The next question, and what tells which answers to it are known already."""
+    """The next question.
+
+    Attributes:
+        question:
+            What would be asked.
+        is_duplicate:
+            Whether a configuration need not be run again.
+        timeout:
+            Longest time for the call, in seconds.
+    """
 
     question: Question
-    known: Known
+    is_duplicate: IsDuplicate
+    timeout: float
 
 
 class Session:
@@ -78,18 +92,26 @@ class Session:
             How many trials have waited for the model, however shortly.
     """
 
-    def __init__(self, store: AdviceStore, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: AdviceStore,
+        settings: Settings,
+        *,
+        llm: Callable[[], LLM],
+        policy: Policy | None,
+    ) -> None:
         self.waits = 0
+        self._policy = policy
         self._store = store
         self._settings = settings
         self._patience = Patience(settings.timeout)
-        self._caller = Caller(store, settings, self._patience)
+        self._caller = Caller(store, settings, self._patience, llm=llm, policy=policy)
         self._lock = threading.Lock()
         self._last: Plan | None = None
         self._background_call: BackgroundCall | None = None
         self._waited_in_vain: set[int] = set()
         self._saying = threading.Lock()
-        self._first_left = bool(settings.first)
+        self._first_left = bool(settings.own_configs)
 
     def decide(self, trial_id: int, number: int) -> Decision:
         """Say whose a trial is; waits for the model no longer than the timeout.
@@ -112,21 +134,25 @@ class Session:
         """Return what the model would be asked next. Asks nothing."""
         snapshot = self._store.read()
         return Ahead(
-            self._caller.question(snapshot, snapshot.next_block), self._caller.known(snapshot)
+            self._caller.question(snapshot, snapshot.next_block),
+            self._caller.known(snapshot),
+            self._caller.call_timeout,
         )
 
     def _decide(self, host: HostTrial) -> Decision:
         call = self._background_call
         if call is not None and call.open:
             call.move_to(host)
+        if self._policy is None and not self._first_left:
+            return Decision("base")
         if self._is_surely_base(host.number):
             return Decision("base")
         snapshot = self._store.read()
         if self._first_left and (first := self._first(snapshot, host.number)) is not None:
-            if self._settings.policy is not None and self._settings.search_space:
+            if self._policy is not None and self._settings.search_space:
                 self._ask_ahead(self._look(snapshot), host)
             return first
-        if self._settings.policy is None or not self._caller.space(snapshot):
+        if self._policy is None or not self._caller.space(snapshot):
             return Decision("base")
         plan = self._look(snapshot)
         if not plan.turn(host.number).is_models:
@@ -140,19 +166,10 @@ class Session:
         Trials that have yet to take theirs are counted by number, so that each configuration is
         tried once, and by the first trial that can, whatever the study held before.
         """
-        left = [own for own in self._settings.first if not own.is_taken(snapshot.trials)]
+        left = [own for own in self._settings.own_configs if not own.is_taken(snapshot.trials)]
         self._first_left = bool(left)
-        earlier = sum(
-            running.source is None
-            and running.number < number
-            and abs(running.age) < CLOCK_SKEW
-            and not snapshot.trials[running.number].system_attrs.get("fixed_params")
-            for running in snapshot.running
-        )
-        if earlier >= len(left):
-            return None
-        own = left[earlier]
-        return Decision(own.source, Config(own.params), own.label)
+        own = config_for(number, left, snapshot)
+        return None if own is None else Decision(own.source, Config(own.params), own.label)
 
     def _is_surely_base(self, number: int) -> bool:
         """Tell from what was stored when last read, where no later advice can change it."""
@@ -162,8 +179,8 @@ class Session:
         return not plan.turn(number).is_models
 
     def _look(self, snapshot: Snapshot) -> Plan:
-        assert self._settings.policy is not None
-        self._last = Plan(self._settings.policy, snapshot)
+        assert self._policy is not None
+        self._last = Plan(self._policy, snapshot)
         return self._last
 
     # --- taking a configuration -------------------------------------------------------------
@@ -341,8 +358,8 @@ class Session:
     def _schedule(
         self, snapshot: Snapshot, record: AdviceRecord, claim: Claim, waiting: Sequence[int]
     ) -> AdviceRecord:
-        assert self._settings.policy is not None
-        return Plan(self._settings.policy, snapshot).scheduled(record, claim, waiting)
+        assert self._policy is not None
+        return Plan(self._policy, snapshot).scheduled(record, claim, waiting)
 
     def _waiting(self, snapshot: Snapshot) -> list[int]:
         """Guess which trials wait for a call: those of dead workers may look as if they did."""
