@@ -10,8 +10,8 @@ import threading
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
-from .._advice.advice import is_known
-from .._advice.advice import Known
+from .._advice.advice import is_duplicate
+from .._advice.advice import IsDuplicate
 from .._advice.ask import Answer
 from .._advice.ask import ask
 from .._advice.call import Call
@@ -31,7 +31,6 @@ from .._study.summary import TrialSummary
 from .._study.summary import with_attrs
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
-from ..errors import RedactionError
 from ..llms.base import LLM
 from .settings import Settings
 
@@ -114,18 +113,19 @@ class Advisor:
             llm = self._llm()
         except OptunaLLMError as error:  # the back end could not be built
             return Answer(Call(), error=error)
-        timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
-        try:
-            return ask(
-                llm,
-                question,
-                self.is_duplicate(plan),
-                timeout=timeout,
-                max_requests=self.limits.max_requests(plan.snapshot),
-                redact=self._settings.redact,
-            )
-        except RedactionError as error:
-            return Answer(Call(), error=error)
+        return ask(
+            llm,
+            question,
+            self.is_duplicate(plan),
+            timeout=self.call_timeout,
+            max_requests=self.limits.max_requests(plan.snapshot),
+            redact=self._settings.redact,
+        )
+
+    @property
+    def call_timeout(self) -> float:
+        """Longest time for one call, in seconds."""
+        return max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
 
     def question(self, plan: Plan, block: int) -> Question:
         """Return what the model is asked for a block of trials."""
@@ -145,7 +145,7 @@ class Advisor:
             optional=history.optional(list(space), conditions),
             conditions=conditions,
             untried=history.untried(space),
-            earlier=settings.prior_studies,
+            prior_studies=settings.prior_studies,
             seed=seed,
         )
 
@@ -157,7 +157,7 @@ class Advisor:
         soon = self._patience.starts_during(snapshot.call_seconds, len(snapshot.running))
         return max(undecided, math.ceil(soon))
 
-    def is_duplicate(self, plan: Plan, number: int | None = None) -> Known:
+    def is_duplicate(self, plan: Plan, number: int | None = None) -> IsDuplicate:
         """Return a predicate that detects near-duplicates of finished, running or assigned trials.
 
         Its cost hardly depends on the number of trials: one comparison of columns.
@@ -171,7 +171,7 @@ class Advisor:
         space, history = self.space(plan.snapshot), plan.snapshot.history
         pending = list(plan.pending(space, number).values())
         return lambda params: (
-            history.has_duplicate(params, space) or is_known(params, pending, space)
+            history.has_duplicate(params, space) or is_duplicate(params, pending, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:

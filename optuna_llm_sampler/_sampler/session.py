@@ -22,7 +22,7 @@ import time
 from optuna.logging import get_logger
 
 from .._advice.advice import Config
-from .._advice.advice import Known
+from .._advice.advice import IsDuplicate
 from .._advice.advice import values
 from .._advice.prompts.build import Question
 from .._policy.allocation import Plan
@@ -71,10 +71,20 @@ class Decision:
 
 @dataclass(frozen=True)
 class NextQuestion:
-    """The next question to the model, and a predicate that detects duplicates in its answer."""
+    """The next question to the model.
+
+    Attributes:
+        question:
+            What the model would be asked.
+        is_duplicate:
+            Detects configurations that need not be tried again.
+        timeout:
+            Longest time for the call, in seconds.
+    """
 
     question: Question
-    is_duplicate: Known
+    is_duplicate: IsDuplicate
+    timeout: float
 
 
 class Session:
@@ -145,7 +155,11 @@ class Session:
         """
         plan = self._plan(self._store.read())
         question = self._advisor.question(plan, plan.snapshot.settled + 1)
-        return NextQuestion(question, self._advisor.is_duplicate(plan))
+        return NextQuestion(
+            question=question,
+            is_duplicate=self._advisor.is_duplicate(plan),
+            timeout=self._advisor.call_timeout,
+        )
 
     # --- deciding ---------------------------------------------------------------------------
 

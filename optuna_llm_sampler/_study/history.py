@@ -23,6 +23,7 @@ from .conditions import parent_values
 from .distance import Points
 from .failures import Failures
 from .objectives import violation
+from .optuna_internals import constraints_of
 from .ranking import FrontRanking
 from .ranking import has_result
 from .ranking import Ranking
@@ -86,7 +87,7 @@ class History:
             if has_result(trial):
                 self._scored.add(trial)
                 self._failures.add_success(trial)
-                self._constraints.update(dict.fromkeys(trial.constraints))
+                self._constraints.update(dict.fromkeys(constraints_of(trial)))
                 self._n_feasible += violation(trial) <= 0
             elif trial.state == TrialState.FAIL:
                 self._failures.add(trial)
