@@ -11,8 +11,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
-from .._advice.advice import is_known
-from .._advice.advice import Known
+from .._advice.advice import is_duplicate
+from .._advice.advice import IsDuplicate
 from .._advice.ask import Answer
 from .._advice.ask import ask
 from .._advice.call import Call
@@ -33,7 +33,6 @@ from .._study.summary import TrialSummary
 from .._study.summary import with_attrs
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
-from ..errors import RedactionError
 from ..llms.base import LLM
 from .settings import Settings
 
@@ -114,18 +113,19 @@ class Caller:
             llm = self._llm()
         except OptunaLLMError as error:  # the back end could not be built
             return Answer(Call(), error=error)
-        timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
-        try:
-            return ask(
-                llm,
-                question,
-                self.known(snapshot),
-                timeout=timeout,
-                max_requests=self.limits.max_requests(snapshot),
-                redact=self._settings.redact,
-            )
-        except RedactionError as error:
-            return Answer(Call(), error=error)
+        return ask(
+            llm,
+            question,
+            self.known(snapshot),
+            timeout=self.call_timeout,
+            max_requests=self.limits.max_requests(snapshot),
+            redact=self._settings.redact,
+        )
+
+    @property
+    def call_timeout(self) -> float:
+        """Longest time for one call, in seconds."""
+        return max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
 
     def question(self, snapshot: Snapshot, block: int) -> Question:
         """Return what is asked for a block."""
@@ -144,7 +144,7 @@ class Caller:
             optional=snapshot.history.optional(list(space), conditions),
             conditions=conditions,
             untried=snapshot.history.untried(space),
-            earlier=settings.prior_studies,
+            prior_studies=settings.prior_studies,
             seed=seed,
         )
 
@@ -164,7 +164,7 @@ class Caller:
         soon = self._patience.starts_during(snapshot.call_seconds, len(snapshot.running))
         return max(undecided, math.ceil(soon))
 
-    def known(self, snapshot: Snapshot, number: int | None = None) -> Known:
+    def known(self, snapshot: Snapshot, number: int | None = None) -> IsDuplicate:
         """Return what tells whether a trial had nearly these parameters, or is to have them.
 
         It costs the same for 100 trials as for 10,000, but for one comparison of columns.
@@ -172,7 +172,7 @@ class Caller:
         space = self.space(snapshot)
         running = list(self.pending(snapshot, number).values())
         return lambda params: (
-            snapshot.history.has_duplicate(params, space) or is_known(params, running, space)
+            snapshot.history.has_duplicate(params, space) or is_duplicate(params, running, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:

@@ -19,7 +19,7 @@ import time
 from optuna.logging import get_logger
 
 from .._advice.advice import Config
-from .._advice.advice import Known
+from .._advice.advice import IsDuplicate
 from .._advice.advice import values
 from .._advice.prompts.build import Question
 from .._policy.allocation import Plan
@@ -68,10 +68,20 @@ class Decision:
 
 @dataclass(frozen=True)
 class Ahead:
-    """The next question, and what tells which answers to it are known already."""
+    """The next question.
+
+    Attributes:
+        question:
+            What would be asked.
+        is_duplicate:
+            Whether a configuration need not be run again.
+        timeout:
+            Longest time for the call, in seconds.
+    """
 
     question: Question
-    known: Known
+    is_duplicate: IsDuplicate
+    timeout: float
 
 
 class Session:
@@ -124,7 +134,9 @@ class Session:
         """Return what the model would be asked next. Asks nothing."""
         snapshot = self._store.read()
         return Ahead(
-            self._caller.question(snapshot, snapshot.settled + 1), self._caller.known(snapshot)
+            self._caller.question(snapshot, snapshot.settled + 1),
+            self._caller.known(snapshot),
+            self._caller.call_timeout,
         )
 
     def _decide(self, host: HostTrial) -> Decision:
