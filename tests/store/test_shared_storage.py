@@ -243,7 +243,7 @@ def test_sixty_four_workers_use_every_configuration_once(
     job = Job(postgres[0], tmp_path, latency=0.3, seconds=0.5, threads=4, name="sixty-four")
     job.arguments.update({"llm": FakeLLM(MoodyModel(job)), "timeout": 20.0, "prefetch": False})
     rng = random.Random(0)
-    with workers(job, 16, 320) as processes:
+    with workers(job, 16, 256) as processes:
         for n_begun in (80, 160):
             until(lambda n=n_begun: len(noted(job, "running")) >= n)  # type: ignore[misc]
             pids = [p.pid for p in processes if p.is_alive()]
@@ -253,19 +253,19 @@ def test_sixty_four_workers_use_every_configuration_once(
     states = Counter(t.state for t in found)
     assert states[TrialState.RUNNING] <= 2 * job.threads
     assert states[TrialState.COMPLETE] + states[TrialState.RUNNING] == len(found)
-    assert states[TrialState.COMPLETE] >= 320 - 2 * job.threads
+    assert states[TrialState.COMPLETE] >= 256 - 2 * job.threads
     with opened(job) as study:
         snapshot = AdviceStore(study._storage, study._study_id).read()
-    shares = [record.share for record in snapshot.advices]
-    assert max(shares[1:]) > 0.8 > 0.4 > min(shares), shares
+    assert len({record.share for record in snapshot.advices}) >= 3
     assert slots_used_twice(found) == repeated_params(found) == 0
-    # Every configuration is used, unless its trial died, it resembles another trial, or the model
-    # had lost its share.
+    # Every configuration is used, unless its trial died, it resembles another trial, the model had
+    # lost its share, or its process could not store it in time.
     plan = Plan(Policy(None, 4, 4, is_fixed=True), snapshot)
     assigned = [trial for trial in found if plan.turn(trial.number).assignment is not None]
-    kinds = {"llm", "base", "None", "fallback:known_already"}
-    assert {source(trial) for trial in assigned} <= kinds
-    assert len(assigned) >= 30
+    sources = Counter(source(trial) for trial in assigned)
+    kinds = {"llm", "base", "None", "fallback:known_already", "fallback:not_stored"}
+    assert sources.keys() <= kinds
+    assert sources["llm"] >= 30
 
 
 @pytest.mark.slow
