@@ -17,11 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from typing import TYPE_CHECKING
-
-
-if TYPE_CHECKING:
-    pass
 
 
 # One of KINDS but "other"; "fallback" is followed by ":" and the reason.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .._advice.prepare import prepare
 from .._sampler.sampler import LLMSampler
-from .._sampler.session import Ahead
+from .._sampler.session import NextQuestion
 from .._text import plain
 from ..errors import OptunaLLMError
 from ..llms.base import Request
@@ -62,9 +62,9 @@ def _run(args: argparse.Namespace) -> int:
     sampler = sampler_of(args, args.llm, **arguments)
     llm = _llm_of(sampler._settings.llm, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
-    ahead = look_ahead(study, sampler)
+    found = next_question(study, sampler)
     redact = sampler._settings.redact
-    request = prepare(ahead.question, style, timeout=ahead.timeout, redact=redact).request
+    request = prepare(found.question, style, timeout=found.timeout, redact=redact).request
     tokens, exact = count_tokens(llm, request)
     name = "" if llm is None else llm.name
     if args.json:
@@ -159,7 +159,7 @@ def sampler_of(args: argparse.Namespace, llm: Any, **arguments: Any) -> LLMSampl
         raise Problem(str(error)) from error
 
 
-def look_ahead(study: Study, sampler: LLMSampler, n: int | None = None) -> Ahead:
+def next_question(study: Study, sampler: LLMSampler, n: int | None = None) -> NextQuestion:
     """Return the next question.
 
     Args:
@@ -173,16 +173,16 @@ def look_ahead(study: Study, sampler: LLMSampler, n: int | None = None) -> Ahead
     Raises:
         Problem: The parameters are not known yet.
     """
-    ahead = sampler._session(study).look_ahead()
-    if not ahead.question.space:
+    found = sampler._session(study).next_question()
+    if not found.question.space:
         raise Problem(
             "The parameters are not known yet: no trial of this study has finished.",
             "Run one trial first, or use --sampler with a sampler that has search_space=.",
             BAD_STUDY,
         )
     if n is None:
-        return ahead
-    return replace(ahead, question=replace(ahead.question, n_configs=n))
+        return found
+    return replace(found, question=replace(found.question, n_configs=n))
 
 
 def _notes(path: Path | None) -> dict[str, str] | None:

@@ -30,7 +30,7 @@ from .common import print_json
 from .common import Subparsers
 from .common import waiting
 from .prompt import add_sampler
-from .prompt import look_ahead
+from .prompt import next_question
 from .prompt import sampler_of
 from .storage import open_study
 
@@ -79,13 +79,13 @@ def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     sampler = sampler_of(args, args.llm)
     llm = checked_llm(sampler._settings.llm)
-    ahead = look_ahead(study, sampler, args.n)
-    question = ahead.question
+    asked = next_question(study, sampler, args.n)
+    question = asked.question
     with waiting(f"{llm.name} to answer", args.timeout):
         answer = ask(
             llm,
             question,
-            ahead.is_duplicate,
+            asked.is_duplicate,
             timeout=args.timeout,
             purpose="suggest",
             redact=sampler._settings.redact,
