@@ -63,7 +63,7 @@ def _open(url: str, name: str | None) -> Study:
         plain(value["v"], 20)
         for trial in all_trials(study)
         for key, value in trial.system_attrs.items()
-        if key.startswith(_keys.POST) and isinstance(value, Mapping) and "v" in value
+        if key.startswith(_keys.RECORD) and isinstance(value, Mapping) and "v" in value
         if value["v"] != _keys.VERSION
     }
     if versions:

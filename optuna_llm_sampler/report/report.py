@@ -23,7 +23,7 @@ from .._store.calls import call_records
 from .._store.calls import CallRecord
 from .._store.prices import OWN_WEIGHTS
 from .._store.prices import Price
-from .._store.store import AdviceRecord
+from .._store.records import AdviceRecord
 from .._store.store import AdviceStore
 from .._store.store import Snapshot
 from .._study import keys as _keys
