@@ -41,7 +41,7 @@ ERROR = "llm_error"
 # + asked_on + ":" + block: {"v", "trial", "asked_on", "block", "start", "share", "phase",
 # "fixed_share", "n_known", "outcome", "retryable", "retry_after", "call", "advice", "budget"}.
 # asked_on, "ticket" in older studies, is the number of the trial on which the call began.
-POST = "llm:post:"
+RECORD = "llm:post:"
 # A call that is under way; 120 bytes, renewed every few seconds.
 # {"v", "trial", "asked_on", "block", "asking", "at", "lease"}
 CLAIM = "llm:claim"
