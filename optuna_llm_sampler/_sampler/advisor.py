@@ -11,7 +11,6 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
-from .._advice.advice import is_duplicate
 from .._advice.advice import IsDuplicate
 from .._advice.ask import Answer
 from .._advice.ask import ask
@@ -29,6 +28,7 @@ from .._store.store import Claim
 from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import parents_first
+from .._study.distance import Points
 from .._study.summary import TrialSummary
 from .._study.summary import with_attrs
 from ..errors import CallTimeoutError
@@ -170,9 +170,9 @@ class Caller:
         It costs the same for 100 trials as for 10,000, but for one comparison of columns.
         """
         space = self.space(snapshot)
-        running = list(self.pending(snapshot, number).values())
+        running = Points(self.pending(snapshot, number).values())
         return lambda params: (
-            snapshot.history.has_duplicate(params, space) or is_duplicate(params, running, space)
+            snapshot.history.has_duplicate(params, space) or running.has_duplicate(params, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:
