@@ -20,9 +20,9 @@ from .._policy.limits import Limits
 from .._policy.patience import Patience
 from .._store.calls import record_of
 from .._store.prices import cost_of
-from .._store.store import AdviceRecord
+from .._store.records import AdviceRecord
+from .._store.records import Claim
 from .._store.store import AdviceStore
-from .._store.store import Claim
 from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import parents_first
@@ -132,7 +132,7 @@ class Advisor:
         settings, snapshot = self._settings, plan.snapshot
         space, history = self.space(snapshot), snapshot.history
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
-        running = [TrialSummary(n, params) for n, params in plan.pending(space).items()]
+        running = [TrialSummary(n, params) for n, params in plan.running_params(space).items()]
         conditions = combined(settings.conditions, history.conditions(space), space)
         summary = history.summary(running, self._store.metric_names(), space)
         return Question(
@@ -169,7 +169,7 @@ class Advisor:
                 Leave out this trial and the assignments of later ones, see :meth:`Plan.pending`.
         """
         space, history = self.space(plan.snapshot), plan.snapshot.history
-        pending = Points(plan.pending(space, number).values())
+        pending = Points(plan.running_params(space, number).values())
         return lambda params: (
             history.has_duplicate(params, space) or pending.has_duplicate(params, space)
         )

@@ -23,7 +23,7 @@ from .._store.calls import call_records
 from .._store.calls import CallRecord
 from .._store.prices import OWN_WEIGHTS
 from .._store.prices import Price
-from .._store.store import AdviceRecord
+from .._store.records import AdviceRecord
 from .._store.store import AdviceStore
 from .._store.store import Snapshot
 from .._study import keys as _keys
@@ -288,7 +288,7 @@ def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
         plain(value["v"], 20)
         for trial in trials
         for key, value in trial.system_attrs.items()
-        if key.startswith(_keys.POST) and isinstance(value, Mapping) and "v" in value
+        if key.startswith(_keys.RECORD) and isinstance(value, Mapping) and "v" in value
         if value["v"] != _keys.VERSION
     }
     return sorted(found)

@@ -21,7 +21,7 @@ from optuna_llm_sampler._advice.advice import MAX_NOTE_CHARS
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
 from optuna_llm_sampler._study.distance import Points
@@ -70,7 +70,7 @@ class Pipeline:
             store = AdviceStore(storage, study_id)
             store.record(trial_id, AdviceRecord(trial=0, block=0, advice=advice))
             attrs = storage.get_trial(trial_id).system_attrs
-            stored = [value for key, value in attrs.items() if key.startswith(_keys.POST)]
+            stored = [value for key, value in attrs.items() if key.startswith(_keys.RECORD)]
             assert len(stored) == 1
             assert len(json.dumps(_as_stored(stored[0]))) <= _keys.MAX_BYTES
             read = [record.advice for record in store.read().records]
