@@ -15,11 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from typing import TYPE_CHECKING
-
-
-if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
 
 
 # One of KINDS but "other"; "fallback" is followed by ":" and the reason.
@@ -61,12 +56,6 @@ PUBLISHED_BY_OPTUNA = ("tpe:relative_params:", "gp:relative_params:")
 def source_kind(user_attrs: Mapping[str, Any]) -> str:
     """Return the source of a trial's parameters, without the reason of a fallback."""
     return str(read(user_attrs, SOURCE, "")).partition(":")[0]
-
-
-def kind_of(trial: FrozenTrial) -> str:
-    """Return the kind of a trial's source, ``"other"`` if it is unknown."""
-    source = source_kind(trial.user_attrs)
-    return source if source in KINDS else "other"
 
 
 def read(user_attrs: Mapping[str, Any], key: str, default: Any = None) -> Any:
