@@ -282,18 +282,6 @@ def report(study: Study, *, price: Price | None = None) -> Report:
     )
 
 
-def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
-    """Return the versions of the advice records on these trials that this release cannot read."""
-    found = {
-        plain(value["v"], 20)
-        for trial in trials
-        for key, value in trial.system_attrs.items()
-        if key.startswith(_keys.RECORD) and isinstance(value, Mapping) and "v" in value
-        if value["v"] != _keys.VERSION
-    }
-    return sorted(found)
-
-
 def _budget(snapshot: Snapshot) -> tuple[tuple[str, float, float], ...]:
     last = max(snapshot.records, key=lambda record: record.call.at, default=None)
     if last is None or last.budget is None:
