@@ -423,7 +423,7 @@ def test_a_text_that_is_wrong_is_left_out_and_the_reason_said(study: Study) -> N
     found = explain(study, FakeLLM(lambda r: words))
     assert found.paragraphs == ()
     line = (
-        "The text of fake is left out, it does not agree with these: "
+        "The text of fake is left out. It does not agree with the facts: "
         f"{best} is not known of learning_rate."
     )
     assert found.text.splitlines() == [*fact_lines(facts(study)), "", line]
@@ -450,7 +450,7 @@ def test_explanations_are_escaped_and_need_something_to_explain(study: Study) ->
     assert r"\<img src=x" in found.to_markdown()
     with pytest.raises(UnusableAnswerError):
         explain(study, FakeLLM(lambda r: " \n#\n"))
-    with pytest.raises(ValueError, match="no complete trial"):
+    with pytest.raises(ValueError, match="no trial is complete"):
         explain(optuna.create_study(), FakeLLM(quoting))
 
 
