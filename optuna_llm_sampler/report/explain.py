@@ -87,7 +87,7 @@ class Explanation:
         more = len(self.left_out) - _MOST_REASONS
         reasons = "; ".join(self.left_out[:_MOST_REASONS]) + (f"; {more} more" if more > 0 else "")
         return (
-            f"The text of {self.model} is left out because it contradicts these facts: {reasons}."
+            f"The text of {self.model} is left out. It does not agree with the facts: {reasons}."
         )
 
 
