@@ -26,6 +26,10 @@ from .._store.calls import CallHook
 from .._store.prices import Budget
 from .._store.prices import Price
 from .._store.store import AdviceStore
+from .._study.optuna_internals import fixed_params
+from .._study.optuna_internals import storage_of
+from .._study.optuna_internals import study_id_of
+from .._study.optuna_internals import trial_id_of
 from .._study.space import coerce
 from .._study.space import Coerced
 from .._study.space import Rejected
@@ -274,14 +278,14 @@ class LLMSampler(BaseSampler):
 
     def _session(self, study: Study) -> Session:
         with self._lock:
-            sessions = self._sessions.setdefault(study._storage, {})
-            if study._study_id not in sessions:
+            sessions = self._sessions.setdefault(storage_of(study), {})
+            if study_id_of(study) not in sessions:
                 # Weak: a session that held its storage would keep the dictionary's key alive.
-                store = AdviceStore(weakref.proxy(study._storage), study._study_id)
-                sessions[study._study_id] = Session(
+                store = AdviceStore(weakref.proxy(storage_of(study)), study_id_of(study))
+                sessions[study_id_of(study)] = Session(
                     store, self._settings, llm=self._get_llm, policy=self._policy()
                 )
-            return sessions[study._study_id]
+            return sessions[study_id_of(study)]
 
     # --- Optuna's interface -----------------------------------------------------------------
 
@@ -342,7 +346,7 @@ class LLMSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        draft = self._drafts.get(study._storage, {}).get(trial._trial_id)
+        draft = self._drafts.get(storage_of(study), {}).get(trial_id_of(trial))
         if draft is not None and draft.decision.config is not None:
             coerced = _value(draft.decision.config, param_name, param_distribution)
             if isinstance(coerced, Coerced):
@@ -360,10 +364,10 @@ class LLMSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        draft = self._drafts.get(study._storage, {}).pop(trial._trial_id, None)
+        draft = self._drafts.get(storage_of(study), {}).pop(trial_id_of(trial), None)
         if draft is not None and self._pid == os.getpid():
             self._session(study).finished(trial.number)
-        complete(study._storage, trial, None if draft is None else draft.from_base)
+        complete(storage_of(study), trial, None if draft is None else draft.from_base)
         self._base.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
@@ -375,17 +379,17 @@ class LLMSampler(BaseSampler):
         """Return a trial's draft, decided and described on the first call."""
         if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
             self._start_clean()
-        drafts = self._drafts.setdefault(study._storage, {})
-        if trial._trial_id not in drafts:
+        drafts = self._drafts.setdefault(storage_of(study), {})
+        if trial_id_of(trial) not in drafts:
             decision = self._decide(study, trial)
-            describe(study._storage, trial, decision)
-            drafts[trial._trial_id] = _Draft(decision)
-        return drafts[trial._trial_id]
+            describe(storage_of(study), trial, decision)
+            drafts[trial_id_of(trial)] = _Draft(decision)
+        return drafts[trial_id_of(trial)]
 
     def _decide(self, study: Study, trial: FrozenTrial) -> Decision:
-        if trial.system_attrs.get("fixed_params"):
+        if fixed_params(trial):
             return Decision("enqueued")  # it uses up none of the model's ideas
-        return self._session(study).decide(trial._trial_id, trial.number)
+        return self._session(study).decide(trial_id_of(trial), trial.number)
 
 
 def _value(config: Config, name: str, distribution: BaseDistribution) -> Coerced | Rejected:
