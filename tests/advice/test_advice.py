@@ -20,7 +20,7 @@ from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
 
-from ..study.test_space import assert_optuna_keeps
+from ..support.pipeline import assert_optuna_keeps
 from ..support.strategies import distributions
 from ..support.strategies import json_values
 

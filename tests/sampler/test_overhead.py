@@ -12,10 +12,7 @@ import threading
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.samplers import RandomSampler
 from optuna.samplers import TPESampler
@@ -39,13 +36,7 @@ from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-
-SPACE: dict[str, BaseDistribution] = {
-    "x": FloatDistribution(-10, 10),
-    "y": FloatDistribution(1e-5, 1e-1, log=True),
-    "n": IntDistribution(1, 9),
-    "kind": CategoricalDistribution(["a", "b", None]),
-}
+from ..support.mixed import SPACE
 
 
 def objective(trial: optuna.Trial) -> float:

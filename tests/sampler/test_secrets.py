@@ -41,6 +41,9 @@ from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.report.text import to_markdown
 from optuna_llm_sampler.report.text import to_text
 
+from ..support.mixed import objective
+from ..support.mixed import POINT
+from ..support.mixed import SPACE
 from ..support.servers import BEHAVIOURS
 from ..support.servers import Handler
 from ..support.servers import misbehaving_server
@@ -48,9 +51,6 @@ from ..support.servers import Received
 from ..support.servers import Reply
 from ..support.servers import Server
 from ..support.servers import serving
-from .test_sampler import objective
-from .test_sampler import POINT
-from .test_sampler import SPACE
 
 
 # Not of the form of anybody's keys, so that it is found out by its value alone.
