@@ -16,6 +16,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
+from .optuna_internals import constraints_of
+
 
 # Values of all objectives, with the sign changed where more is better: lower is better.
 Losses: TypeAlias = tuple[float, ...]
@@ -42,7 +44,7 @@ def violations(trial: FrozenTrial) -> dict[str, float]:
     """Return the violated constraints and their amounts, skipping values that are no numbers."""
     return {
         name: float(amount)
-        for name, amount in trial.constraints.items()
+        for name, amount in constraints_of(trial).items()
         if isinstance(amount, (int, float)) and amount > 0
     }
 

@@ -28,6 +28,7 @@ from .numbers import Spread
 from .numbers import spread_of
 from .numbers import spreads_of
 from .objectives import violations
+from .optuna_internals import n_rungs_passed
 from .space import is_legal
 from .space import SearchSpace
 from .space import to_label
@@ -171,9 +172,7 @@ def _summarize(trial: FrozenTrial, ends: Spread, *, minimize: bool) -> TrialSumm
 
 
 def _rungs(trial: FrozenTrial) -> str:
-    # SuccessiveHalvingPruner and HyperbandPruner count rungs on the trial
-    # (optuna/pruners/_successive_halving.py); only the pruner knows the bracket.
-    n = sum(key.startswith("completed_rung_") for key in trial.system_attrs)
+    n = n_rungs_passed(trial)
     if trial.state != TrialState.PRUNED or not n:
         return ""
     return f", passed {n} rungs" if n > 1 else ", passed 1 rung"

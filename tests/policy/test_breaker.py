@@ -75,7 +75,7 @@ class Lines(logging.Handler):
 def sampler(llm: LLM, clock: Clock, **arguments: Any) -> LLMSampler:
     arguments = {"search_space": SPACE, "prefetch": False, **arguments}
     made = LLMSampler(llm, base_sampler=RandomSampler(seed=0), **arguments)
-    made._arguments["clock"] = clock
+    made._settings = replace(made._settings, clock=clock)
     return made
 
 

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._advice.advice import parse
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.grammar import list_grammar
 from optuna_llm_sampler._advice.prompts.variants import variants
@@ -338,7 +338,7 @@ def test_what_the_model_was_not_told_of_comes_from_the_base_sampler() -> None:
         ({"trees": {"model": ["tree"]}}, "'tree' for 'model'"),
         ({"trees": {"svm_c": [1.0]}}, "only a choice or an integer"),
         ({"trees": ["svm"]}, "must map parameters to lists"),
-        ({"model": {"kernel": ["rbf"]}, "kernel": {"model": ["svm"]}}, "in a circle"),
+        ({"model": {"kernel": ["rbf"]}, "kernel": {"model": ["svm"]}}, "form a cycle"),
     ],
 )
 def test_conditions_are_checked(conditions: Mapping[str, Any], words: str) -> None:

@@ -455,7 +455,7 @@ def test_a_forked_sampler_starts_clean() -> None:
 
     def child() -> None:
         # A study of its own: an in-memory storage is not shared with the parent.
-        used._arguments["timeout"] = 20.0
+        used._settings = replace(used._settings, timeout=20.0)
         own = optuna.create_study(sampler=used)
         own.optimize(objective, n_trials=2)
         found.put(sources(own))

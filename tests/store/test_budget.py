@@ -261,7 +261,7 @@ def test_calls_are_whole() -> None:
 
 def test_it_travels_with_the_sampler_and_lies_with_the_advice() -> None:
     sampler = LLMSampler(OpenAI(model="m"), budget=Budget(calls=5))
-    assert pickle.loads(pickle.dumps(sampler))._arguments["budget"] == Budget(calls=5)
+    assert pickle.loads(pickle.dumps(sampler))._settings.budget == Budget(calls=5)
     record = AdviceRecord(0, 0, 0, budget=Budget(usd=0.5), call=Call("m"))
     study = optuna.create_study()
     trial = study.ask()

@@ -17,12 +17,12 @@ from optuna.trial import create_trial
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import is_known
+from optuna_llm_sampler._advice.advice import is_duplicate
 from optuna_llm_sampler._advice.advice import MAX_CONFIGS
 from optuna_llm_sampler._advice.advice import MAX_NOTE_CHARS
-from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._store.store import AdviceRecord
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
@@ -54,7 +54,9 @@ class Pipeline:
         name, first = next(iter(space.items()))
         begin = time.thread_time()
         tried = [{name: _low(first)}]
-        advice = parse(case.texts, space, known=lambda params: is_known(params, tried, space))
+        advice = parse(
+            case.texts, space, is_duplicate=lambda params: is_duplicate(params, tried, space)
+        )
         seconds = time.thread_time() - begin
         assert seconds < MAX_SECONDS, f"{seconds:.1f} s"
         _check(advice, space)
