@@ -47,7 +47,7 @@ def study_on(llm: LocalLLM | OpenAI, n_trials: int = 3) -> optuna.Study:
         search_space=SPACE,
         base_sampler=RandomSampler(seed=0),
         timeout=240.0,
-        n_configs=4,
+        n_configs=2,
         seed=0,
     )
     study = optuna.create_study(sampler=sampler)

@@ -182,7 +182,7 @@ def test_statements_of_a_trial(base: str, new_study: Callable[[int], Study]) -> 
 def test_statements_do_not_grow_with_the_study(
     base: str, new_study: Callable[[int], Study]
 ) -> None:
-    assert costs(new_study(10_000), base) == costs(new_study(100), base)
+    assert costs(new_study(3_000), base) == costs(new_study(100), base)
 
 
 def test_a_prefetching_trial_does_its_work_elsewhere(new_study: Callable[[int], Study]) -> None:

@@ -83,10 +83,6 @@ USUAL: dict[str, Situation] = {
 ECHOES: dict[str, Situation] = {
     f"echo {status}": partial(serving, _echo(status)) for status in (400, 401, 500)
 }
-FEW = [
-    *("unauthorized", "rate_limited", "connection_refused", "connection_cut", "refusal"),
-    *("truncated", "not_json", "error_in_body", "nan", "no_json_at_all", "no_usage"),
-]
 
 
 @dataclass
@@ -222,8 +218,7 @@ def everything(
 @pytest.mark.parametrize(
     "situations",
     [
-        pytest.param({name: USUAL[name] for name in FEW} | ECHOES, id="few"),
-        pytest.param(USUAL, id="all", marks=pytest.mark.slow),
+        pytest.param(USUAL | ECHOES, id="all", marks=pytest.mark.slow),
         pytest.param({"echo 200": partial(serving, _echo(200))}, id="error with status 200"),
     ],
 )
