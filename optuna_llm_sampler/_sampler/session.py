@@ -26,13 +26,13 @@ from .._advice.advice import IsDuplicate
 from .._advice.advice import values
 from .._advice.prompts.build import Question
 from .._policy.allocation import Plan
+from .._policy.allocation import Policy
 from .._policy.patience import Patience
-from .._policy.shares import Policy
 from .._store.background_call import BackgroundCall
 from .._store.background_call import HostTrial
+from .._store.records import Claim
+from .._store.records import CLOCK_SKEW
 from .._store.store import AdviceStore
-from .._store.store import Claim
-from .._store.store import CLOCK_SKEW
 from .._store.store import Snapshot
 from ..errors import TurnedOffError
 from ..llms.base import LLM
@@ -154,7 +154,7 @@ class Session:
             TurnedOffError: The model is off.
         """
         plan = self._plan(self._store.read())
-        question = self._advisor.question(plan, plan.snapshot.settled + 1)
+        question = self._advisor.question(plan, plan.snapshot.next_block)
         return NextQuestion(
             question=question,
             is_duplicate=self._advisor.is_duplicate(plan),
@@ -207,8 +207,8 @@ class Session:
             while (decision := self._decide_by(plan, host)) is None:
                 call = self._call_for(plan, host)
                 is_first = block is None
-                if block != plan.snapshot.settled + 1:  # each advice has its own deadline
-                    block = plan.snapshot.settled + 1
+                if block != plan.snapshot.next_block:  # each advice has its own deadline
+                    block = plan.snapshot.next_block
                     allowed = self._allowed_wait(plan, call)
                     deadline = time.monotonic() + allowed
                 left = deadline - time.monotonic()
@@ -230,7 +230,7 @@ class Session:
     def _decide_by(self, plan: Plan, host: HostTrial) -> Decision | None:
         """Return what a plan decides for a trial; :obj:`None`: the trial needs a new advice."""
         turn = plan.turn(host.number)
-        if turn.is_due:
+        if turn.needs_advice:
             if self._is_calling() or self._is_asked_by_others(plan, host.number):
                 return None
             reason = self._advisor.limits.reason(plan.snapshot)
@@ -271,7 +271,7 @@ class Session:
         has waited for that advice in vain: its worker may be dead. For later advices, what the
         process has earned by its trials, if they are likely to come within that time.
         """
-        if plan.snapshot.settled + 1 in self._waited_in_vain:
+        if plan.snapshot.next_block in self._waited_in_vain:
             return 0.0
         if not plan.snapshot.advices or not self._settings.prefetch:
             return self._settings.timeout
@@ -334,7 +334,7 @@ class Session:
         """
         if self._is_calling():
             return self._call
-        block = plan.due(host.number, ahead)
+        block = plan.block_to_ask(host.number, ahead)
         if (
             block is None
             or self._is_asked_by_others(plan, host.number)
@@ -348,7 +348,7 @@ class Session:
 
     def _is_asked_by_others(self, plan: Plan, number: int) -> bool:
         return any(
-            claim.asking or claim.asked_on < number for claim in plan.snapshot.rivals(number)
+            claim.asking or claim.asked_on < number for claim in plan.snapshot.other_claims(number)
         )
 
     def _start_call(self, plan: Plan, host: HostTrial, block: int) -> BackgroundCall:
@@ -366,11 +366,11 @@ class Session:
             self._store,
             claim,
             host,
-            alone=all(running.number == host.number for running in plan.snapshot.running),
+            is_alone=all(running.number == host.number for running in plan.snapshot.running),
             ask=lambda snapshot: self._advisor.ask(Plan(policy, snapshot), claim),
             may_ask=lambda snapshot: not self._advisor.limits.reason(snapshot),
-            place=lambda snapshot, record, begun: Plan(policy, snapshot).place_record(
-                record, claim, [record.trial] if begun else self._waiting_trials(snapshot)
+            schedule=lambda snapshot, record, has_begun: Plan(policy, snapshot).scheduled(
+                record, claim, [record.trial] if has_begun else self._waiting_trials(snapshot)
             ),
         )
         with self._call_lock:
@@ -392,6 +392,6 @@ class Session:
             running.number
             for running in snapshot.running
             if running.source is None
-            and running.number not in snapshot.lapsed
+            and running.number not in snapshot.expired
             and abs(running.age) < self._settings.timeout + CLOCK_SKEW
         ]

@@ -120,7 +120,7 @@ def has_advice(trial: FrozenTrial) -> bool:
     """Tell whether the result of a call to the model lies on a trial."""
     # A retried trial carries a copy of its predecessor's, which names the other trial.
     return any(
-        key.startswith(_keys.POST)
+        key.startswith(_keys.RECORD)
         and isinstance(value, Mapping)
         and value.get("trial") == trial.number
         for key, value in trial.system_attrs.items()

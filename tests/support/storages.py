@@ -39,7 +39,7 @@ from optuna.trial import Trial
 from benchmarks._postgres import embedded_postgres
 from benchmarks._postgres import PRELOAD
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
