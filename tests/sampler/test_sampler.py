@@ -495,11 +495,6 @@ def test_several_objectives() -> None:
     assert sources(study)[:6] == ["base"] + ["llm"] * 5
 
 
-def test_two_studies_share_a_sampler() -> None:
-    sampler = sampler_on(fake(), search_space=SPACE, base_sampler=RandomSampler(), seed=0)
-    assert [sources(run(sampler, 2)) for _ in range(2)] == [["llm"] * 2] * 2
-
-
 def test_resumed_and_copied_studies_use_the_advice_that_is_there() -> None:
     llm = fake()
     storage = optuna.storages.InMemoryStorage()
