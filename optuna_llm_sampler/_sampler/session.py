@@ -101,6 +101,8 @@ class Session:
             How trials are shared out; :obj:`None` if the model is off.
 
     Attributes:
+        decided:
+            Numbers of the trials that were decided here.
         n_waits:
             Number of trials that have waited for the model.
     """
@@ -113,6 +115,7 @@ class Session:
         llm: Callable[[], LLM],
         policy: Policy | None,
     ) -> None:
+        self.decided: set[int] = set()
         self.n_waits = 0
         self._store = store
         self._settings = settings
@@ -133,6 +136,7 @@ class Session:
         that only this sampler reads and writes.
         """
         host = HostTrial(trial_id=trial_id, number=number)
+        self.decided.add(number)
         try:
             if self._call is not None and self._call.open:
                 self._call.move_to(host)
@@ -191,7 +195,9 @@ class Session:
         left = [own for own in self._settings.own_configs if not own.is_taken(snapshot.trials)]
         self._has_own = bool(left)
         own = config_for(number, left, snapshot)
-        return None if own is None else Decision(own.source, Config(own.params), own.label)
+        if own is None:
+            return None
+        return Decision(own.source, config=Config(own.params), advice=own.label)
 
     def _plan(self, snapshot: Snapshot) -> Plan:
         if self._policy is None:
@@ -243,7 +249,7 @@ class Session:
             if self._advisor.is_duplicate(plan, host.number)(params):
                 decision = Decision("fallback:known_already")
             else:
-                decision = Decision("llm", config, str(turn.assignment))
+                decision = Decision("llm", config=config, advice=str(turn.assignment))
         self._ask_ahead(plan, host)
         return decision
 

@@ -33,11 +33,12 @@ from optuna_llm_sampler.report.text import to_markdown
 from optuna_llm_sampler.report.text import to_text
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..sampler.test_sampler import objective
-from ..sampler.test_sampler import params
-from ..sampler.test_sampler import POINT
-from ..sampler.test_sampler import SPACE
 from ..support.fakes import fake
+from ..support.mixed import objective
+from ..support.mixed import params
+from ..support.mixed import POINT
+from ..support.mixed import sources
+from ..support.mixed import SPACE
 from ..support.servers import answering_server
 from ..support.servers import Body
 
@@ -62,10 +63,6 @@ def tuned(llm: LLM, n_trials: int = 20, study: Study | None = None, **arguments:
     study.sampler = sampler
     study.optimize(objective, n_trials=n_trials)
     return study
-
-
-def sources(study: Study) -> list[str]:
-    return [trial.user_attrs["llm_source"] for trial in study.trials]
 
 
 # --- each kind --------------------------------------------------------------------------------

@@ -19,10 +19,10 @@ from optuna_llm_sampler import usage
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
 
-from ..sampler.test_sampler import objective
-from ..sampler.test_sampler import POINT
-from ..sampler.test_sampler import SPACE
 from ..support.fakes import fake
+from ..support.mixed import objective
+from ..support.mixed import POINT
+from ..support.mixed import SPACE
 from ..support.strategies import json_values
 
 
