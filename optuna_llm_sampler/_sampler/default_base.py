@@ -13,7 +13,7 @@ from optuna.samplers import GPSampler
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState
 
-from .._policy.shares import N_FIRST_SAMPLES
+from .._policy.allocation import N_FIRST_SAMPLES
 from .._study.space import is_at
 from .._study.space import locate
 from .gp_study import are_alike

@@ -21,8 +21,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from .._advice.advice import is_duplicate
 from .._study import keys as _keys
+from .._study.distance import Points
 from .._study.space import interpolate
 from .._study.space import normalize
 from .._study.space import SearchSpace
@@ -125,7 +125,7 @@ def first_that_works(draws: Iterable[dict[str, Any]], outcomes: Outcomes) -> dic
         margin = outcomes.margin(candidate)
         if margin > 0:
             return candidate
-        if tried and is_duplicate(candidate, [tried[-1][1]], outcomes.space):
+        if tried and Points([tried[-1][1]]).has_duplicate(candidate, outcomes.space):
             break
         tried.append((margin, candidate))
     return _moved(max(tried, key=lambda pair: pair[0])[1], outcomes)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
-from .._store.store import _published
+from .._store.store import published_params
 
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def known_params(trial: FrozenTrial) -> dict[str, Any]:
         return trial.params
     fixed = trial.system_attrs.get("fixed_params")  # of an enqueued trial
     return {
-        **_published(trial.system_attrs),
+        **published_params(trial.system_attrs),
         **(fixed if isinstance(fixed, Mapping) else {}),
         **trial.params,
     }

@@ -1,4 +1,4 @@
-"""``optuna-llm doctor``: is the model there, what can it do, what does a call cost."""
+"""``optuna-llm doctor``: check that the model answers, what it can do, and what a call costs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .._advice.ask import ask
+from .._advice.call import Call
 from .._advice.prompts.build import Question
 from .._store.prices import cost_of
 from .._store.prices import Price
-from .._store.store import Call
 from .._study.summary import StudySummary
 from .._text import count
 from .._text import plain
@@ -38,12 +38,12 @@ from .common import add_model
 from .common import add_parser
 from .common import add_price
 from .common import BAD_MODEL
+from .common import missing_weights
 from .common import print_json
 from .common import styled
 from .common import Subparsers
+from .common import waiting
 from .suggest import params_line
-from .terminal import missing_weights
-from .terminal import waiting
 
 
 _SPACE: dict[str, BaseDistribution] = {
@@ -62,17 +62,17 @@ _SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         name:
-            What.
+            What was checked.
         ok:
-            How it is; :obj:`None` where it is neither good nor bad.
+            Whether it works; :obj:`None` for information only.
         detail:
             What was found.
         hint:
-            What to do about it.
+            How to repair it.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Check:
 
 def add_doctor(commands: Subparsers) -> None:
     parser = add_parser(
-        commands, "doctor", _run, "check that the model is there, and what a call takes"
+        commands, "doctor", _run, "check that the model answers, and what a call costs"
     )
     add_model(parser, timeout=120)
     add_price(parser)
@@ -167,7 +167,7 @@ def _is_object(text: str) -> bool:
 
 
 def _structured(llm: LLM, timeout: float) -> Iterator[Check]:
-    """Try a JSON schema, and JSON without one where the back end tells them apart."""
+    """Try a JSON schema, and for endpoints also JSON mode."""
     request = Request(_ask_for('{"ready": true}'), schema=_SCHEMA, max_tokens=500)
     if not isinstance(llm, Endpoint):
         yield _probe(llm, "JSON schema", request, timeout)

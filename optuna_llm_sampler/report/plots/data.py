@@ -18,7 +18,7 @@ from optuna.logging import get_logger
 from optuna.study import Study
 
 from ..._advice.advice import values
-from ..._store.store import AdviceRecord
+from ..._store.records import AdviceRecord
 from ..._store.store import AdviceStore
 from ..._store.store import Snapshot
 from ..._study.keys import KINDS
