@@ -20,7 +20,7 @@ from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._study.distance import Points
 
-from ..study.test_space import assert_optuna_keeps
+from ..support.pipeline import assert_optuna_keeps
 from ..support.strategies import distributions
 from ..support.strategies import json_values
 

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
@@ -28,7 +29,6 @@ from optuna_llm_sampler._study.distance import Points
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._text import MAX_WHY_CHARS
 
-from ..study.test_space import assert_optuna_keeps
 from .hostile import Case
 from .hostile import SPACES
 
@@ -96,6 +96,15 @@ class Pipeline:
             user_attrs=attrs,
         )
         _as_stored(serialize(trial))
+
+
+def assert_optuna_keeps(value: Any, distribution: BaseDistribution) -> None:
+    """Fail if Optuna would replace the value, or store another one than the trial gets."""
+    internal = distribution.to_internal_repr(value)
+    assert distribution._contains(internal)
+    stored = distribution.to_external_repr(internal)
+    assert type(stored) is type(value)
+    assert stored == value or (stored != stored and value != value)
 
 
 def serialize(trial: optuna.trial.FrozenTrial) -> Any:
