@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from ._sampler.default_base import DefaultBaseSampler
 from ._sampler.record_failures import record_failures
 from ._sampler.sampler import LLMSampler
-from ._store.budget import Budget
 from ._store.calls import CallHook
 from ._store.calls import CallRecord
 from ._store.calls import calls
+from ._store.calls import Usage
+from ._store.calls import usage
+from ._store.prices import Budget
 from ._store.prices import Price
-from ._store.usage import Usage
-from ._store.usage import usage
 
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ __all__ = [
     "Budget",
     "CallHook",
     "CallRecord",
+    "calls",
     "DefaultBaseSampler",
     "LLMSampler",
     "LocalLLM",
@@ -42,7 +43,6 @@ __all__ = [
     "Replay",
     "TransformersLLM",
     "Usage",
-    "calls",
     "usage",
 ]
 

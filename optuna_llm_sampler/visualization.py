@@ -1,7 +1,7 @@
 """Plots of what the model did, made like those of :mod:`optuna.visualization`.
 
-They need plotly (``pip install "optuna-llm-sampler[plot]"``); the same functions for Matplotlib
-are in :mod:`optuna_llm_sampler.visualization.matplotlib`.
+They need plotly (``pip install "optuna-llm-sampler[plot]"``). ``matplotlib.plot_sources`` is
+:func:`plot_sources` drawn by Matplotlib, for pictures in files.
 """
 
 from __future__ import annotations
@@ -16,13 +16,11 @@ from .report.plots.advice import plot_advice
 from .report.plots.front import plot_front
 from .report.plots.sources import plot_sources
 from .report.plots.usage import plot_llm_usage
-from .report.transcripts import LLMTranscripts
 
 
 __all__ = [
-    "LLMNoteCallback",
-    "LLMTranscripts",
     "is_available",
+    "LLMNoteCallback",
     "matplotlib",
     "plot_advice",
     "plot_front",
@@ -34,5 +32,5 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """Return whether plotly is installed, which all plots but those of Matplotlib need."""
+    """Return whether plotly is installed."""
     return find_spec("plotly") is not None

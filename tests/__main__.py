@@ -12,7 +12,8 @@ CHECKS = (
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],
     ["mypy"],
-    ["pytest"],
+    # Many tests wait: for processes, for time to run out. Two at a time share two cores well.
+    ["pytest", "-n", "2", "--dist", "loadgroup"],
 )
 
 

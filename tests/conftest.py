@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import os
 import signal
 
 from hypothesis import HealthCheck
@@ -17,6 +16,10 @@ pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+# What runs in the background (``nohup``, ``&`` in a script, some CI) ignores SIGINT, and so would
+# every process that a test starts in order to interrupt it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _VERBOSITY = optuna.logging.get_verbosity()
 
 
@@ -26,21 +29,3 @@ def _verbosity() -> Iterator[None]:
     optuna.logging.set_verbosity(_VERBOSITY)
     yield
     optuna.logging.set_verbosity(_VERBOSITY)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Share loaded weights among the processes of this run, not with the user's own."""
-    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let this process, and those that it starts, be interrupted.
-
-    What runs in the background (``nohup``, ``&`` in a script, some CI) ignores SIGINT, and so
-    would every child.
-    """
-    old = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, old)

@@ -294,14 +294,13 @@ class Summary:
         from matplotlib import pyplot
 
         from optuna_llm_sampler import visualization
-        from optuna_llm_sampler.report.plots import matplotlib as in_matplotlib
 
         folder.mkdir(parents=True, exist_ok=True)
         stem = folder / self.study.study_name.replace("/", "_")
         html, png = (Path(f"{stem}{suffix}") for suffix in (".html", ".png"))
         studies = [self.study, *self.rivals.values()]
         visualization.plot_sources(studies).write_html(html)
-        in_matplotlib.plot_sources(studies)
+        visualization.matplotlib.plot_sources(studies)
         pyplot.gcf().savefig(png, dpi=150, bbox_inches="tight")
         pyplot.close()
         return [html, png]

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     times = parse(arguments).times
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     way = WAYS["code"]
-    llm = LocalLLM(shared=False, unload_after=0)
+    llm = LocalLLM(unload_after=0)
     request = replace(build(question(_PROBLEM, way, 0), way.style), timeout=600.0)
     llm.prepare()
     seconds, sizes = [], []

@@ -17,8 +17,8 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import FloatDistribution
 
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._study.history import StudySummary
-from optuna_llm_sampler._study.history import TrialSummary
+from optuna_llm_sampler._study.summary import StudySummary
+from optuna_llm_sampler._study.summary import TrialSummary
 
 
 Points = NDArray[np.float64]

@@ -1,14 +1,15 @@
-"""What one call to a model took: tokens, seconds, money. Plain data, to and from JSON."""
+"""One call to a model, and what it took: tokens, seconds, money."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 import json
+import math
 import time
-from typing import Any
+from typing import TypeVar
 
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
@@ -18,34 +19,18 @@ from ..llms.base import LLM
 from ..llms.base import Request
 
 
-# Tokenisers differ; prompts made of names, numbers and JSON have 3 to 4 bytes per token, and a
-# budget is better kept by counting a few too many.
+_Number = TypeVar("_Number", int, float)
+
+# Prompts made of names, numbers and JSON have 3 to 4 bytes per token. The lower number
+# overestimates, which keeps a budget.
 _BYTES_PER_TOKEN = 3
 
 
 @dataclass(frozen=True)
 class Call:
-    """What one call to the model took. :obj:`None` where it is not known.
+    """What one call to the model took so far.
 
-    Attributes:
-        model:
-            Who answered, in the endpoint's words; without an answer, who was asked.
-        asked:
-            Who was asked: the name of the back end.
-        purpose:
-            What for: ``"advice"``, ``"suggest"`` or ``"explain"``.
-        at:
-            When it ended, in seconds since the epoch; 0 where it is not known.
-        seconds:
-            How long it took.
-        requests:
-            How many requests it was: a useless answer is asked for once more.
-        input_tokens, output_tokens, cached_tokens:
-            As the endpoint counts them, also those of an answer that could not be used.
-        estimated:
-            Whether some of them are estimates, because the endpoint does not count.
-        usd:
-            What it cost.
+    The fields are described at :class:`~optuna_llm_sampler.CallRecord`.
     """
 
     model: str = ""
@@ -66,34 +51,55 @@ class Call:
         return (self.input_tokens or 0) + (self.output_tokens or 0)
 
 
+def total_of(calls: Sequence[Call]) -> Call:
+    """Sum up calls, as far as each quantity is known. The model is that of the last call."""
+    return Call(
+        model=next((call.model for call in reversed(calls) if call.model), ""),
+        seconds=round(math.fsum(call.seconds for call in calls), 3),
+        requests=sum(call.requests for call in calls),
+        input_tokens=_sum_of_known(call.input_tokens for call in calls),
+        output_tokens=_sum_of_known(call.output_tokens for call in calls),
+        cached_tokens=_sum_of_known(call.cached_tokens for call in calls),
+        estimated=any(call.estimated for call in calls),
+        usd=_sum_of_known(call.usd for call in calls),
+    )
+
+
+def _sum_of_known(amounts: Iterable[_Number | None]) -> _Number | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None
+
+
 def complete(llm: LLM, request: Request, call: Call) -> tuple[Completion | OptunaLLMError, Call]:
-    """Make a request; return what came of it, and the call with what this request took."""
+    """Make a request; return its outcome, and the call with this request added."""
     begin = time.monotonic()
     try:
         outcome: Completion | OptunaLLMError = llm.complete(request)
     except OptunaLLMError as error:
         outcome = error
-    taken = _counted(request, outcome)
+    tokens = _counted(request, outcome)
+    made = Call(
+        model=outcome.model if isinstance(outcome, Completion) else "",
+        seconds=time.monotonic() - begin,
+        requests=1,
+        input_tokens=tokens.input_tokens,
+        output_tokens=tokens.output_tokens,
+        cached_tokens=tokens.cached_tokens,
+        estimated=tokens != outcome.usage,
+    )
+    total = total_of([call, made])
     return outcome, replace(
-        call,
-        model=outcome.model or call.model if isinstance(outcome, Completion) else call.model,
-        seconds=round(call.seconds + time.monotonic() - begin, 3),
-        requests=call.requests + 1,
-        input_tokens=_sum(call.input_tokens, taken.input_tokens),
-        output_tokens=_sum(call.output_tokens, taken.output_tokens),
-        cached_tokens=_sum(call.cached_tokens, taken.cached_tokens),
-        at=round(time.time(), 3),
-        estimated=call.estimated or taken != outcome.usage,
+        total, asked=call.asked, purpose=call.purpose, at=round(time.time(), 3)
     )
 
 
 def _counted(request: Request, outcome: Completion | OptunaLLMError) -> TokenUsage:
-    """Return the tokens as the endpoint counts them, else an estimate, else nothing."""
+    """Return tokens as the endpoint counts them, else an estimate if the request was sent."""
     guess = TokenUsage()
     if isinstance(outcome, Completion):
         guess = estimate(request, outcome.texts)
     elif isinstance(outcome, CallTimeoutError):
-        # It was sent, and is paid for, as far as anybody knows.
+        # It was sent, and probably has to be paid for.
         guess = TokenUsage(input_tokens=estimate(request).input_tokens)
     known = outcome.usage
     return TokenUsage(
@@ -104,7 +110,7 @@ def _counted(request: Request, outcome: Completion | OptunaLLMError) -> TokenUsa
 
 
 def estimate(request: Request, texts: Iterable[str] = ()) -> TokenUsage:
-    """Estimate tokens from the length of what was sent and received."""
+    """Estimate tokens from the bytes sent and received."""
     sent = sum(_size(message["content"]) for message in request.messages)
     if request.schema is not None:
         sent += len(json.dumps(request.schema))
@@ -117,53 +123,3 @@ def _size(text: str) -> int:
 
 def _tokens(n_bytes: int) -> int:
     return -(-n_bytes // _BYTES_PER_TOKEN)
-
-
-def _sum(a: int | None, b: int | None) -> int | None:
-    return None if a is None and b is None else (a or 0) + (b or 0)
-
-
-# --- from the storage, where anything may lie ------------------------------------------------
-
-
-def read_call(value: Any) -> Call:
-    """Read what was written of a call, by this or another version.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if not isinstance(value, Mapping):
-        raise ValueError("no call")
-    keys = ("input_tokens", "output_tokens", "cached_tokens")
-    tokens = {k: None if value.get(k) is None else read_count(value[k]) for k in keys}
-    usd = value.get("usd")
-    return Call(
-        model=read_text(value.get("model", "")),
-        asked=read_text(value.get("asked", "")),
-        purpose=read_text(value.get("purpose", "advice"))[:40],
-        at=read_number(value.get("at", 0.0)),
-        seconds=read_number(value.get("seconds", 0.0)),
-        requests=read_count(value.get("requests", 0)),
-        estimated=value.get("estimated") is True,
-        usd=None if usd is None else read_number(usd),
-        **tokens,
-    )
-
-
-def read_count(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**40:
-        raise ValueError("not a count")
-    return value
-
-
-def read_number(value: Any) -> float:
-    """Read a number of seconds or dollars."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 2**40:
-        raise ValueError("not a number of seconds or dollars")
-    return float(value)
-
-
-def read_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("not a text")
-    return value[:200]

@@ -10,9 +10,9 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution
 
 from .._study.conditions import Conditions
-from .._study.history import StudySummary
 from .._study.space import labels
 from .._study.space import SearchSpace
+from .._study.summary import StudySummary
 from .._study.warm_start import PriorStudy
 
 

@@ -17,7 +17,7 @@ import math
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
-from .._study.results import Result
+from .._study.ranking import Result
 from .shares import START_SHARE
 
 

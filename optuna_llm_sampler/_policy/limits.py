@@ -1,15 +1,19 @@
-"""Why the model may not be asked now: out of budget, or failing. Says so once per change."""
+"""Why the model may not be asked now: the budget is used up, or the model fails."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from dataclasses import replace
 import time
 
 from optuna.logging import get_logger
 
-from .._store.budget import Budget
-from .._store.budget import spent
+from .._advice.call import Call
+from .._advice.call import total_of
+from .._store.calls import call_records
+from .._store.prices import Budget
+from .._store.prices import cost_of
 from .._store.prices import Price
 from .._store.prices import price_of
 from .._store.store import Snapshot
@@ -26,19 +30,21 @@ _GOES_ON = "The base sampler goes on."
 
 
 class Limits:
-    """What one process knows of a study's budget and breaker, read from the store.
+    """A study's budget and breaker, as one process reads them from the storage.
+
+    Each change is logged once.
 
     Args:
         llm:
             Returns the model.
         budget:
-            What the study may spend, if that is limited.
+            What the study may spend; :obj:`None`: no limit.
         prices:
-            What models cost, besides those that are known.
+            Prices of models, besides the list prices.
         clock:
-            Seconds since the epoch.
-        timed:
-            See :func:`~optuna_llm_sampler._policy.shares.breaker.breaker`.
+            Returns seconds since the epoch.
+        is_timed:
+            Whether the breaker counts seconds, and not only trials.
     """
 
     def __init__(
@@ -48,85 +54,92 @@ class Limits:
         prices: Mapping[str, Price] | None = None,
         clock: Callable[[], float] = time.time,
         *,
-        timed: bool = True,
+        is_timed: bool = True,
     ) -> None:
         self._llm = llm
         self._budget = budget
         self._prices = prices
         self._clock = clock
-        self._timed = timed
+        self._is_timed = is_timed
         self._born = clock()
         self._off = ""
-        self._said_budget = False
+        self._has_logged_budget = False
         self._seen = Breaker()
 
     def turn_off(self, reason: str) -> None:
-        """Leave the model alone for good, in this process only."""
+        """Never ask the model again in this process."""
         self._off = reason
 
     def reason(self, snapshot: Snapshot) -> str:
         """Return why the model must not be asked now, ``""`` if it may be."""
-        return self._off or self._out_of_budget(snapshot) or self._broken(snapshot)
+        return self._off or self._budget_reason(snapshot) or self._breaker_reason(snapshot)
 
-    def requests(self, snapshot: Snapshot) -> int:
+    def max_requests(self, snapshot: Snapshot) -> int:
         """Return how many requests a call may make: a useless answer is asked for once more."""
         if self._budget is None or self._budget.calls is None:
             return 2
-        used = spent((record.call for record in snapshot.records), len(snapshot.unanswered)).calls
-        return 2 if self._budget.calls - used >= 2 else 1
+        return 2 if self._budget.calls - total_of(self._calls(snapshot)).requests >= 2 else 1
 
     # --- the budget -------------------------------------------------------------------------
 
-    def _out_of_budget(self, snapshot: Snapshot) -> str:
+    def _calls(self, snapshot: Snapshot) -> list[Call]:
+        """Return all calls, those under way too, with their cost by the prices known now."""
+        return [
+            call if call.usd is not None else replace(call, usd=cost_of(call, self._prices))
+            for call in call_records(snapshot, under_way=True)
+        ]
+
+    def _budget_reason(self, snapshot: Snapshot) -> str:
         if self._budget is None:
             return ""
-        calls = [record.call for record in snapshot.records]
-        used = spent(calls, len(snapshot.unanswered), self._prices)
-        if self._budget.reached(used):
-            said = ", ".join(
-                f"{amount:,g} of {limit:,g} {name}"
-                for name, amount, limit in self._budget.lines(used)
-                if amount >= limit
+        calls = self._calls(snapshot)
+        reached = [
+            f"{used:,g} of {limit:,g} {name}"
+            for name, used, limit in self._budget.lines(total_of(calls))
+            if used >= limit
+        ]
+        if reached:
+            return self._out_of_budget(
+                f"The budget of the study is used up ({', '.join(reached)})."
             )
-            return self._say(f"The budget of the study is used up ({said}).")
-        if self._budget.usd is not None and (unknown := self._unknown(used.unpriced)):
-            return self._say(
-                f"Budget(usd=) cannot be kept: the price of {unknown} is not known. "
-                f'Give it by prices={{"{unknown}": Price(...)}}.'
+        if self._budget.usd is not None and (unpriced := self._unpriced(calls)):
+            return self._out_of_budget(
+                f"Budget(usd=) cannot be kept: the price of {unpriced} is not known. "
+                f'Give it by prices={{"{unpriced}": Price(...)}}.'
             )
         return ""
 
-    def _unknown(self, unpriced: tuple[str, ...]) -> str:
-        """Return a model without a price: one that was asked, or the one to ask."""
-        name = self._name()
+    def _unpriced(self, calls: list[Call]) -> str:
+        """Return a model without a price: the one to ask, or one that has answered."""
+        name = self._model_name()
         if price_of(name, self._prices) is None:
             return name
-        return next(iter(unpriced), "")
+        return next((c.asked or c.model for c in calls if c.usd is None and c.tokens), "")
 
-    def _say(self, message: str) -> str:
-        if not self._said_budget:
-            self._said_budget = True
+    def _out_of_budget(self, message: str) -> str:
+        if not self._has_logged_budget:
+            self._has_logged_budget = True
             _logger.info(f"{message} {_GOES_ON}")
         return "budget"
 
     # --- the breaker ------------------------------------------------------------------------
 
-    def _broken(self, snapshot: Snapshot) -> str:
+    def _breaker_reason(self, snapshot: Snapshot) -> str:
         state = breaker(
             snapshot.records,
-            asked=self._name(),
+            asked=self._model_name(),
             n_trials=len(snapshot.trials),
             now=self._clock(),
             born=self._born,
-            timed=self._timed,
+            is_timed=self._is_timed,
         )
-        if (state.failures, state.is_open) != (self._seen.failures, self._seen.is_open):
+        if state.failures != self._seen.failures:
             self._log(state)
             self._seen = state
         return state.reason if state.is_open else ""
 
     def _log(self, state: Breaker) -> None:
-        if state.final:
+        if state.is_final:
             _logger.info(
                 f"The model is not asked any more ({state.reason}). {_GOES_ON} When the cause is "
                 "gone, start again with a new sampler."
@@ -134,17 +147,14 @@ class Limits:
         elif state.is_open:
             _logger.info(
                 f"The model is left alone after {plural(state.failures, 'failure')} in a row "
-                f"({state.reason}), for {state.seconds:.0f} s and {plural(state.trials, 'trial')} "
-                "more at least. "
-                f"{_GOES_ON} `optuna-llm doctor` says what is wrong with it."
+                f"({state.reason}), for at least {plural(state.trials, 'more trial')} and "
+                f"{state.seconds:.0f} s. {_GOES_ON} `optuna-llm doctor` shows what is wrong."
             )
-        elif state.failures and self._seen.is_open:
-            _logger.info(f"The model may be asked again after {state.failures} failures.")
-        elif self._seen.is_open or self._seen.failures > 1:
+        elif not state.failures:
             _logger.info("The model answers again.")
 
-    def _name(self) -> str:
+    def _model_name(self) -> str:
         try:
             return self._llm().name
-        except OptunaLLMError:  # it cannot be built; the call will say why
+        except OptunaLLMError:  # it cannot be built; the call will report why
             return ""

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
 from dataclasses import replace
 import math
 import threading
-import time
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -21,60 +17,31 @@ from .._advice.ask import Answer
 from .._advice.ask import ask
 from .._advice.call import Call
 from .._advice.prompts.build import Question
-from .._advice.renaming import Redact
 from .._policy.allocation import Plan
 from .._policy.limits import Limits
 from .._policy.patience import Patience
 from .._policy.shares import Policy
-from .._store.budget import Budget
-from .._store.calls import CallHook
 from .._store.calls import record_of
 from .._store.prices import cost_of
-from .._store.prices import Price
 from .._store.store import AdviceRecord
 from .._store.store import AdviceStore
 from .._store.store import Claim
 from .._store.store import Snapshot
 from .._study.conditions import combined
-from .._study.conditions import Conditions
 from .._study.conditions import parents_first
-from .._study.history import TrialSummary
-from .._study.shared_attrs import with_attrs
-from .._study.warm_start import PriorStudy
+from .._study.summary import TrialSummary
+from .._study.summary import with_attrs
 from ..errors import CallTimeoutError
 from ..errors import OptunaLLMError
 from ..errors import RedactionError
 from ..llms.base import LLM
-from .own_configs import OwnConfig
+from .settings import Settings
 
 
 _logger = get_logger(f"optuna.{__name__}")
 
 # A call may go on for this long after nobody waits for it: its answer serves later trials.
 _MIN_CALL_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a session needs to know of the sampler's arguments."""
-
-    llm: Callable[[], LLM]
-    policy: Policy | None
-    task: str
-    param_notes: Mapping[str, str]
-    search_space: Mapping[str, BaseDistribution] | None
-    conditions: Conditions
-    earlier: tuple[PriorStudy, ...]
-    timeout: float
-    prefetch: bool
-    seed: int | None
-    first: tuple[OwnConfig, ...] = ()
-    budget: Budget | None = None
-    prices: Mapping[str, Price] = field(default_factory=dict)
-    on_call: CallHook | None = None
-    share_user_attrs: tuple[str, ...] = ()
-    redact: Redact | None = None
-    clock: Callable[[], float] = time.time
 
 
 class Caller:
@@ -85,13 +52,23 @@ class Caller:
             Why the model may not be asked, if so.
     """
 
-    def __init__(self, store: AdviceStore, settings: Settings, patience: Patience) -> None:
+    def __init__(
+        self,
+        store: AdviceStore,
+        settings: Settings,
+        patience: Patience,
+        *,
+        llm: Callable[[], LLM],
+        policy: Policy | None,
+    ) -> None:
+        self._llm = llm
+        self._policy = policy
         self.limits = Limits(
-            settings.llm,
+            llm,
             settings.budget,
             settings.prices,
             settings.clock,
-            timed=settings.seed is None,
+            is_timed=settings.seed is None,
         )
         self._store = store
         self._settings = settings
@@ -134,7 +111,7 @@ class Caller:
     def _answer(self, snapshot: Snapshot, block: int) -> Answer:
         question = self.question(snapshot, block)
         try:
-            llm = self._settings.llm()
+            llm = self._llm()
         except OptunaLLMError as error:  # the back end could not be built
             return Answer(Call(), error=error)
         timeout = max(2 * self._settings.timeout, _MIN_CALL_SECONDS)
@@ -144,7 +121,7 @@ class Caller:
                 question,
                 self.known(snapshot),
                 timeout=timeout,
-                max_requests=self.limits.requests(snapshot),
+                max_requests=self.limits.max_requests(snapshot),
                 redact=self._settings.redact,
             )
         except RedactionError as error:
@@ -167,7 +144,7 @@ class Caller:
             optional=snapshot.history.optional(list(space), conditions),
             conditions=conditions,
             untried=snapshot.history.untried(space),
-            earlier=settings.earlier,
+            earlier=settings.prior_studies,
             seed=seed,
         )
 
@@ -176,8 +153,8 @@ class Caller:
         return self._plan(snapshot).pending(self.space(snapshot), number)
 
     def _plan(self, snapshot: Snapshot) -> Plan:
-        assert self._settings.policy is not None
-        return Plan(self._settings.policy, snapshot)
+        assert self._policy is not None
+        return Plan(self._policy, snapshot)
 
     def _n_starting(self, snapshot: Snapshot) -> int:
         """Count the trials that wait to be told their parameters, or start during the call."""
@@ -195,14 +172,13 @@ class Caller:
         space = self.space(snapshot)
         running = list(self.pending(snapshot, number).values())
         return lambda params: (
-            snapshot.history.knows(params, space) or is_known(params, running, space)
+            snapshot.history.has_duplicate(params, space) or is_known(params, running, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:
         """Return the parameters as far as they are known."""
-        given = self._settings.search_space or {}
         # What trials have shown is newer than what the user said at construction.
-        merged = {**given, **snapshot.history.space()}
+        merged = {**self._settings.search_space, **snapshot.history.space()}
         return {n: d for n, d in merged.items() if not d.single()}
 
     def _tell(self, record: AdviceRecord) -> None:

@@ -1,4 +1,4 @@
-"""The user's own configurations, which are tried before anything else: each one once."""
+"""The user's own configurations: each is tried once, before the model's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from typing import TYPE_CHECKING
 
+from .._store.store import CLOCK_SKEW
+from .._store.store import Snapshot
 from .._study import keys as _keys
+from .._study.space import SearchSpace
+from .._study.warm_start import PriorStudy
+from .._study.warm_start import to_try
 
 
 if TYPE_CHECKING:
@@ -17,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnConfig:
-    """A configuration that the user trusts, or the best of an earlier study.
+    """A configuration that the user trusts, or one of the best of an earlier study.
 
     Attributes:
         source:
             ``"defaults"`` or ``"history"``.
         label:
-            What the trial that tries it says of it; different for each.
+            Written on the trial that tries it; different for each.
         params:
             Values by parameter name.
     """
@@ -33,7 +38,7 @@ class OwnConfig:
     params: Mapping[str, Any]
 
     def is_taken(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Tell whether a trial has tried this configuration, or is going to."""
+        """Tell whether a trial has tried this configuration or is about to."""
         return any(self._has(trial) for trial in trials)
 
     def _has(self, trial: FrozenTrial) -> bool:
@@ -41,3 +46,38 @@ class OwnConfig:
             return True
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
         return all(name in params and params[name] == v for name, v in self.params.items())
+
+
+def own_configs(
+    defaults: Mapping[str, Any], prior_studies: Sequence[PriorStudy], space: SearchSpace
+) -> tuple[OwnConfig, ...]:
+    """Return the defaults, if there are any, and the best configurations of earlier studies."""
+    best = to_try(prior_studies, space or None)
+    return (
+        *([OwnConfig("defaults", "defaults", defaults)] if defaults else []),
+        *(OwnConfig("history", f"history, config {i}", p) for i, p in enumerate(best)),
+    )
+
+
+def config_for(number: int, configs: Sequence[OwnConfig], snapshot: Snapshot) -> OwnConfig | None:
+    """Return the configuration that a trial has to try, if one is left for it.
+
+    Undecided trials with lower numbers take theirs first, so that each configuration is tried
+    once and as soon as possible, whatever the study already holds.
+
+    Args:
+        number:
+            The trial.
+        configs:
+            The configurations that no trial has taken.
+        snapshot:
+            The study now.
+    """
+    n_before = sum(
+        running.source is None
+        and running.number < number
+        and abs(running.age) < CLOCK_SKEW
+        and not snapshot.trials[running.number].system_attrs.get("fixed_params")
+        for running in snapshot.running
+    )
+    return configs[n_before] if n_before < len(configs) else None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from optuna.logging import get_logger
 
 from .._study import keys as _keys
+from .._study.optuna_internals import fixed_params
+from .._study.optuna_internals import trial_id_of
 from .session import Decision
 
 
@@ -46,13 +48,13 @@ def complete(storage: BaseStorage, trial: FrozenTrial, from_base: Sequence[str] 
     """
     if from_base:
         _write(storage, trial, {_keys.FROM_BASE: ", ".join(sorted(from_base))[:200]})
-    elif from_base is None and trial.system_attrs.get("fixed_params"):
+    elif from_base is None and fixed_params(trial):
         _write(storage, trial, {_keys.SOURCE: "enqueued"})
 
 
 def _write(storage: BaseStorage, trial: FrozenTrial, attrs: Mapping[str, str | int]) -> None:
     try:
         for key, value in attrs.items():
-            storage.set_trial_user_attr(trial._trial_id, key, value)
+            storage.set_trial_user_attr(trial_id_of(trial), key, value)
     except Exception as error:  # a trial is not lost because of what is said about it
         _logger.debug(f"Trial {trial.number} lacks a record of its source: {error!r}")

@@ -12,7 +12,7 @@ import optuna
 from optuna.trial import Trial
 
 from .._study import keys as _keys
-from .._study.ranking import MAX_ERROR_CHARS
+from .._study.summary import MAX_ERROR_CHARS
 from .._text import one_line
 
 

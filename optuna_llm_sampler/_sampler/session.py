@@ -5,6 +5,7 @@ Knows trial numbers and the store, not Optuna's study or trial.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from .._advice.advice import values
 from .._advice.prompts.build import Question
 from .._policy.allocation import Plan
 from .._policy.patience import Patience
+from .._policy.shares import Policy
 from .._store.background_call import BackgroundCall
 from .._store.background_call import HostTrial
 from .._store.store import AdviceRecord
@@ -30,9 +32,11 @@ from .._store.store import AdviceStore
 from .._store.store import Claim
 from .._store.store import CLOCK_SKEW
 from .._store.store import Snapshot
+from ..llms.base import LLM
 from .advisor import Caller
-from .advisor import Settings
+from .own_configs import config_for
 from .progress import waiting
+from .settings import Settings
 
 
 _logger = get_logger(f"optuna.{__name__}")
@@ -78,18 +82,26 @@ class Session:
             How many trials have waited for the model, however shortly.
     """
 
-    def __init__(self, store: AdviceStore, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: AdviceStore,
+        settings: Settings,
+        *,
+        llm: Callable[[], LLM],
+        policy: Policy | None,
+    ) -> None:
         self.waits = 0
+        self._policy = policy
         self._store = store
         self._settings = settings
         self._patience = Patience(settings.timeout)
-        self._caller = Caller(store, settings, self._patience)
+        self._caller = Caller(store, settings, self._patience, llm=llm, policy=policy)
         self._lock = threading.Lock()
         self._last: Plan | None = None
         self._background_call: BackgroundCall | None = None
         self._waited_in_vain: set[int] = set()
         self._saying = threading.Lock()
-        self._first_left = bool(settings.first)
+        self._first_left = bool(settings.own_configs)
 
     def decide(self, trial_id: int, number: int) -> Decision:
         """Say whose a trial is; waits for the model no longer than the timeout.
@@ -119,14 +131,16 @@ class Session:
         call = self._background_call
         if call is not None and call.open:
             call.move_to(host)
+        if self._policy is None and not self._first_left:
+            return Decision("base")
         if self._is_surely_base(host.number):
             return Decision("base")
         snapshot = self._store.read()
         if self._first_left and (first := self._first(snapshot, host.number)) is not None:
-            if self._settings.policy is not None and self._settings.search_space:
+            if self._policy is not None and self._settings.search_space:
                 self._ask_ahead(self._look(snapshot), host)
             return first
-        if self._settings.policy is None or not self._caller.space(snapshot):
+        if self._policy is None or not self._caller.space(snapshot):
             return Decision("base")
         plan = self._look(snapshot)
         if not plan.turn(host.number).is_models:
@@ -140,19 +154,10 @@ class Session:
         Trials that have yet to take theirs are counted by number, so that each configuration is
         tried once, and by the first trial that can, whatever the study held before.
         """
-        left = [own for own in self._settings.first if not own.is_taken(snapshot.trials)]
+        left = [own for own in self._settings.own_configs if not own.is_taken(snapshot.trials)]
         self._first_left = bool(left)
-        earlier = sum(
-            running.source is None
-            and running.number < number
-            and abs(running.age) < CLOCK_SKEW
-            and not snapshot.trials[running.number].system_attrs.get("fixed_params")
-            for running in snapshot.running
-        )
-        if earlier >= len(left):
-            return None
-        own = left[earlier]
-        return Decision(own.source, Config(own.params), own.label)
+        own = config_for(number, left, snapshot)
+        return None if own is None else Decision(own.source, Config(own.params), own.label)
 
     def _is_surely_base(self, number: int) -> bool:
         """Tell from what was stored when last read, where no later advice can change it."""
@@ -162,8 +167,8 @@ class Session:
         return not plan.turn(number).is_models
 
     def _look(self, snapshot: Snapshot) -> Plan:
-        assert self._settings.policy is not None
-        self._last = Plan(self._settings.policy, snapshot)
+        assert self._policy is not None
+        self._last = Plan(self._policy, snapshot)
         return self._last
 
     # --- taking a configuration -------------------------------------------------------------
@@ -341,8 +346,8 @@ class Session:
     def _place(
         self, snapshot: Snapshot, record: AdviceRecord, claim: Claim, waiting: Sequence[int]
     ) -> AdviceRecord:
-        assert self._settings.policy is not None
-        return Plan(self._settings.policy, snapshot).place_record(record, claim, waiting)
+        assert self._policy is not None
+        return Plan(self._policy, snapshot).place_record(record, claim, waiting)
 
     def _waiting(self, snapshot: Snapshot) -> list[int]:
         """Guess which trials wait for a call: those of dead workers may look as if they did."""

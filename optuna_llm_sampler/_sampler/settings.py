@@ -1,191 +1,230 @@
-"""What the arguments of the sampler may be: checked when it is built, named in the message."""
+"""Validate LLMSampler's arguments. Every error names the argument."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 import math
+from reprlib import repr as _short
+import time
 from typing import Any
+from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 
-from .._store.budget import Budget
+from .._advice.renaming import Redact
+from .._store.calls import CallHook
+from .._store.prices import Budget
+from .._store.prices import Price
+from .._study.conditions import Conditions
 from .._study.conditions import MAX_PARENT_VALUES
 from .._study.conditions import parent_values
 from .._study.conditions import parents_first
-from .._study.shared_attrs import MAX_SHARED
 from .._study.space import coerce
 from .._study.space import Rejected
+from .._study.space import SearchSpace
 from .._study.space import to_label
+from .._study.summary import MAX_SHARED_ATTRS
 from .._study.warm_start import PriorStudy
 from .._study.warm_start import remember
+from ..llms.registry import resolve
+from .own_configs import OwnConfig
 
 
-def check_text(task: str) -> None:
-    if not isinstance(task, str):
-        raise ValueError(f"task must be a text; got {type(task).__name__}.")
+if TYPE_CHECKING:
+    from ..llms.base import LLM
 
 
-def check_notes(param_notes: Mapping[str, str] | None) -> None:
-    if param_notes is None:
-        return
-    if not isinstance(param_notes, Mapping) or not all(
-        isinstance(k, str) and isinstance(v, str) for k, v in param_notes.items()
-    ):
-        raise ValueError("param_notes must map parameter names to texts.")
+@dataclass(frozen=True)
+class Settings:
+    """The checked arguments of LLMSampler, which says what they mean.
 
+    Mappings are empty where the user gave none.
 
-def check_space(search_space: Mapping[str, BaseDistribution] | None) -> None:
-    if search_space is None:
-        return
-    if not isinstance(search_space, Mapping) or not all(
-        isinstance(k, str) and isinstance(v, BaseDistribution) for k, v in search_space.items()
-    ):
-        raise ValueError("search_space must map parameter names to Optuna distributions.")
-
-
-def check_defaults(
-    defaults: Mapping[str, Any] | None, search_space: Mapping[str, BaseDistribution] | None
-) -> None:
-    if defaults is None:
-        return
-    if not isinstance(defaults, Mapping) or not all(isinstance(k, str) for k in defaults):
-        raise ValueError("defaults must map parameter names to values.")
-    for name, value in defaults.items():
-        if search_space is None:
-            continue
-        if name not in search_space:
-            raise ValueError(f"defaults names {name!r}, which is not in search_space.")
-        coerced = coerce(value, search_space[name])
-        if isinstance(coerced, Rejected) or coerced.repair in ("clipped", "rounded", "snapped"):
-            raise ValueError(
-                f"defaults has {value!r} for {name!r}, which {search_space[name]} does not allow."
-            )
-
-
-def read_conditions(
-    conditions: Any, search_space: Mapping[str, BaseDistribution] | None
-) -> dict[str, dict[str, tuple[Any, ...]]]:
-    """Check the conditions, and write choices as labels.
+    Attributes:
+        prior_studies:
+            What is kept of the studies in ``history``.
+        own_configs:
+            The configurations to try first: ``defaults``, then the best of ``history``.
+        clock:
+            Returns seconds since the epoch.
 
     Raises:
-        ValueError: They are not as the sampler's docstring says.
+        ValueError: An argument is not as LLMSampler describes it; the message names it.
     """
-    if conditions is None:
-        return {}
-    if search_space is None:
-        raise ValueError("conditions need search_space=, in which all parameters are.")
-    if not isinstance(conditions, Mapping):
-        raise ValueError(f"conditions must be a mapping; got {type(conditions).__name__}.")
-    read: dict[str, dict[str, tuple[Any, ...]]] = {}
-    for name, parents in conditions.items():
-        if name not in search_space:
-            raise ValueError(f"conditions name {name!r}, which is not in search_space.")
-        if not isinstance(parents, Mapping) or not parents:
-            raise ValueError(
-                f"conditions of {name!r} must map parameters to lists of values, as in "
-                f'{{"svm_c": {{"model": ["svm"]}}}}; got {parents!r}.'
-            )
-        read[name] = {
-            parent: _allowed(name, parent, values, search_space)
-            for parent, values in parents.items()
-        }
-    try:
-        parents_first(search_space, read)
-    except ValueError as error:
-        raise ValueError(f"conditions go in a circle: {error}") from None
-    return read
 
+    llm: str | LLM | None
+    task: str
+    param_notes: Mapping[str, str]
+    search_space: SearchSpace
+    conditions: Conditions
+    prior_studies: tuple[PriorStudy, ...]
+    own_configs: tuple[OwnConfig, ...]
+    base_sampler: BaseSampler | None
+    llm_share: float | None
+    n_configs: int | None
+    timeout: float
+    prefetch: bool
+    budget: Budget | None
+    prices: Mapping[str, Price]
+    on_call: CallHook | None
+    share_user_attrs: tuple[str, ...]
+    redact: Redact | None
+    seed: int | None
+    clock: Callable[[], float] = time.time
 
-def _allowed(
-    name: str, parent: Any, values: Any, search_space: Mapping[str, BaseDistribution]
-) -> tuple[Any, ...]:
-    if parent not in search_space:
-        raise ValueError(f"conditions of {name!r} name {parent!r}, which is not in search_space.")
-    distribution = search_space[parent]
-    if parent_values(distribution) is None:
-        raise ValueError(
-            f"conditions of {name!r} name {parent!r}: only a choice or an integer with at most "
-            f"{MAX_PARENT_VALUES} values can decide; got {distribution}."
-        )
-    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
-        raise ValueError(f"conditions of {name!r} need a list of values of {parent!r}.")
-    found = []
-    for value in values:
-        coerced = coerce(value, distribution)
-        if isinstance(coerced, Rejected) or coerced.repair in ("clipped", "rounded", "snapped"):
-            raise ValueError(
-                f"conditions of {name!r} have {value!r} for {parent!r}, which {distribution} does "
-                "not allow."
-            )
-        found.append(to_label(coerced.value, distribution))
-    return tuple(found)
+    def __post_init__(self) -> None:
+        resolve(self.llm)  # raises an error that names llm
+        share, n_configs, seed = self.llm_share, self.n_configs, self.seed
+        base = self.base_sampler
+        is_share = share is None or (_is_number(share) and 0 <= share <= 1)
+        is_timeout = _is_number(self.timeout) and 0 <= self.timeout < math.inf
+        self._check("task", isinstance(self.task, str), "a string")
+        self._check("base_sampler", base is None or isinstance(base, BaseSampler), "a sampler")
+        self._check("llm_share", is_share, "a number from 0 to 1")
+        self._check("n_configs", _is_integer(n_configs, 1, 64), "an integer from 1 to 64")
+        self._check("timeout", is_timeout, "a finite number of seconds, 0 or more")
+        self._check("prefetch", self.prefetch in (True, False), "True, False or None")
+        self._check("budget", isinstance(self.budget, (Budget, type(None))), "a Budget(...)")
+        self._check("on_call", self.on_call is None or callable(self.on_call), "a function")
+        self._check("redact", self.redact is None or callable(self.redact), "a function")
+        self._check("seed", _is_integer(seed, 0, 2**32 - 1), "an integer from 0 to 2**32 - 1")
 
-
-def read_history(history: Any) -> tuple[PriorStudy, ...]:
-    """Take what is worth knowing from earlier studies.
-
-    Raises:
-        ValueError: They are no studies.
-    """
-    if history is None:
-        return ()
-    if isinstance(history, Study) or not isinstance(history, Sequence):
-        raise ValueError(f"history must be a list of studies; got {type(history).__name__}.")
-    for study in history:
-        if not isinstance(study, Study):
-            raise ValueError(f"history must hold studies; got {type(study).__name__}.")
-    return tuple(remember(study) for study in history)
-
-
-def check_numbers(
-    llm_share: float | None, n_configs: int | None, timeout: float, seed: int | None
-) -> None:
-    if llm_share is not None and not (_is_number(llm_share) and 0 <= llm_share <= 1):
-        raise ValueError(f"llm_share must be a number from 0 to 1; got {llm_share!r}.")
-    if n_configs is not None and (not _is_int(n_configs) or not 1 <= n_configs <= 64):
-        raise ValueError(f"n_configs must be an integer from 1 to 64; got {n_configs!r}.")
-    if not _is_number(timeout) or not 0 <= timeout < math.inf:
-        raise ValueError(
-            f"timeout must be a finite number of seconds, 0 or more; got {timeout!r}."
-        )
-    if seed is not None and not (_is_int(seed) and 0 <= seed < 2**32):
-        raise ValueError(f"seed must be an integer from 0 to 2**32 - 1; got {seed!r}.")
-
-
-def check_base_sampler(base_sampler: Any) -> None:
-    if base_sampler is not None and not isinstance(base_sampler, BaseSampler):
-        raise ValueError(f"base_sampler must be an Optuna sampler; got {base_sampler!r}.")
-
-
-def check_budget(budget: Any) -> None:
-    if budget is not None and not isinstance(budget, Budget):
-        raise ValueError(f"budget must be a Budget(...); got {type(budget).__name__}.")
-
-
-def check_callable(function: Any, name: str) -> None:
-    if function is not None and not callable(function):
-        raise ValueError(f"{name} must be a function; got {type(function).__name__}.")
-
-
-def check_shared(names: Any) -> None:
-    is_list = isinstance(names, Sequence) and not isinstance(names, str)
-    if not is_list or not all(isinstance(n, str) for n in names) or len(names) > MAX_SHARED:
-        raise ValueError(
-            f"share_user_attrs must be a list of at most {MAX_SHARED} names; got {names!r}."
-        )
-
-
-def check_prefetch(prefetch: Any) -> None:
-    if prefetch not in (None, True, False):
-        raise ValueError(f"prefetch must be True, False or None; got {prefetch!r}.")
+    def _check(self, name: str, is_right: bool, expected: str) -> None:
+        if not is_right:
+            raise ValueError(f"{name} must be {expected}; got {_short(getattr(self, name))}.")
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_integer(value: Any, low: int, high: int) -> bool:
+    """Tell whether an optional argument is absent or an integer in the range."""
+    if value is None:
+        return True
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+_MAPPINGS = {
+    "param_notes": "parameter names to strings",
+    "defaults": "parameter names to values",
+    "search_space": "parameter names to Optuna distributions",
+    "prices": 'names of models such as "openai/gpt-5-mini" to Price(...)',
+}
+
+
+def read_mapping(name: str, value: Any, kind: type[Any]) -> dict[str, Any]:
+    """Copy an argument that maps strings to values of one kind; :obj:`None` is an empty one.
+
+    Raises:
+        ValueError: It is no such mapping.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(
+        isinstance(k, str) and isinstance(v, kind) for k, v in value.items()
+    ):
+        raise ValueError(f"{name} must map {_MAPPINGS[name]}; got {_short(value)}.")
+    return dict(value)
+
+
+def read_defaults(defaults: Any, space: SearchSpace) -> dict[str, Any]:
+    """Check the defaults against the search space, if there is one.
+
+    Raises:
+        ValueError: They are no mapping, or hold a name or a value that is not in the space.
+    """
+    read = read_mapping("defaults", defaults, object)
+    for name, value in read.items() if space else ():
+        if name not in space:
+            raise ValueError(f"defaults names {name!r}, which is not in search_space.")
+        _legal(value, space[name], f"defaults has {_short(value)} for {name!r}")
+    return read
+
+
+def _legal(value: Any, distribution: BaseDistribution, what: str) -> Any:
+    """Return the value as the distribution has it, or raise an error that says what is wrong."""
+    coerced = coerce(value, distribution)
+    if isinstance(coerced, Rejected) or coerced.repair in ("clipped", "rounded", "snapped"):
+        raise ValueError(f"{what}, which {distribution} does not allow.")
+    return coerced.value
+
+
+def read_conditions(conditions: Any, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """Check the conditions, and write choices as labels.
+
+    Raises:
+        ValueError: They are not as LLMSampler describes them.
+    """
+    if conditions is None:
+        return {}
+    if not space:
+        raise ValueError("conditions need search_space=, which has to hold all parameters.")
+    if not isinstance(conditions, Mapping):
+        raise ValueError(f"conditions must be a mapping; got {_short(conditions)}.")
+    read: dict[str, dict[str, tuple[Any, ...]]] = {}
+    for name, parents in conditions.items():
+        if name not in space:
+            raise ValueError(f"conditions name {name!r}, which is not in search_space.")
+        if not isinstance(parents, Mapping) or not parents:
+            raise ValueError(
+                f"conditions of {name!r} must map parameters to lists of values, as in "
+                f'{{"svm_c": {{"model": ["svm"]}}}}; got {_short(parents)}.'
+            )
+        read[name] = {
+            parent: _parent_labels(values, parent, space, f"conditions of {name!r}")
+            for parent, values in parents.items()
+        }
+    try:
+        parents_first(space, read)
+    except ValueError as error:
+        raise ValueError(f"conditions form a cycle: {error}") from None
+    return read
+
+
+def _parent_labels(values: Any, parent: Any, space: SearchSpace, where: str) -> tuple[Any, ...]:
+    if parent not in space:
+        raise ValueError(f"{where} name {parent!r}, which is not in search_space.")
+    distribution = space[parent]
+    if parent_values(distribution) is None:
+        raise ValueError(
+            f"{where} name {parent!r}: only a choice or an integer with at most "
+            f"{MAX_PARENT_VALUES} values can be a condition; got {distribution}."
+        )
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise ValueError(f"{where} need a list of values of {parent!r}; got {_short(values)}.")
+    legal = (_legal(v, distribution, f"{where} have {_short(v)} for {parent!r}") for v in values)
+    return tuple(to_label(value, distribution) for value in legal)
+
+
+def read_history(history: Any) -> tuple[PriorStudy, ...]:
+    """Keep the best of earlier studies.
+
+    Raises:
+        ValueError: It is no list of studies.
+    """
+    if history is None:
+        return ()
+    if not isinstance(history, Sequence) or not all(isinstance(s, Study) for s in history):
+        raise ValueError(f"history must be a list of studies; got {_short(history)}.")
+    return tuple(remember(study) for study in history)
+
+
+def read_names(names: Any) -> tuple[str, ...]:
+    """Check the names of shared user attributes.
+
+    Raises:
+        ValueError: They are no list of strings, or too many.
+    """
+    is_list = isinstance(names, Sequence) and not isinstance(names, str)
+    if not is_list or not all(isinstance(n, str) for n in names) or len(names) > MAX_SHARED_ATTRS:
+        raise ValueError(
+            f"share_user_attrs must be a list of at most {MAX_SHARED_ATTRS} names; "
+            f"got {_short(names)}."
+        )
+    return tuple(names)

@@ -1,13 +1,13 @@
-"""What models cost. A model that is not in a table has an unknown price, never none."""
+"""What models cost, and what a study may spend. Pure functions of plain data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields
 import math
 import re
 from typing import Any
-from typing import Protocol
 
 from .._advice.call import Call
 
@@ -17,29 +17,18 @@ def _is_amount(value: Any) -> bool:
     return is_number and 0 <= value < math.inf
 
 
-class Counted(Protocol):
-    """A call whose tokens are counted, as far as they are."""
-
-    @property
-    def input_tokens(self) -> int | None: ...
-    @property
-    def output_tokens(self) -> int | None: ...
-    @property
-    def cached_tokens(self) -> int | None: ...
-
-
 @dataclass(frozen=True)
 class Price:
-    """What a model costs, in USD per million tokens.
+    """Price of a model, in USD per million tokens.
 
     Args:
         input, output:
-            Of tokens sent and received.
+            For tokens sent and received.
         cached:
-            Of tokens sent that the endpoint had in its cache. :obj:`None`: as ``input``.
+            For tokens sent that the endpoint had in its cache. :obj:`None`: as ``input``.
 
     Raises:
-        ValueError: One of them is no finite number, 0 or more.
+        ValueError: An argument is not a finite number, 0 or more.
     """
 
     input: float
@@ -52,8 +41,8 @@ class Price:
             if not _is_amount(value) and not (name == "cached" and value is None):
                 raise ValueError(f"{name} must be a number of USD, 0 or more; got {value!r}.")
 
-    def of(self, call: Counted) -> float | None:
-        """Return the price of a call, or :obj:`None` when its tokens are not known."""
+    def of(self, call: Call) -> float | None:
+        """Return the cost of a call in USD, or :obj:`None` when its tokens are not known."""
         if call.input_tokens is None or call.output_tokens is None:
             return None
         hits = min(call.cached_tokens or 0, call.input_tokens)
@@ -79,14 +68,17 @@ PRICES: Mapping[str, Price] = {
     "openai/gpt-4o-mini": Price(0.15, 0.6, 0.075),
 }
 
-# Nobody sends a bill for weights on one's own machine.
-_FREE = Price(0, 0)
+# Weights on the user's own machine cost nothing, whatever their tokens.
 OWN_WEIGHTS = ("local/", "hf/")
+_FREE = Price(0, 0)
 _DATE = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 def price_of(model: str, prices: Mapping[str, Price] | None = None) -> Price | None:
-    """Look up a price by the name of a back end, ``"openai/gpt-5-mini"``; a date is left out."""
+    """Look up a price by the name of a back end, such as ``"openai/gpt-5-mini-2025-08-07"``.
+
+    A date at the end of the name is ignored. A model in no table has no known price.
+    """
     if model.startswith(OWN_WEIGHTS):
         return _FREE
     table = {**PRICES, **(prices or {})}
@@ -94,10 +86,10 @@ def price_of(model: str, prices: Mapping[str, Price] | None = None) -> Price | N
 
 
 def cost_of(call: Call, prices: Mapping[str, Price] | None = None) -> float | None:
-    """Return what a call cost in USD, or :obj:`None` when the price or the tokens are unknown.
+    """Return the cost of a call in USD, or :obj:`None` when price or tokens are unknown.
 
-    The name that the endpoint gives itself counts where the user priced it; else it could be
-    anybody's who calls his model so.
+    The endpoint's own name for the model counts only in ``prices``, which the user wrote: any
+    endpoint may call its model "gpt-5".
     """
     price = price_of(call.asked or call.model, prices) or (prices or {}).get(call.model)
     if price is _FREE:
@@ -106,9 +98,69 @@ def cost_of(call: Call, prices: Mapping[str, Price] | None = None) -> float | No
 
 
 def check_prices(prices: Any) -> None:
+    """Validate the sampler's argument ``prices``.
+
+    Raises:
+        ValueError: It does not map names to prices.
+    """
     if prices is None:
         return
     if not isinstance(prices, Mapping) or not all(
         isinstance(name, str) and isinstance(price, Price) for name, price in prices.items()
     ):
         raise ValueError('prices must map names of models ("openai/gpt-5-mini") to Price(...).')
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a study may spend on the sampler's calls, by all workers and across restarts.
+
+    Spending is counted from the storage. Calls under way when the budget runs out are finished,
+    so their cost may exceed it. Then the base sampler goes on, and the trials that would have
+    been the model's have the source ``fallback:budget``.
+
+    Args:
+        calls:
+            Requests, including those of workers that died before they stored an outcome.
+        tokens:
+            Tokens sent and received; estimates where the endpoint does not count.
+        usd:
+            US dollars. Needs the price of the model: without it, the model is not asked.
+        seconds:
+            Time in calls, most of it in the background.
+
+    Raises:
+        ValueError: An argument is not a number, 0 or more.
+    """
+
+    calls: int | None = None
+    tokens: int | None = None
+    usd: float | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            is_whole = field.name in ("calls", "tokens")
+            if value is None or (
+                _is_amount(value) and not (is_whole and isinstance(value, float))
+            ):
+                continue
+            kind = "an integer" if is_whole else "a finite number"
+            raise ValueError(f"{field.name} must be {kind}, 0 or more; got {value!r}.")
+
+    def lines(self, total: Call) -> list[tuple[str, float, float]]:
+        """Return what is limited, how much of it was used, and the limit.
+
+        Args:
+            total:
+                The sum of the study's calls.
+        """
+        used = {
+            "calls": total.requests,
+            "tokens": total.tokens,
+            "usd": total.usd or 0.0,
+            "seconds": total.seconds,
+        }
+        limits = {name: getattr(self, name) for name in used}
+        return [(name, used[name], limit) for name, limit in limits.items() if limit is not None]

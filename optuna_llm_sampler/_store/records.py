@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import fields
 import json
 from typing import Any
 from typing import TYPE_CHECKING
@@ -17,13 +18,8 @@ from .._advice.advice import Advice
 from .._advice.advice import from_json
 from .._advice.advice import to_json
 from .._advice.call import Call as Call
-from .._advice.call import read_call
-from .._advice.call import read_count
-from .._advice.call import read_number
-from .._advice.call import read_text
 from .._study import keys as _keys
-from .budget import Budget
-from .budget import read_budget
+from .prices import Budget
 
 
 if TYPE_CHECKING:
@@ -194,7 +190,7 @@ def _read_record(value: Mapping[str, Any]) -> AdviceRecord:
         retry_after=read_number(value.get("retry_after", 0.0)),
         call=read_call(value["call"]),
         advice=from_json(value["advice"]),
-        budget=read_budget(value.get("budget")),
+        budget=_read_budget(value.get("budget")),
     )
 
 
@@ -214,3 +210,55 @@ def _read_claim(value: Mapping[str, Any]) -> Claim:
         at=read_number(value["at"]),
         lease=read_number(value["lease"]),
     )
+
+
+def _read_budget(value: Any) -> Budget | None:
+    if value is None:
+        return None
+    return Budget(**{field.name: value.get(field.name) for field in fields(Budget)})
+
+
+def read_call(value: Any) -> Call:
+    """Read a call as this or another version wrote it.
+
+    Raises:
+        ValueError: It is not a call.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError("not a call")
+    known = {name: read for name, read in _CALL.items() if value.get(name) is not None}
+    return Call(**{name: read(value[name]) for name, read in known.items()})
+
+
+def read_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value[:200]
+
+
+def read_count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**40:
+        raise ValueError("not a count")
+    return value
+
+
+def read_number(value: Any) -> float:
+    """Read a number of seconds or dollars."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 2**40:
+        raise ValueError("not a number of seconds or dollars")
+    return float(value)
+
+
+_CALL: Mapping[str, Callable[[Any], Any]] = {
+    "model": read_text,
+    "asked": read_text,
+    "purpose": read_text,
+    "at": read_number,
+    "seconds": read_number,
+    "requests": read_count,
+    "input_tokens": read_count,
+    "output_tokens": read_count,
+    "cached_tokens": read_count,
+    "estimated": bool,
+    "usd": read_number,
+}

@@ -1,6 +1,6 @@
 """What the trials of a study have shown, kept up to date one finished trial at a time.
 
-The digest of 10,000 trials is no longer than that of 100 (the best few, a sample across the rest,
+The summary of 10,000 trials is no longer than that of 100 (the best few, a sample across the rest,
 failures, what is running now), and costs no more to make.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
-import math
 import threading
 from typing import Any
 
@@ -21,18 +20,20 @@ from optuna.trial import TrialState
 
 from .conditions import Conditions
 from .conditions import parent_values
+from .distance import Points
 from .failures import Failures
-from .points import Points
-from .ranking import Front
+from .objectives import violation
+from .optuna_internals import constraints_of
+from .ranking import FrontRanking
+from .ranking import has_result
 from .ranking import Ranking
-from .ranking import shown
-from .ranking import violation
-from .results import Result
-from .results import Results
+from .ranking import Result
+from .ranking import Results
 from .space import SearchSpace
 from .structure import Structure
-from .summary import StudySummary as StudySummary
-from .summary import TrialSummary as TrialSummary
+from .summary import StudySummary
+from .summary import summarize
+from .summary import TrialSummary
 
 
 N_RUNNING = 16
@@ -66,8 +67,8 @@ class History:
         self._lock = threading.Lock()
         self._latest: dict[str, tuple[int, BaseDistribution]] = {}
         self._structure = Structure()
-        self._known = Points()
-        self._scored = (Ranking if len(self.directions) == 1 else Front)(self.directions)
+        self._tried = Points()
+        self._scored = (Ranking if len(self.directions) == 1 else FrontRanking)(self.directions)
         self._failures = Failures()
         self._results = Results(self.directions)
         self._kinds: dict[str, str] = {}
@@ -83,10 +84,10 @@ class History:
         with self._lock:
             if trial.params:
                 self._add_params(trial)
-            if trial.values is not None and _is_usable(trial):
+            if has_result(trial):
                 self._scored.add(trial)
                 self._failures.add_success(trial)
-                self._constraints.update(dict.fromkeys(trial.constraints))
+                self._constraints.update(dict.fromkeys(constraints_of(trial)))
                 self._n_feasible += violation(trial) <= 0
             elif trial.state == TrialState.FAIL:
                 self._failures.add(trial)
@@ -94,7 +95,7 @@ class History:
     def _add_params(self, trial: FrozenTrial) -> None:
         distributions = trial.distributions
         internal = {n: distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
-        self._known.add(internal, distributions)
+        self._tried.add(trial.params)
         full = trial.state == TrialState.COMPLETE
         self._structure.add(trial.number, internal, distributions, full=full)
         for name, distribution in distributions.items():
@@ -158,10 +159,10 @@ class History:
         with self._lock:
             return self._results.latest(informed_from)
 
-    def knows(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
+    def has_duplicate(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
         """Tell whether a finished trial, failed ones included, had nearly these parameters."""
         with self._lock:
-            return self._known.has_near(params, space)
+            return self._tried.has_duplicate(params, space)
 
     def summary(
         self,
@@ -180,7 +181,7 @@ class History:
                 The space that is asked about, for the regions in which trials fail.
         """
         with self._lock:
-            failed = shown(self._failures.choose(), self.directions)
+            failed = summarize(self._failures.choose(), self.directions)
             return StudySummary(
                 directions=tuple(d.name.lower() for d in self.directions),
                 metric_names=tuple(metric_names or [""] * len(self.directions)),
@@ -195,12 +196,6 @@ class History:
                 since_best=self._scored.since_best(),
                 kinds=dict(self._kinds),
             )
-
-
-def _is_usable(trial: FrozenTrial) -> bool:
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and not any(
-        math.isnan(v) for v in trial.values
-    )
 
 
 def _kind(distribution: BaseDistribution) -> str:

@@ -17,10 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from typing import TYPE_CHECKING
 
 
-# "defaults", "history", "llm", "base", "fallback:<reason>" or "enqueued"
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+# One of KINDS but "other"; "fallback" is followed by ":" and the reason.
 SOURCE = "llm_source"
+KINDS = ("defaults", "history", "llm", "base", "fallback", "enqueued", "other")
 # The model's reason for this configuration, one line.
 WHY = "llm_why"
 # "trial 3, block 0, config 2": where the advice lies and which of its configurations this is.
@@ -57,6 +63,12 @@ PUBLISHED_BY_OPTUNA = ("tpe:relative_params:", "gp:relative_params:")
 def source_kind(user_attrs: Mapping[str, Any]) -> str:
     """Return where a trial's parameters came from, without the reason of a fallback."""
     return str(read(user_attrs, SOURCE, "")).partition(":")[0]
+
+
+def kind_of(trial: FrozenTrial) -> str:
+    """Return the kind of a trial's source, ``"other"`` if it is unknown."""
+    source = source_kind(trial.user_attrs)
+    return source if source in KINDS else "other"
 
 
 def read(user_attrs: Mapping[str, Any], key: str, default: Any = None) -> Any:

@@ -1,10 +1,11 @@
-"""Trials with values, from best to worst, and which of them the model is shown."""
+"""Finished trials from best to worst: which the model is shown, and which of both samplers won."""
 
 from __future__ import annotations
 
 import bisect
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from dataclasses import replace
 import math
 from typing import TypeAlias
@@ -13,16 +14,15 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
-from .._text import MAX_WHY_CHARS
-from .._text import one_line
 from . import keys as _keys
-from .curves import curve
-from .numbers import Spread
-from .numbers import spread_of
 from .objectives import dominates
+from .objectives import enter_front
+from .objectives import hypervolume_shares
 from .objectives import Losses
-from .objectives import shares
 from .objectives import thinned
+from .objectives import to_losses
+from .objectives import violation
+from .summary import summarize
 from .summary import TrialSummary
 
 
@@ -30,70 +30,38 @@ from .summary import TrialSummary
 N_BEST = 40
 N_SPREAD = 40
 N_FRONT = 20
-MAX_ERROR_CHARS = 160
-_SOURCES = {"llm": "llm", "base": "base", "fallback": "base"}
-_OWN = ("defaults", "history", "enqueued")
 # With several objectives: from how many of the Pareto front and of the latest trials to choose.
 _POOL = 100
+# Only so many trials, the latest by number, are compared as evidence.
+_N_COMPARED = 300
+# The hypervolume of a front is computed from no more points than these.
+_MAX_FRONT = 10
 
-# Feasible before pruned before infeasible, then what counts on each level, then the number.
-_Key: TypeAlias = tuple[int, float, float, int]
-
-
-def shown(
-    trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
-) -> list[TrialSummary]:
-    """Write trials the way the model sees them, side by side."""
-    minimize = directions[0] != StudyDirection.MAXIMIZE
-    lasts = [
-        t.intermediate_values[max(t.intermediate_values)] for t in trials if t.intermediate_values
-    ]
-    among = spread_of(lasts, minimize=minimize)
-    return [_shown(trial, among, minimize=minimize) for trial in trials]
+# Sorts trials from best to worst. It begins with the level: 0 complete and feasible, 1 pruned,
+# 2 infeasible, 3 failed.
+RankKey: TypeAlias = tuple[float, ...]
+_FAILED: RankKey = (3.0,)
 
 
-def _shown(trial: FrozenTrial, among: Spread, *, minimize: bool) -> TrialSummary:
-    told = curve(trial.intermediate_values, among, minimize=minimize)
-    rungs = sum(key.startswith("completed_rung_") for key in trial.system_attrs)
-    if trial.state == TrialState.PRUNED and rungs:
-        # SuccessiveHalvingPruner and HyperbandPruner count them on the trial
-        # (optuna/pruners/_successive_halving.py); a bracket is known to the pruner only.
-        told += f", passed {rungs} rungs" if rungs > 1 else ", passed 1 rung"
-    source = _keys.source_kind(trial.user_attrs)
-    why = _keys.read(trial.user_attrs, _keys.WHY)
-    return TrialSummary(
-        trial.number,
-        dict(trial.params),
-        tuple(trial.values) if trial.values is not None else (),
-        pruned=trial.state == TrialState.PRUNED,
-        violated=violations(trial),
-        curve=told,
-        error=one_line(_keys.read(trial.user_attrs, _keys.ERROR), MAX_ERROR_CHARS),
-        source="user" if source in _OWN else _SOURCES.get(source, ""),
-        why=one_line(why, MAX_WHY_CHARS) if source == "llm" else "",
+def has_result(trial: FrozenTrial) -> bool:
+    """Tell whether a finished trial has values, none of which is NaN."""
+    return (
+        trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        and trial.values is not None
+        and not any(map(math.isnan, trial.values))
     )
 
 
-def violations(trial: FrozenTrial) -> dict[str, float]:
-    """Return by how much a trial breaks which constraints; the storage may hold anything."""
-    return {
-        name: float(amount)
-        for name, amount in trial.constraints.items()
-        if isinstance(amount, (int, float)) and amount > 0
-    }
-
-
-def violation(trial: FrozenTrial) -> float:
-    """Return by how much a trial breaks its constraints in all, 0 when it is feasible."""
-    return math.fsum(violations(trial).values())
-
-
-def losses_of(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> Losses:
-    """Return what is to be minimised."""
-    return tuple(
-        -value if direction == StudyDirection.MAXIMIZE else value
-        for value, direction in zip(trial.values, directions, strict=False)
-    )
+def rank_of(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> RankKey:
+    """Rank a finished trial: lower is better."""
+    if not has_result(trial):
+        return _FAILED
+    if (amount := violation(trial)) > 0:
+        return (2.0, amount)
+    losses = to_losses(trial.values, directions)
+    if trial.state == TrialState.PRUNED:  # the later, the better, as in TPE
+        return (1.0, -float(trial.last_step or 0), *losses)
+    return (0.0, *losses)
 
 
 class Ranking:
@@ -101,89 +69,201 @@ class Ranking:
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self._directions = directions
-        self._keys: list[_Key] = []
+        self._keys: list[tuple[RankKey, Losses, int]] = []
         self._trials: dict[int, FrozenTrial] = {}
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def add(self, trial: FrozenTrial) -> None:
-        bisect.insort(self._keys, self._key(trial))
+        """Add a trial that has a result."""
+        losses = to_losses(trial.values, self._directions)  # between equal violations
+        bisect.insort(self._keys, (rank_of(trial, self._directions), losses, trial.number))
         self._trials[trial.number] = trial
-
-    def _key(self, trial: FrozenTrial) -> _Key:
-        loss = losses_of(trial, self._directions)[0]
-        if (broken := violation(trial)) > 0:
-            return 2, broken, loss, trial.number
-        if trial.state == TrialState.PRUNED:  # who got further was better, as TPE sees it
-            return 1, -float(trial.last_step or 0), loss, trial.number
-        return 0, loss, 0.0, trial.number
 
     def since_best(self) -> int | None:
         """Count the trials with a higher number than the best one."""
         return sum(number > self._keys[0][-1] for number in self._trials) if self._keys else None
 
     def choose(self) -> list[TrialSummary]:
-        """Return those to show, from worst to best."""
-        places = spread(len(self._keys), N_BEST, N_SPREAD)
-        chosen = [self._trials[self._keys[i][-1]] for i in reversed(places)]
-        return shown(chosen, self._directions)
+        """Return the trials to show, from worst to best."""
+        indices = _spread(len(self._keys), N_BEST, N_SPREAD)
+        chosen = [self._trials[self._keys[i][-1]] for i in reversed(indices)]
+        return summarize(chosen, self._directions)
 
 
-class Front:
+class FrontRanking:
     """Trials with several objectives: the Pareto front, and a sample of the latest others."""
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self._directions = directions
         self._n = 0
-        self._front: dict[int, tuple[Losses, FrozenTrial]] = {}
+        self._front: dict[int, Losses] = {}
+        self._front_trials: dict[int, FrozenTrial] = {}
         self._recent: deque[tuple[Losses, FrozenTrial]] = deque(maxlen=_POOL)
 
     def __len__(self) -> int:
         return self._n
 
     def add(self, trial: FrozenTrial) -> None:
-        losses = losses_of(trial, self._directions)
+        """Add a trial that has a result."""
+        losses = to_losses(trial.values, self._directions)
         self._n += 1
         self._recent.append((losses, trial))
-        if violation(trial) > 0 or trial.state == TrialState.PRUNED:
+        if rank_of(trial, self._directions)[0] > 0:
             return
-        if any(dominates(other, losses) for other, _ in self._front.values()):
+        if not enter_front(self._front, trial.number, losses):
             return
-        for number in [n for n, (o, _) in self._front.items() if dominates(losses, o)]:
-            del self._front[number]
-        self._front[trial.number] = (losses, trial)
         if len(self._front) > _POOL:
             del self._front[next(iter(self._front))]
+        known = {**self._front_trials, trial.number: trial}
+        self._front_trials = {number: known[number] for number in self._front}
 
     def since_best(self) -> int | None:
+        """Return :obj:`None`: no single trial is the best."""
         return None
 
     def choose(self) -> list[TrialSummary]:
-        """Return those to show: others from worst to best, then the front."""
-        front = list(self._front.values())
-        kept = [front[i] for i in thinned([losses for losses, _ in front], N_FRONT)]
-        parts = shares([losses for losses, _ in kept])
+        """Return the trials to show: others from worst to best, then the front."""
+        numbers, front = list(self._front), list(self._front.values())
+        kept = thinned(front, N_FRONT)
+        shares = hypervolume_shares([front[i] for i in kept])
+        others = self._others(front)
+        summaries = summarize(
+            [*others, *(self._front_trials[numbers[i]] for i in kept)], self._directions
+        )
+        shown = summaries[len(others) :]
+        return [
+            *summaries[: len(others)],
+            *(replace(t, share=share) for t, share in zip(shown, shares, strict=True)),
+        ]
+
+    def _others(self, front: Sequence[Losses]) -> list[FrozenTrial]:
         others = {
             t.number: (losses, t) for losses, t in self._recent if t.number not in self._front
         }
-        pool = [losses for losses, _ in [*others.values(), *front]]
+        pool = [losses for losses, _ in others.values()] + list(front)
         ranked = sorted(
             (violation(trial), sum(dominates(other, losses) for other in pool), number)
             for number, (losses, trial) in others.items()
         )
-        places = spread(len(ranked), 2, N_BEST + N_SPREAD - N_FRONT)
-        chosen = [others[ranked[i][-1]][1] for i in reversed(places)]
-        told = shown([*chosen, *(trial for _, trial in kept)], self._directions)
-        return [
-            *told[: len(chosen)],
-            *(replace(t, share=part) for t, part in zip(told[len(chosen) :], parts, strict=True)),
-        ]
+        indices = _spread(len(ranked), 2, N_BEST + N_SPREAD - N_FRONT)
+        return [others[ranked[i][-1]][1] for i in reversed(indices)]
 
 
-def spread(n: int, n_best: int, n_spread: int) -> list[int]:
-    """Choose places in a ranking: the first few, and an even sample of the others."""
+def _spread(n: int, n_best: int, n_spread: int) -> list[int]:
+    """Choose indices of a ranking: the first few, and an even sample of the others."""
     if n <= n_best + n_spread:
         return list(range(n))
     step = (n - n_best) / n_spread
     return [*range(n_best), *(n - 1 - int(i * step) for i in reversed(range(n_spread)))]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished trial of the model or the base sampler, as evidence for one of them.
+
+    Attributes:
+        number:
+            Number of the trial.
+        is_models:
+            Whether its configuration was the model's; else it was the base sampler's.
+        is_informed:
+            Whether the model had seen results when it proposed it. First proposals are not
+            compared with trials that were made with more knowledge.
+        rank:
+            Lower is better.
+        improved:
+            Whether it was better than all trials before it.
+        failed:
+            Whether it ended without a result.
+    """
+
+    number: int
+    is_models: bool
+    is_informed: bool
+    rank: RankKey
+    improved: bool
+    failed: bool = False
+
+
+class Results:
+    """Results of one study's latest finished trials, in the order of their numbers.
+
+    With several objectives, trials that enter the Pareto front come first, by the share of the
+    hypervolume that they add; then those that fewer points of the front dominate. Not thread-safe.
+
+    Args:
+        directions:
+            Directions of the study's objectives.
+    """
+
+    def __init__(self, directions: Sequence[StudyDirection]) -> None:
+        self._directions = directions
+        self._n = 0
+        self._latest: list[tuple[int, str, RankKey]] = []
+        self._best_before: RankKey | None = None
+
+    def __len__(self) -> int:
+        return self._n
+
+    def add(self, trial: FrozenTrial) -> None:
+        """Add a finished trial."""
+        self._n += 1
+        source = _keys.source_kind(trial.user_attrs)
+        bisect.insort(self._latest, (trial.number, source, rank_of(trial, self._directions)))
+        if len(self._latest) > _N_COMPARED:
+            rank = self._latest.pop(0)[-1]
+            self._best_before = min(self._best_before or rank, rank)
+
+    def latest(self, informed_from: float) -> list[Result]:
+        """Return the latest trials of both samplers, by number.
+
+        Args:
+            informed_from:
+                First trial whose proposals were made with results at hand.
+        """
+        ranks = [rank for _, _, rank in self._latest]
+        judged = self._improved(ranks) if len(self._directions) == 1 else _on_fronts(ranks)
+        return [
+            Result(
+                number=number,
+                is_models=source == "llm",
+                is_informed=number >= informed_from,
+                rank=rank,
+                improved=improved,
+                failed=rank == _FAILED,
+            )
+            for (number, source, _), (rank, improved) in zip(self._latest, judged, strict=True)
+            if source in ("llm", "base", "fallback")  # other trials are the user's own
+        ]
+
+    def _improved(self, ranks: Sequence[RankKey]) -> list[tuple[RankKey, bool]]:
+        best = self._best_before
+        found = []
+        for rank in ranks:
+            found.append((rank, rank != _FAILED and (best is None or rank < best)))
+            best = min(best or rank, rank)
+        return found
+
+
+def _on_fronts(ranks: Sequence[RankKey]) -> list[tuple[RankKey, bool]]:
+    """Rank by the Pareto front that each trial met; say which trials entered it."""
+    front: dict[int, Losses] = {}
+    found: list[tuple[RankKey, bool]] = []
+    for i, rank in enumerate(ranks):
+        level, *rest = rank
+        losses = tuple(rest)
+        if level > 0:
+            found.append((rank, False))
+            continue
+        points = list(front.values())
+        n_better = sum(other == losses or dominates(other, losses) for other in points)
+        if n_better:
+            found.append(((0.0, 1.0, n_better), False))
+            continue
+        enter_front(front, i, losses)
+        kept = [other for n, other in front.items() if n != i]
+        kept = [kept[k] for k in thinned(kept, _MAX_FRONT)]
+        found.append(((0.0, 0.0, -hypervolume_shares([*kept, losses])[-1]), True))
+    return found

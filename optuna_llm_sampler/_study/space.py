@@ -19,6 +19,7 @@ from optuna.distributions import IntDistribution
 from .labels import find_choice
 from .labels import labels as labels
 from .labels import to_number
+from .optuna_internals import contains
 
 
 SearchSpace: TypeAlias = Mapping[str, BaseDistribution]
@@ -65,7 +66,7 @@ def coerce(value: Any, distribution: BaseDistribution) -> Coerced | Rejected:
 
     Optuna replaces a relative value that is out of range or off the grid by a random one without
     a word, and fails the trial for a wrong choice (``Trial._is_relative_param``), so nothing
-    leaves here that ``distribution._contains`` does not accept.
+    leaves here that Optuna does not accept.
 
     Args:
         value:
@@ -92,7 +93,7 @@ def coerce(value: Any, distribution: BaseDistribution) -> Coerced | Rejected:
             return Rejected("unknown_distribution")
         # Optuna stores a float: of an integer beyond 2**53, another one may be read back.
         stored = distribution.to_internal_repr(coerced.value)
-        if not distribution._contains(stored):
+        if not contains(distribution, stored):
             return Rejected("not_contained")
         return Coerced(distribution.to_external_repr(stored), coerced.repair or repair)
     except (OverflowError, ValueError):  # a range that is beyond the floats
@@ -103,7 +104,7 @@ def is_legal(value: Any, distribution: BaseDistribution) -> bool:
     """Tell whether a distribution has a value, within what floats can say of a grid."""
     try:
         internal = distribution.to_internal_repr(value)
-        if distribution._contains(internal):
+        if contains(distribution, internal):
             return True
     except (OverflowError, ValueError):
         return False

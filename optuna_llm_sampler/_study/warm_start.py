@@ -17,15 +17,15 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from .compare import good_trials
 from .numbers import Spread
 from .numbers import spreads_of
+from .objectives import good_trials
 from .space import coerce
 from .space import Coerced
 from .space import normalize
 from .space import SearchSpace
 from .space import to_label
-from .summary import plain
+from .summary import rounded_params
 
 
 # Configurations that are tried before the model's: as many as leave it a say in the first five.
@@ -125,7 +125,7 @@ def told(
     for study in earlier:
         rows = []
         for params, values in study.best[:N_TOLD]:
-            kept = plain(adopted(params, space), space)
+            kept = rounded_params(adopted(params, space), space)
             if kept:
                 rows.append((values, {n: to_label(v, space[n]) for n, v in kept.items()}))
         if rows:

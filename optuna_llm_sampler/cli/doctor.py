@@ -22,7 +22,7 @@ from .._advice.prompts.build import Question
 from .._store.prices import cost_of
 from .._store.prices import Price
 from .._store.store import Call
-from .._study.history import StudySummary
+from .._study.summary import StudySummary
 from .._text import count
 from .._text import plain
 from .._text import plural

@@ -47,10 +47,10 @@ def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     arguments = {"n_configs": args.n_configs, "seed": args.seed}
     sampler = sampler_of(args, args.llm, **arguments)
-    llm = _llm_of(sampler._given, args.style)
+    llm = _llm_of(sampler._settings.llm, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
     question = look_ahead(study, sampler).question
-    if (redact := sampler._arguments["redact"]) is not None:
+    if (redact := sampler._settings.redact) is not None:
         question = Redaction(question, redact).question
     short = short_names(question.space)
     request = build(shortened(question, short), style)

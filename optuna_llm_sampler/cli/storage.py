@@ -14,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal import JournalRedisBackend
 
 from .._study import keys as _keys
+from .._study.optuna_internals import all_trials
 from .._text import plain
 from ..report.report import newer_versions
 from .common import BAD_STUDY
@@ -58,7 +59,7 @@ def _open(url: str, name: str | None) -> Study:
     storage = open_storage(url)
     names = optuna.get_all_study_names(storage)
     study = optuna.load_study(study_name=_chosen(names, name, url), storage=storage)
-    trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+    trials = all_trials(study)
     if newer := newer_versions(trials):
         raise Problem(
             f"The study {plain(study.study_name)!r} was written by another version of "

@@ -79,7 +79,7 @@ _n.__name__ = "number"
 def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     sampler = sampler_of(args, args.llm)
-    llm = checked_llm(sampler._given)
+    llm = checked_llm(sampler._settings.llm)
     ahead = look_ahead(study, sampler, args.n)
     question = ahead.question
     with waiting(f"{llm.name} to answer", args.timeout):
@@ -89,7 +89,7 @@ def _run(args: argparse.Namespace) -> int:
             ahead.known,
             timeout=args.timeout,
             purpose="suggest",
-            redact=sampler._arguments["redact"],
+            redact=sampler._settings.redact,
         )
     keep(study, answer.call, answer.error)
     if answer.error is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import inspect
 import json
 import os
@@ -45,10 +44,6 @@ class TransformersLLM:
     :meth:`prepare` or :meth:`complete`; the weights are loaded once per process and settings. All
     answers to one request are decoded together, after one reading of the prompt. Code that comes
     with a model is never run.
-
-    On an H200 whose 16 cores were busy, a question for 8 configurations took 8 to 9 s the first
-    time and 1.4 to 2.8 s then, with the shapes of Qwen2.5 of 0.5, 1.5 and 7 billion parameters
-    alike (random weights, its real vocabulary, bfloat16). All three together took 18 GiB.
 
     Args:
         model:
@@ -110,16 +105,7 @@ class TransformersLLM:
             WeightsError: The weights cannot be had or cannot be loaded.
         """
         engine = _engine_of(self._settings())
-        answers = engine.decode(request, raw=self.style.form == "script")
-        whole = [answer for answer in answers.texts if answer is not None]
-        if not whole:
-            raise CallTimeoutError(f"{self.name} did not answer in time.")
-        return Completion(
-            tuple(whole),
-            TokenUsage(answers.input_tokens, answers.output_tokens, None),
-            self.name,
-            "length" if answers.cut else "stop",
-        )
+        return engine.complete(request, raw=self.style.form == "script", name=self.name)
 
     def _settings(self) -> _Settings:
         return _Settings(self.model, self.device, self.dtype)
@@ -131,15 +117,6 @@ class _Settings(NamedTuple):
     dtype: Dtype
 
 
-class _Answers(NamedTuple):
-    """Texts, None where the time was up; whether the token limit has cut all of them."""
-
-    texts: list[str | None]
-    cut: bool
-    input_tokens: int
-    output_tokens: int
-
-
 class _Engine:
     """A model and its tokenizer. One call at a time."""
 
@@ -147,73 +124,49 @@ class _Engine:
         start = time.monotonic()
         self.device = settings.device or _best_device()
         self.model, self.tokenizer = _load(settings, self.device)
+        self.ends = _end_tokens(self.model, self.tokenizer)
+        # Not what the model's publisher proposes for sampling, such as a penalty on repetition.
+        self.model.generation_config = type(self.model.generation_config)(
+            eos_token_id=self.ends, pad_token_id=self.ends[0]
+        )
         self._matching: Any = None
         self._busy = threading.Lock()
         _logger.info(f"Loaded {settings.model} in {time.monotonic() - start:.1f} s.")
 
-    def decode(self, request: Request, *, raw: bool) -> _Answers:
+    def complete(self, request: Request, *, raw: bool, name: str) -> Completion:
         deadline = time.monotonic() + request.timeout
         if not self._busy.acquire(timeout=max(request.timeout, 0.0)):
             raise CallTimeoutError("The model is busy with another call.")
         try:
-            return self._decode(request, self._encoded(request, raw=raw), deadline)
+            prompt = self._encoded(request, raw=raw)
+            rows = _Rows(request, self, prompt.shape[1], deadline)
+            return rows.completion(self._generate(prompt, rows, request), name)
         finally:
             self._busy.release()
 
-    def _decode(self, request: Request, prompt: Any, deadline: float) -> _Answers:
-        import torch
-
-        ends = self._ends()
-        rows: list[list[int]] = [[] for _ in range(request.n)]
-        done = [False] * request.n
-        free = request.grammar is None and request.schema is None
-        masks = None if free else _Masks(request, self._vocabulary(), request.n)
-        temperature = _DEFAULT_TEMPERATURE if request.temperature is None else request.temperature
-        # A generator of its own: the user's training must not draw other numbers because of this.
-        generator = torch.Generator(self.device)
-        seed = secrets.randbits(32) if request.seed is None else request.seed
-        generator.manual_seed(seed)
-        for logits in self._steps(prompt, rows):
-            if masks is not None:
-                masks.apply(logits)
-            chosen = _sampled(logits, temperature, generator)
-            for i, token in enumerate(chosen):
-                if done[i]:
-                    token = ends[0]
-                elif token in ends:
-                    done[i] = True
-                rows[i].append(token)
-                if not done[i]:
-                    done[i] = masks is not None and masks.take(i, token)
-                    done[i] |= any(stop in self._text(rows[i], ends) for stop in request.stop)
-            late = time.monotonic() > deadline
-            if all(done) or late or len(rows[0]) >= request.max_tokens:
-                break
-        texts = [_until(self._text(row, ends), request.stop) for row in rows]
-        return _Answers(
-            [text if whole or not late else None for text, whole in zip(texts, done, strict=True)],
-            not any(done),
-            int(prompt.shape[1]),
-            sum(sum(token not in ends for token in row) for row in rows),
-        )
-
-    def _steps(self, prompt: Any, rows: list[list[int]]) -> Iterator[Any]:
-        """Yield the logits of the next token of every row, whose tokens the caller appends."""
+    def _generate(self, prompt: Any, rows: _Rows, request: Request) -> Any:
         import torch
         import transformers
 
         cache = transformers.DynamicCache(config=self.model.config)
-        # The argument was given another name in transformers 5.
+        # The argument was given another name within transformers 5.
         known = inspect.signature(self.model.forward).parameters
         memory = {"cache" if "cache" in known else "past_key_values": cache}
         with torch.inference_mode():
-            out = self.model(prompt, **memory, use_cache=True, logits_to_keep=1)
-            cache.batch_repeat_interleave(len(rows))
-            yield out.logits[:, -1].float().repeat(len(rows), 1)
-            while True:
-                last = torch.tensor([[row[-1]] for row in rows], device=self.device)
-                out = self.model(last, **memory, use_cache=True)
-                yield out.logits[:, -1].float()
+            # The prompt is read once. `generate` alone would read it once per answer.
+            if prompt.shape[1] > 1:
+                self.model(prompt[:, :-1], **memory, use_cache=True, logits_to_keep=1)
+                cache.batch_repeat_interleave(request.n)
+            prompts = prompt.repeat(request.n, 1)
+            return self.model.generate(
+                prompts,
+                **memory,
+                attention_mask=torch.ones_like(prompts),
+                max_new_tokens=request.max_tokens,
+                do_sample=False,  # `rows.draw` does
+                logits_processor=[rows.draw],
+                stopping_criteria=[rows.are_done],
+            )
 
     def _encoded(self, request: Request, *, raw: bool) -> Any:
         messages = list(request.messages)
@@ -231,13 +184,7 @@ class _Engine:
         encoded = self.tokenizer(text, return_tensors="pt", add_special_tokens=False)
         return encoded.input_ids.to(self.device)
 
-    def _ends(self) -> list[int]:
-        configured = self.model.generation_config.eos_token_id
-        found = configured if isinstance(configured, list) else [configured]
-        ends = [*found, self.tokenizer.eos_token_id]
-        return list(dict.fromkeys(end for end in ends if end is not None)) or [0]
-
-    def _vocabulary(self) -> Any:
+    def vocabulary(self) -> Any:
         if self._matching is None:
             import llguidance.hf
 
@@ -245,47 +192,101 @@ class _Engine:
             self._matching = llguidance.hf.from_tokenizer(self.tokenizer, n_vocab=size)
         return self._matching
 
-    def _text(self, row: list[int], ends: list[int]) -> str:
-        return str(self.tokenizer.decode([token for token in row if token not in ends]))
+    def text(self, tokens: list[int]) -> str:
+        return str(self.tokenizer.decode([token for token in tokens if token not in self.ends]))
 
 
-class _Masks:
-    """Keeps every row within the grammar of the request."""
+class _Rows:
+    """The answers to one request while ``generate`` writes them, one row each."""
 
-    def __init__(self, request: Request, vocabulary: Any, n: int) -> None:
-        import llguidance
-
-        if request.grammar is not None:
-            grammar = llguidance.grammar_from("lark", request.grammar)
-        else:
-            grammar = llguidance.grammar_from("json_schema", json.dumps(request.schema))
-        self._matchers = [llguidance.LLMatcher(vocabulary, grammar) for _ in range(n)]
-        if error := self._matchers[0].get_error():
-            raise BadRequestError(f"llguidance does not take the grammar: {error[:300]}")
-
-    def apply(self, logits: Any) -> None:
+    def __init__(self, request: Request, engine: _Engine, begin: int, deadline: float) -> None:
         import torch
 
-        for row, matcher in zip(logits, self._matchers, strict=True):
+        self._request = request
+        self._engine = engine
+        self._begin = begin
+        self._deadline = deadline
+        self._late = False
+        self._temperature = (
+            _DEFAULT_TEMPERATURE if request.temperature is None else request.temperature
+        )
+        # A generator of its own: the user's training must not draw other numbers because of this.
+        self._generator = torch.Generator(engine.device)
+        seed = secrets.randbits(32) if request.seed is None else request.seed
+        self._generator.manual_seed(seed)
+        self._matchers = _matchers(request, engine)
+        self._done = [False] * request.n
+
+    def draw(self, ids: Any, logits: Any) -> Any:
+        """Draw the next token of each row: the only one whose logit stays finite."""
+        import torch
+
+        for row, matcher in zip(logits, self._matchers, strict=False):
             allowed = torch.frombuffer(bytearray(matcher.compute_logit_bias()), dtype=torch.uint8)
             row[: len(allowed)].masked_fill_(allowed.to(row.device) == 0, -torch.inf)
             row[len(allowed) :] = -torch.inf
+        if self._temperature <= 0:
+            return logits
+        chances = torch.softmax(logits / self._temperature, dim=-1)
+        least = _MIN_P * chances.max(dim=-1, keepdim=True).values
+        kept = torch.where(chances < least, 0.0, chances)
+        tokens = torch.multinomial(kept, 1, generator=self._generator)
+        return torch.full_like(logits, -torch.inf).scatter(1, tokens, 0.0)
 
-    def take(self, row: int, token: int) -> bool:
-        """Note the token of a row; :obj:`True` when the grammar has come to its end."""
-        self._matchers[row].consume_token(token)
-        return bool(self._matchers[row].is_stopped())
+    def are_done(self, ids: Any, scores: Any, **_: Any) -> Any:
+        """Tell which rows end with their last token, or because the time is up."""
+        import torch
+
+        for i, row in enumerate(ids[:, self._begin :].tolist()):
+            self._done[i] = self._done[i] or self._ends(i, row)
+        self._late = time.monotonic() > self._deadline
+        return torch.tensor([done or self._late for done in self._done], device=ids.device)
+
+    def _ends(self, i: int, row: list[int]) -> bool:
+        if row[-1] in self._engine.ends:
+            return True
+        if self._matchers:
+            self._matchers[i].consume_token(row[-1])
+            if self._matchers[i].is_stopped():
+                return True
+        stops = self._request.stop
+        return bool(stops) and any(stop in self._engine.text(row) for stop in stops)
+
+    def completion(self, ids: Any, name: str) -> Completion:
+        rows = ids[:, self._begin :].tolist()
+        texts = tuple(
+            _until(self._engine.text(row), self._request.stop)
+            for row, done in zip(rows, self._done, strict=True)
+            if done or not self._late
+        )
+        if not texts:
+            raise CallTimeoutError(f"{name} did not answer in time.")
+        written = sum(token not in self._engine.ends for row in rows for token in row)
+        usage = TokenUsage(self._begin, written, None)
+        return Completion(texts, usage, name, "stop" if any(self._done) else "length")
 
 
-def _sampled(logits: Any, temperature: float, generator: Any) -> list[int]:
-    import torch
+def _matchers(request: Request, engine: _Engine) -> list[Any]:
+    """Return what keeps each row within the request's grammar or schema; nothing without one."""
+    import llguidance
 
-    if temperature <= 0:
-        return [int(token) for token in logits.argmax(dim=-1)]
-    chances = torch.softmax(logits / temperature, dim=-1)
-    least = _MIN_P * chances.max(dim=-1, keepdim=True).values
-    kept = torch.where(chances < least, 0.0, chances)
-    return [int(t) for t in torch.multinomial(kept, 1, generator=generator)[:, 0]]
+    if request.grammar is not None:
+        grammar = llguidance.grammar_from("lark", request.grammar)
+    elif request.schema is not None:
+        grammar = llguidance.grammar_from("json_schema", json.dumps(request.schema))
+    else:
+        return []
+    matchers = [llguidance.LLMatcher(engine.vocabulary(), grammar) for _ in range(request.n)]
+    if error := matchers[0].get_error():
+        raise BadRequestError(f"llguidance does not take the grammar: {error[:300]}")
+    return matchers
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    configured = model.generation_config.eos_token_id
+    found = configured if isinstance(configured, list) else [configured]
+    ends = [*found, tokenizer.eos_token_id]
+    return list(dict.fromkeys(end for end in ends if end is not None)) or [0]
 
 
 def _until(text: str, stops: tuple[str, ...]) -> str:

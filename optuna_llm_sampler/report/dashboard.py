@@ -18,7 +18,7 @@ from optuna.logging import get_logger
 from .._extras import need
 from .._store.prices import Price
 from .._study import keys as _keys
-from .._study.compare import importances
+from .facts import importances
 from .report import report
 from .text import to_markdown
 
@@ -142,10 +142,10 @@ def save_plots(study: Study, params: Sequence[str] | None = None) -> list[str]:
     Raises:
         MissingExtraError: optuna-dashboard or plotly is not installed.
     """
-    from ..visualization import plot_advice
-    from ..visualization import plot_front
-    from ..visualization import plot_llm_usage
-    from ..visualization import plot_sources
+    from .plots.advice import plot_advice
+    from .plots.front import plot_front
+    from .plots.sources import plot_sources
+    from .plots.usage import plot_llm_usage
 
     dashboard = need("optuna_dashboard", "save_plots", "dashboard")
     if params is None:

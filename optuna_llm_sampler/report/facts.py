@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 from typing import Any
 from typing import TYPE_CHECKING
+import warnings
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -15,14 +17,13 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .._store.store import AdviceStore
-from .._study.compare import best_trials
-from .._study.compare import good_trials
-from .._study.compare import importances
-from .._study.compare import losses_of
 from .._study.numbers import exact
 from .._study.numbers import param_text
 from .._study.numbers import result_text
 from .._study.numbers import spreads_of
+from .._study.objectives import best_trials
+from .._study.objectives import good_trials
+from .._study.objectives import losses_of
 from .._study.space import to_label
 from .._text import plain
 from .report import trial_line
@@ -79,6 +80,22 @@ class Facts:
     best: TrialLine | None = None
     values: tuple[str, ...] = ()
     params: tuple[ParamFacts, ...] = ()
+
+
+def importances(study: Study) -> dict[str, float]:
+    """Return Optuna's own importance of each parameter, most important first.
+
+    Empty while too few trials are complete.
+    """
+    from optuna.importance import get_param_importances  # imports scikit-learn: a second or two
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of experimental evaluators
+            found = get_param_importances(study)
+    except (ValueError, RuntimeError, ZeroDivisionError):
+        return {}
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
 
 
 def facts(study: Study) -> Facts:

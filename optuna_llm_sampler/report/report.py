@@ -14,23 +14,23 @@ import statistics
 from typing import Any
 from typing import TYPE_CHECKING
 
+from .._advice.call import Call
+from .._advice.call import total_of
 from .._policy.evidence import Evidence
 from .._policy.evidence import evidence_of
-from .._store.budget import spent
+from .._store.calls import call_records
 from .._store.calls import CallRecord
-from .._store.calls import records
 from .._store.prices import OWN_WEIGHTS
 from .._store.prices import Price
 from .._store.store import AdviceRecord
 from .._store.store import AdviceStore
-from .._store.store import Call
 from .._store.store import Snapshot
 from .._study import keys as _keys
-from .._study.compare import best_trials
-from .._study.compare import improvements
-from .._study.compare import kind_of
-from .._study.compare import KINDS
-from .._study.compare import losses_of
+from .._study.keys import kind_of
+from .._study.keys import KINDS
+from .._study.objectives import best_trials
+from .._study.objectives import improvements
+from .._study.objectives import losses_of
 from .._study.space import to_label
 from .._text import plain
 
@@ -182,18 +182,8 @@ class Report:
 
     @property
     def call(self) -> Call:
-        """What all calls took together, as far as known. The model is the last one's."""
-        calls = self.calls
-        return Call(
-            model=next((call.model for call in reversed(calls) if call.model), ""),
-            seconds=round(sum(call.seconds for call in calls), 3),
-            requests=sum(call.requests for call in calls),
-            input_tokens=_total([call.input_tokens for call in calls]),
-            output_tokens=_total([call.output_tokens for call in calls]),
-            cached_tokens=_total([call.cached_tokens for call in calls]),
-            estimated=any(call.estimated for call in calls),
-            usd=self.usd,
-        )
+        """The sum of all calls."""
+        return total_of(self.calls)
 
     def to_json(self) -> dict[str, Any]:
         """Return pure JSON types; infinite values are texts."""
@@ -214,7 +204,7 @@ def report(study: Study, *, price: Price | None = None) -> Report:
     """
     store = AdviceStore(study._storage, study._study_id)
     snapshot = store.read()
-    calls = records(snapshot, store.attrs())
+    calls = call_records(snapshot, store.attrs())
     names = store.metric_names()
     return _build(study.study_name, snapshot, calls, store.directions(), names, price)
 
@@ -258,7 +248,7 @@ def _build(
         fallbacks=dict(Counter(plain(s[9:], 40) for s in sources if s.startswith("fallback:"))),
         advice=advice,
         belief=next((line.note for line in reversed(advice) if line.note), ""),
-        usd=_total([call.usd for call in calls]),
+        usd=total_of(calls).usd,
         trials=tuple(trial_line(trial) for trial in snapshot.trials),
         calls=calls,
         budget=_budget(snapshot),
@@ -269,11 +259,11 @@ def _budget(snapshot: Snapshot) -> tuple[tuple[str, float, float], ...]:
     last = max(snapshot.records, key=lambda record: record.call.at, default=None)
     if last is None or last.budget is None:
         return ()
-    used = spent((record.call for record in snapshot.records), len(snapshot.unanswered))
-    return tuple(last.budget.lines(used))
+    total = total_of(call_records(snapshot, under_way=True))
+    return tuple(last.budget.lines(total))
 
 
-def usd_of(call: Call | CallRecord, price: Price | None) -> float | None:
+def usd_of(call: Call, price: Price | None) -> float | None:
     """Return what a call cost; a price given now goes before what was known then."""
     if price is None or call.model.startswith(OWN_WEIGHTS):
         return call.usd
@@ -353,12 +343,6 @@ def _standing(
         median=statistics.median(values) if values else None,
         new_bests=sum(trial.number in firsts for trial in trials),
     )
-
-
-def _total(numbers: Sequence[Any]) -> Any:
-    """Sum up what is known; nothing known is not zero."""
-    known = [number for number in numbers if number is not None]
-    return sum(known) if known else None
 
 
 def _jsonable(value: Any) -> Any:

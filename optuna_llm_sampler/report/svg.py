@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 import math
 
-from .._study.compare import KINDS
+from .._study.keys import KINDS
 from .._study.numbers import result_text
 from .._study.numbers import Spread
 from .._study.numbers import spread_of

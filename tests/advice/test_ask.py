@@ -12,8 +12,8 @@ import pytest
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.nameless import nameless
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._study.history import StudySummary
 from optuna_llm_sampler._study.space import SearchSpace
+from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.errors import ConnectionFailedError
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM

@@ -13,8 +13,8 @@ import pytest
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._study.history import StudySummary
-from optuna_llm_sampler._study.history import TrialSummary
+from optuna_llm_sampler._study.summary import StudySummary
+from optuna_llm_sampler._study.summary import TrialSummary
 
 
 SPACE: dict[str, BaseDistribution] = {

@@ -61,7 +61,6 @@ def test_a_model_that_is_turned_off_is_named_as_the_cause(
     assert "Unset OPTUNA_LLM" in out
 
 
-@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_interrupt(tmp_path: Path) -> None:
     with FileLock(tmp_path / f"{MODELS[DEFAULT].file}.lock"):

@@ -306,7 +306,7 @@ from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler.errors import OptunaLLMError
 from optuna_llm_sampler.llms import Request
 
-llm = LocalLLM(sys.argv[1], shared=False)
+llm = LocalLLM(sys.argv[1], unload_after=1 if sys.argv[2] == "freed" else 300)
 llm.prepare()
 story = Request(messages=({"role": "user", "content": "Write a long story."},), max_tokens=2000)
 short = Request(messages=({"role": "user", "content": "Hi"},), max_tokens=2)
@@ -342,14 +342,27 @@ def forked():
         sys.exit(4 if llm.complete(short).texts else 5)
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
+def megabytes():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+def freed():
+    for _ in range(2):  # the weights are read again for the second question
+        assert llm.complete(short).texts
+        assert megabytes() > 400
+        deadline = time.monotonic() + 30
+        while megabytes() > 300:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    sys.exit(4)
+
 globals()[sys.argv[2]]()
 """
 
 
 @pytest.mark.slow
 @posix
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.parametrize("case", ["idle", "running", "interrupted", "forked"])
+@pytest.mark.parametrize("case", ["idle", "running", "interrupted", "forked", "freed"])
 def test_process_ends_in_good_order(weights: Path, case: str) -> None:
     start = time.monotonic()
     result = subprocess.run(

@@ -543,7 +543,6 @@ def test_the_deadline_is_for_all_attempts_together() -> None:
     assert 1 < len(server.bodies) < 5
 
 
-@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_does_not_wait_for_the_server() -> None:
     me = threading.get_ident()
     with misbehaving_server("slow") as server:

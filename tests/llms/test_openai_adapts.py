@@ -17,7 +17,7 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.history import StudySummary
+from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.errors import AuthenticationError
 from optuna_llm_sampler.errors import ConnectionFailedError

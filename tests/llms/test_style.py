@@ -21,7 +21,7 @@ from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
 from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler._policy.shares import make_policy
-from optuna_llm_sampler._study.history import StudySummary
+from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import Request

@@ -26,8 +26,8 @@ from optuna_llm_sampler._policy.evidence import Evidence
 from optuna_llm_sampler._policy.evidence import MAX_SHARE
 from optuna_llm_sampler._policy.evidence import MIN_SHARE
 from optuna_llm_sampler._policy.evidence import weigh
-from optuna_llm_sampler._study.results import Result
-from optuna_llm_sampler._study.results import Results
+from optuna_llm_sampler._study.ranking import Result
+from optuna_llm_sampler._study.ranking import Results
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 

@@ -6,7 +6,6 @@ import importlib.util
 import io
 import json
 from pathlib import Path
-import pickle
 import sys
 from typing import Any
 
@@ -17,17 +16,14 @@ import pytest
 from optuna_llm_sampler._store.prices import Price
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.errors import MissingExtraError
-from optuna_llm_sampler.errors import RateLimitError
 from optuna_llm_sampler.report import dashboard as _dashboard
 from optuna_llm_sampler.report.explain import explain
 from optuna_llm_sampler.testing import FakeLLM
 from optuna_llm_sampler.visualization import LLMNoteCallback
-from optuna_llm_sampler.visualization import LLMTranscripts
 from optuna_llm_sampler.visualization import save_plots
 from optuna_llm_sampler.visualization import write_note
 
 from ..support.studies import hostile
-from ..support.studies import knowing
 from ..support.studies import objective
 from ..support.studies import tuned
 from ..support.studies import two
@@ -211,45 +207,6 @@ def test_the_command_writes_into_the_dashboard(tmp_path: Path) -> None:
     detail = detail_of(study)
     assert "## Language model report" in detail["note"]["body"]
     assert len(detail["plotly_graph_objects"]) == 3
-
-
-# --- full prompts and answers ---------------------------------------------------------------
-
-
-def transcripts_of(study: Study, folder: Path) -> list[tuple[str, Any]]:
-    found = []
-    for meta in optuna.artifacts.get_all_artifact_meta(study):
-        text = (folder / meta.artifact_id).read_text(encoding="utf-8")
-        found.append((meta.filename, json.loads(text)))
-    return sorted(found)
-
-
-def test_transcripts_are_artifacts_of_the_study(tmp_path: Path) -> None:
-    store = optuna.artifacts.FileSystemArtifactStore(tmp_path)
-    llm = LLMTranscripts(FakeLLM(knowing), store)
-    study = tuned(12, of=objective, llm=llm, callbacks=[llm])
-    (first, calls), (second, _) = transcripts_of(study, tmp_path)
-    assert (first, second) == ("llm-trial-0.json", "llm-trial-4.json")
-    assert "Fine-tune a small transformer" in calls[0]["messages"][-1]["content"]
-    assert json.loads(calls[0]["texts"][0])["note"].startswith("Short texts")
-    attrs = study._storage.get_study_system_attrs(study._study_id)
-    assert all(len(str(value)) < 300 for value in attrs.values())
-
-
-def test_transcripts_of_failures_and_broken_stores(tmp_path: Path) -> None:
-    def broken(request: Any) -> str:
-        raise RateLimitError("Too many requests.")
-
-    store = optuna.artifacts.FileSystemArtifactStore(tmp_path)
-    llm = LLMTranscripts(FakeLLM(broken), store)
-    study = tuned(3, of=objective, llm=llm, callbacks=[llm])
-    assert transcripts_of(study, tmp_path)[0][1][0]["error"] == "rate_limit: Too many requests."
-
-    nowhere = LLMTranscripts(FakeLLM(knowing), None)  # type: ignore[arg-type]
-    assert len(tuned(3, of=objective, llm=nowhere, callbacks=[nowhere]).trials) == 3
-    copy = pickle.loads(pickle.dumps(LLMTranscripts(FakeLLM(knowing, style="code"), store)))
-    assert str(copy.style) == "code"
-    assert copy.name == "fake"
 
 
 # --- what it costs --------------------------------------------------------------------------

@@ -21,9 +21,9 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._store.prices import cost_of
 from optuna_llm_sampler._store.prices import Price
 from optuna_llm_sampler._store.store import Call
-from optuna_llm_sampler._study.compare import best_trials
-from optuna_llm_sampler._study.compare import good_trials
-from optuna_llm_sampler._study.compare import improvements
+from optuna_llm_sampler._study.objectives import best_trials
+from optuna_llm_sampler._study.objectives import good_trials
+from optuna_llm_sampler._study.objectives import improvements
 from optuna_llm_sampler._text import hover
 from optuna_llm_sampler._text import markdown
 from optuna_llm_sampler._text import plain

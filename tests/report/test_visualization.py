@@ -1,4 +1,4 @@
-"""Every plot of every kind of study, in plotly and in Matplotlib."""
+"""Every plot of every kind of study."""
 
 from __future__ import annotations
 
@@ -149,35 +149,31 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_matplotlib_renders(name: str, study: Study) -> None:
-    found = getattr(visualization.matplotlib, name)(study)
+def test_matplotlib_renders(study: Study) -> None:
+    found: Any = visualization.matplotlib.plot_sources(study)
     axes = found if isinstance(found, list) else [found]
     assert axes
     axes[0].figure.canvas.draw()
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("module", [visualization, visualization.matplotlib])
-def test_several_studies(module: Any, name: str) -> None:
+@pytest.mark.parametrize("name", [*NAMES, "matplotlib"])
+def test_several_studies(name: str) -> None:
     studies = [tuned(5, of=objective, study_name="one"), tuned(8, study_name="other"), empty()]
-    plot = getattr(module, name)
-    assert plot(studies) is not None
+    twin: Any = visualization.matplotlib.plot_sources
+    plot: Any = twin if name == "matplotlib" else getattr(visualization, name)
     assert plot(tuple(studies)) is not None
-    if module is visualization:
+    if name != "matplotlib":
         assert "other" in plot(studies).to_json()
     assert plot([]) is not None
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_twins_have_the_same_signatures(name: str) -> None:
-    ours = inspect.signature(getattr(visualization, name)).parameters
-    twin = inspect.signature(getattr(visualization.matplotlib, name)).parameters
+def test_the_twins_have_the_same_signature() -> None:
+    ours = inspect.signature(visualization.plot_sources).parameters
+    twin = inspect.signature(visualization.matplotlib.plot_sources).parameters
     assert list(ours.values()) == list(twin.values())
     optunas = inspect.signature(optuna.visualization.plot_optimization_history).parameters
-    if name == "plot_sources":
-        assert ours["target"].annotation == optunas["target"].annotation
-        assert ours["target_name"].default == optunas["target_name"].default
+    assert ours["target"].annotation == optunas["target"].annotation
+    assert ours["target_name"].default == optunas["target_name"].default
 
 
 def test_sources_are_told_apart() -> None:
@@ -284,9 +280,8 @@ def test_params_are_chosen_and_checked() -> None:
     study = tuned(4, of=objective)
     figure = visualization.plot_advice(study, params=["dropout"])
     assert [a.text for a in figure.layout.annotations] == ["dropout"]
-    for module in (visualization, visualization.matplotlib):
-        with pytest.raises(ValueError, match="nonsense"):
-            module.plot_advice(study, params=["nonsense"])
+    with pytest.raises(ValueError, match="nonsense"):
+        visualization.plot_advice(study, params=["nonsense"])
 
 
 def test_many_parameters_fit() -> None:
@@ -317,11 +312,15 @@ def test_matplotlib_settings_stay_as_they_were() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_without_plotly_the_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for missing in ("plotly.graph_objects", "matplotlib.pyplot"):
-        monkeypatch.setitem(sys.modules, missing, None)
-    for module in (visualization, visualization.matplotlib):
-        with pytest.raises(MissingExtraError, match=r"\[plot\]"):
-            getattr(module, name)(empty())
+    monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
+    with pytest.raises(MissingExtraError, match=r"\[plot\]"):
+        getattr(visualization, name)(empty())
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(MissingExtraError, match=r"\[plot\]"):
+        visualization.matplotlib.plot_sources(empty())
 
 
 def test_importing_it_imports_no_plotting() -> None:

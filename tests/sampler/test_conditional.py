@@ -338,7 +338,7 @@ def test_what_the_model_was_not_told_of_comes_from_the_base_sampler() -> None:
         ({"trees": {"model": ["tree"]}}, "'tree' for 'model'"),
         ({"trees": {"svm_c": [1.0]}}, "only a choice or an integer"),
         ({"trees": ["svm"]}, "must map parameters to lists"),
-        ({"model": {"kernel": ["rbf"]}, "kernel": {"model": ["svm"]}}, "in a circle"),
+        ({"model": {"kernel": ["rbf"]}, "kernel": {"model": ["svm"]}}, "form a cycle"),
     ],
 )
 def test_conditions_are_checked(conditions: Mapping[str, Any], words: str) -> None:

@@ -35,7 +35,7 @@ from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler._study.history import seen_space
-from optuna_llm_sampler._study.history import TrialSummary
+from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -289,6 +289,6 @@ def test_the_history_agrees_with_a_walk_over_all_trials() -> None:
             params = dict(rng.choice(known))
             params["x"] = min(max(params["x"] + rng.choice([0, 0.05, 0.3]), 0.0), 7.5)
             agreed = is_known(params, known, space)
-            assert history.knows(params, space) == agreed
+            assert history.has_duplicate(params, space) == agreed
             found += agreed
     assert 50 < found < 550

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import inspect
 import json
 import logging
 import os
@@ -10,6 +11,7 @@ import pickle
 import random
 import subprocess
 import sys
+import textwrap
 import threading
 from typing import Any
 
@@ -562,6 +564,12 @@ def test_resumed_and_copied_studies_use_the_advice_that_is_there() -> None:
         {"defaults": {"z": 1}, "search_space": SPACE},
         {"defaults": {"n": 99}, "search_space": SPACE},
         {"search_space": {"x": (0, 1)}},
+        {"conditions": {"x": {"kind": ["a"]}}},
+        {"conditions": [1], "search_space": SPACE},
+        {"conditions": {"x": {"kind": ["z"]}}, "search_space": SPACE},
+        {"conditions": {"kind": {"n": [1]}, "n": {"kind": ["a"]}}, "search_space": SPACE},
+        {"history": "x"},
+        {"history": [1]},
         {"base_sampler": "tpe"},
         {"llm_share": 1.5},
         {"llm_share": float("nan")},
@@ -570,6 +578,12 @@ def test_resumed_and_copied_studies_use_the_advice_that_is_there() -> None:
         {"timeout": -1},
         {"timeout": float("inf")},
         {"prefetch": "yes"},
+        {"budget": 5},
+        {"prices": {"openai/m": 1.0}},
+        {"on_call": "print"},
+        {"share_user_attrs": "loss"},
+        {"share_user_attrs": ["a"] * 9},
+        {"redact": "x"},
         {"seed": -1},
         {"seed": 1.0},
     ],
@@ -577,6 +591,14 @@ def test_resumed_and_copied_studies_use_the_advice_that_is_there() -> None:
 def test_a_wrong_argument_is_named(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         LLMSampler(**arguments)
+
+
+def test_the_example_of_the_docstring_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTUNA_LLM", "off")
+    _, example = inspect.getdoc(LLMSampler).split(".. code-block:: python")  # type: ignore[union-attr]
+    names: dict[str, Any] = {}
+    exec(textwrap.dedent(example), names)
+    assert len(names["study"].trials) == 20
 
 
 def test_optuna_llm_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

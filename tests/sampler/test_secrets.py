@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 from functools import partial
 import json
 import logging
@@ -172,11 +173,12 @@ def run_study(llm: LLM, storage: RDBStorage, where: str, haystack: Haystack) -> 
         timeout=3.0,
         seed=0,
     )
-    sampler._arguments["on_call"] = told.append  # pickled without the list
+    settings = sampler._settings
+    sampler._settings = replace(settings, on_call=told.append)  # pickled without the list
     study = optuna.create_study(storage=storage, sampler=sampler)
     study.set_user_attr("private", PRIVATE)
     study.optimize(private_objective, n_trials=2)
-    sampler._arguments["on_call"] = None
+    sampler._settings = settings
     haystack.add_object(f"{where}, sampler", sampler)
     haystack.add_object(f"{where}, ledger", [usage(study), *calls(study), *told])
     data = report(study)

@@ -19,7 +19,7 @@ from optuna_llm_sampler import record_failures
 from optuna_llm_sampler import usage
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
-from optuna_llm_sampler._study.results import Results
+from optuna_llm_sampler._study.ranking import Results
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.testing import FakeLLM

@@ -211,8 +211,8 @@ def test_each_process_reads_finished_trials_once() -> None:
     again = store.read()
     assert again.records[0] is before.records[0]
     assert again.history is before.history
-    assert again.history.knows({"x": 20.0}, SPACE)
-    assert not again.history.knows({"x": 900.0}, SPACE)
+    assert again.history.has_duplicate({"x": 20.0}, SPACE)
+    assert not again.history.has_duplicate({"x": 900.0}, SPACE)
 
 
 # --- who asks -------------------------------------------------------------------------------
@@ -455,7 +455,7 @@ def test_a_forked_sampler_starts_clean() -> None:
 
     def child() -> None:
         # A study of its own: an in-memory storage is not shared with the parent.
-        used._arguments["timeout"] = 20.0
+        used._settings = replace(used._settings, timeout=20.0)
         own = optuna.create_study(sampler=used)
         own.optimize(objective, n_trials=2)
         found.put(sources(own))

@@ -21,7 +21,6 @@ from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler import Price
 from optuna_llm_sampler import usage
 from optuna_llm_sampler._advice.call import Call
-from optuna_llm_sampler._store.budget import spent
 from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.records import fit
 from optuna_llm_sampler._store.store import AdviceStore
@@ -207,12 +206,25 @@ def test_dollars_need_a_price(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_call_of_unknown_price_is_not_taken_for_free() -> None:
+    def may_ask(usd: float, *past: Call) -> bool:
+        study = optuna.create_study()
+        for i, call in enumerate(past):
+            trial = study.ask()
+            record = AdviceRecord(i, i, call=call)
+            AdviceStore(study._storage, study._study_id).record(trial._trial_id, record)
+            study.tell(trial, 0.0)
+        arguments: dict[str, Any] = {"prices": {"fake": Price(1, 1)}, "n_trials": 1}
+        llm = FakeLLM(Answers())
+        tuned(llm, study=study, budget=Budget(usd=usd), **arguments)
+        return bool(llm.requests)
+
     known = Call(asked="openai/gpt-5-mini", requests=1, input_tokens=10**6, output_tokens=0)
     unknown = replace(known, asked="x")
-    total = spent([known, unknown, replace(unknown, usd=1.0)])
-    assert (total.calls, total.usd, total.unpriced) == (3, 1.25, ("x",))
+    assert may_ask(1.5, known, replace(unknown, usd=1.0))  # 0.25 + 1.0
+    assert not may_ask(1.2, known, replace(unknown, usd=1.0))
+    assert not may_ask(9, known, unknown)
     refused = replace(unknown, input_tokens=None, output_tokens=None)  # nothing was counted
-    assert spent([refused]).unpriced == ()
+    assert may_ask(9, known, refused)
 
 
 # --- said and shown ---------------------------------------------------------------------------
@@ -252,7 +264,7 @@ def test_calls_are_whole() -> None:
 
 def test_it_travels_with_the_sampler_and_lies_with_the_advice() -> None:
     sampler = LLMSampler(OpenAI(model="m"), budget=Budget(calls=5))
-    assert pickle.loads(pickle.dumps(sampler))._arguments["budget"] == Budget(calls=5)
+    assert pickle.loads(pickle.dumps(sampler))._settings.budget == Budget(calls=5)
     record = AdviceRecord(0, 0, 0, budget=Budget(usd=0.5), call=Call("m"))
     study = optuna.create_study()
     trial = study.ask()

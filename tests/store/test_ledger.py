@@ -212,8 +212,8 @@ def test_calls_of_commands_are_in_the_ledger() -> None:
     with pytest.raises(RateLimitError):
         explain(study, FakeLLM(limited))
     assert [(c.trial, c.purpose, c.outcome) for c in calls(study)] == [
-        (-1, "explain", "ok"),
-        (-1, "explain", "rate_limit"),
+        (None, "explain", "ok"),
+        (None, "explain", "rate_limit"),
     ]
     assert "explain (ok) ×1" in to_text(report(study))
     key = f"{_keys.CALL}x"
@@ -238,5 +238,5 @@ def test_errors_carry_usage_across_processes() -> None:
     error = TruncatedError("cut", usage=TokenUsage(5, 6))
     assert pickle.loads(pickle.dumps(error)).usage == TokenUsage(5, 6)
     assert TruncatedError("cut").usage == TokenUsage()
-    record = CallRecord(1)
+    record = CallRecord(trial=1)
     assert replace(record, **asdict(record)) == record

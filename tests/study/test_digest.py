@@ -25,10 +25,10 @@ from optuna_llm_sampler import record_failures
 from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.curves import curve
 from optuna_llm_sampler._study.objectives import hypervolume
-from optuna_llm_sampler._study.objectives import shares
+from optuna_llm_sampler._study.objectives import hypervolume_shares
 from optuna_llm_sampler._study.objectives import thinned
+from optuna_llm_sampler._study.summary import describe_curve
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
@@ -90,7 +90,7 @@ def test_the_front_its_hypervolume_and_the_trade_offs_are_told() -> None:
     assert [line.split(" (")[0] for line in front] == ["0.9, 110", "0.62, 40", "0.5, 10"]
     stated = [float(line.split("Pareto front, ")[1].split(" ")[0]) for line in front]
     losses = [(-0.9, 110.0), (-0.62, 40.0), (-0.5, 10.0)]
-    assert stated == [round(100 * share) for share in shares(losses)]
+    assert stated == [round(100 * share) for share in hypervolume_shares(losses)]
     assert (
         'Trade-offs: the best "accuracy" 0.9 goes with "seconds" 110; the best "seconds" 10 goes '
         'with "accuracy" 0.5.'
@@ -226,8 +226,8 @@ def test_an_infeasible_trial_is_never_on_the_front() -> None:
     ],
 )
 def test_a_curve_in_a_few_words(values: list[float], words: str) -> None:
-    assert curve(dict(enumerate(values)), minimize=True) == words
-    mirrored = curve({i: -v for i, v in enumerate(values)}, minimize=False)
+    assert describe_curve(dict(enumerate(values)), minimize=True) == words
+    mirrored = describe_curve({i: -v for i, v in enumerate(values)}, minimize=False)
     assert mirrored.replace("-", "") == words
 
 

@@ -17,10 +17,10 @@ from ..._study.numbers import exact
 from ..._study.numbers import result_text
 from ..._study.numbers import Spread
 from ..._study.space import SearchSpace
-from ..._study.summary import excesses
 from ..._study.summary import row
 from ..._study.summary import spreads
 from ..._study.summary import TrialSummary
+from ..._study.summary import violation_spreads
 from ..._study.warm_start import told
 from ...llms.base import Message
 from ...llms.base import Request
@@ -191,7 +191,7 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
         if legal:
             lines.append(f"Failed: {call}  # {comment(shown.error)}".removesuffix("  # "))
     lines = fitted(lines, _MAX_HISTORY_CHARS // 2)
-    rows, results, broken = [], spreads(summary), excesses(summary)
+    rows, results, broken = [], spreads(summary), violation_spreads(summary)
     for shown in summary.finished:
         call, legal = _code_row(shown, question, braces=braces)
         if legal:

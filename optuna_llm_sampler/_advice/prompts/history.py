@@ -11,10 +11,10 @@ from optuna.distributions import CategoricalDistribution
 from ..._study.conditions import words
 from ..._study.numbers import result_text
 from ..._study.numbers import Spread
-from ..._study.summary import excesses
 from ..._study.summary import row
 from ..._study.summary import spreads
 from ..._study.summary import TrialSummary
+from ..._study.summary import violation_spreads
 from ..question import Question
 from .grammar import json_text
 
@@ -78,7 +78,7 @@ def _finished(question: Question) -> list[str]:
 
 def _rows(question: Question) -> list[str]:
     summary = question.summary
-    results, broken = spreads(summary), excesses(summary)
+    results, broken = spreads(summary), violation_spreads(summary)
     rows = []
     for shown in summary.finished:
         values = ", ".join(map(result_text, shown.values, results))

@@ -22,10 +22,7 @@ from ..style import CODE
 from ..style import Style
 from ..style import style_for
 from .llama import engine_of
-from .llama import Generation
 from .llama import Settings
-from .shared import generate
-from .shared import prepare
 from .weights import DEFAULT
 from .weights import MODELS
 
@@ -40,9 +37,9 @@ _SAMPLING = {"min_p": 0.02, "top_k": 0, "top_p": 1.0}
 class LocalLLM:
     """A model whose weights are in this process, by llama.cpp.
 
-    The weights are pulled at the first use and loaded once per machine, however many objects and
-    processes ask for them with the same settings. Nothing is loaded before :meth:`prepare` or
-    :meth:`complete`. Copies, also those in other processes, carry only the settings.
+    The weights are pulled at the first use and loaded once per process, however many objects ask
+    for them with the same settings. Nothing is loaded before :meth:`prepare` or :meth:`complete`.
+    Copies, also those in other processes, carry only the settings.
 
     Args:
         model:
@@ -66,10 +63,6 @@ class LocalLLM:
             ``"chat"`` wraps the messages as the model was trained to chat. ``"raw"`` joins their
             contents by newlines and lets the model go on from there. :obj:`None`: as the style
             wants it.
-        shared:
-            Whether processes of this user on this machine that ask for the same model use one
-            copy of it: that of the first one that needed it. It listens on a Unix socket (on
-            Windows on the loopback device) that only this user can open.
         unload_after:
             The weights are freed after so many seconds without a call, and read again for the
             next one: most studies ask a few times in hours. 0 keeps them.
@@ -84,7 +77,6 @@ class LocalLLM:
         n_parallel: int = 4,
         style: Style | str | None = None,
         template: Template | None = None,
-        shared: bool = True,
         unload_after: int = 300,
     ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
@@ -100,7 +92,6 @@ class LocalLLM:
         self.n_threads = n_threads
         self.n_ctx = n_ctx
         self.n_parallel = n_parallel
-        self.shared = shared
         self.unload_after = unload_after
         by_name = style_for(Path(self.model).name) or CODE
         self.style = by_name if style is None else as_style(style)
@@ -119,7 +110,7 @@ class LocalLLM:
         Raises:
             WeightsError: The weights cannot be had or cannot be loaded.
         """
-        (prepare if self.shared else engine_of)(self._settings())
+        engine_of(self._settings())
 
     def complete(self, request: Request) -> Completion:
         """Answer one request.
@@ -131,24 +122,19 @@ class LocalLLM:
             LLMError: There is no usable answer.
             WeightsError: The weights cannot be had or cannot be loaded.
         """
-        self.prepare()
+        engine = engine_of(self._settings())
         deadline = time.monotonic() + request.timeout
         done: list[Completion] = []
         for start in range(0, request.n, self.n_parallel):
             payload = self._payload(request, start)
             try:
                 left = max(deadline - time.monotonic(), 0.0)
-                done.append(self._generate(payload, left).completion(self.name))
+                done.append(engine.generate(payload, timeout=left).completion(self.name))
             except LLMError:
                 if not done:
                     raise
                 break
         return joined(done)
-
-    def _generate(self, payload: dict[str, Any], timeout: float) -> Generation:
-        if self.shared:
-            return generate(self._settings(), payload, timeout=timeout)
-        return engine_of(self._settings()).generate(payload, timeout=timeout)
 
     def _payload(self, request: Request, start: int) -> dict[str, Any]:
         """The request for the answers from number ``start`` on, as llama.cpp wants it."""

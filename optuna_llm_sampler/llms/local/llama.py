@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-from collections.abc import Callable
 import ctypes
 import logging
 import os
@@ -68,26 +67,6 @@ class Generation:
             self.output_tokens += usage["completion_tokens"]
         return self.cancelled
 
-    def to_json(self) -> dict[str, Any]:
-        """Write what has been said as pure JSON types."""
-        return {
-            "texts": [[i, self.texts.get(i, ""), end] for i, end in dict(self.ends).items()],
-            "error": self.error,
-            "tokens": [self.input_tokens, self.cached_tokens, self.output_tokens],
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Generation:
-        """Read what :meth:`to_json` wrote."""
-        generation = cls()
-        for i, text, end in data["texts"]:
-            generation.texts[i], generation.ends[i] = text, end
-        generation.error = data["error"]
-        generation.input_tokens, generation.cached_tokens, generation.output_tokens = data[
-            "tokens"
-        ]
-        return generation
-
     def completion(self, model: str) -> Completion:
         """The finished answers; raises the reason when there is none."""
         ends = dict(self.ends)  # After a timeout the stream may still be running.
@@ -134,25 +113,15 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._generation: Generation | None = None
 
-    def generate(
-        self,
-        payload: dict[str, Any],
-        *,
-        timeout: float,
-        is_wanted: Callable[[], bool] = lambda: True,
-    ) -> Generation:
+    def generate(self, payload: dict[str, Any], *, timeout: float) -> Generation:
         """Send one request (a chat if it has messages) and wait, but no longer than the timeout.
 
-        What is not finished then, or not wanted any more, is cancelled: within a token or a batch
-        of the prompt.
+        What is not finished then is cancelled: within a token or a batch of the prompt.
         """
         deadline = time.monotonic() + timeout
         if not self._busy.acquire(timeout=timeout):
             raise CallTimeoutError("The local model is busy with another call.")
         generation = Generation()
-        if not is_wanted():
-            self._busy.release()
-            return generation
         thread = threading.Thread(
             target=self._work, args=(payload, generation), daemon=True, name="optuna-llm-local"
         )
@@ -164,7 +133,8 @@ class Engine:
                 self._busy.release()
             raise
         try:
-            while is_wanted() and (left := deadline - time.monotonic()) > 0:
+            # In short waits, because Windows sees Ctrl-C only between them.
+            while (left := deadline - time.monotonic()) > 0:
                 if generation.done.wait(min(left, _LOOK_SECONDS)):
                     break
         finally:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 
 from ..._extras import need
-from ..._study.compare import best_trials
-from ..._study.compare import kind_of
-from ..._study.compare import KINDS
-from ..._study.compare import losses_of
+from ..._study.keys import kind_of
+from ..._study.keys import KINDS
+from ..._study.objectives import best_trials
+from ..._study.objectives import losses_of
 from ..._text import hover
 from .info import COLORS
 from .info import LINE_COLOR

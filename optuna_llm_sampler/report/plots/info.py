@@ -19,8 +19,8 @@ from optuna.trial import TrialState
 
 from ..._store.store import AdviceStore
 from ..._store.store import Snapshot
-from ..._study.compare import kind_of
-from ..._study.compare import KINDS
+from ..._study.keys import kind_of
+from ..._study.keys import KINDS
 from ..._study.numbers import param_text
 from ..._text import number
 from ..._text import plain

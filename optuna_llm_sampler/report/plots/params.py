@@ -16,7 +16,7 @@ from optuna.distributions import CategoricalDistribution
 from ..._advice.advice import values
 from ..._store.store import AdviceRecord
 from ..._store.store import Snapshot
-from ..._study.compare import good_trials
+from ..._study.objectives import good_trials
 from ..._study.space import labels
 from ..._study.space import to_label
 from ..._text import plain

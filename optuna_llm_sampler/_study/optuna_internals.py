@@ -1,0 +1,134 @@
+"""Every private name, storage key and version difference of Optuna's that this package relies on.
+
+Each function names the file of Optuna 5.0 to compare it with when Optuna changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from collections.abc import Mapping
+import json
+from typing import Any
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+    from optuna.trial import FrozenTrial
+    from optuna.trial import TrialState
+
+
+# Where TPESampler and GPSampler publish the configuration of a running trial, as JSON in pieces.
+_PUBLISHED = ("tpe:relative_params:", "gp:relative_params:")
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """Return a study's storage (``Study._storage``, optuna/study/study.py).
+
+    Under ``HyperbandPruner``, a sampler gets a study that shows only the trials of one bracket
+    (``_BracketStudy``, optuna/pruners/_hyperband.py). It has no ``user_attrs`` and no
+    ``metric_names``, but the same storage as the study itself.
+    """
+    return study._storage
+
+
+def study_id_of(study: Study) -> int:
+    """Return the id of a study in its storage (``Study._study_id``, optuna/study/study.py)."""
+    return study._study_id
+
+
+def trial_id_of(trial: FrozenTrial) -> int:
+    """Return the id of a trial in its storage (``_trial_id``, optuna/trial/_frozen.py).
+
+    Trials of different in-memory storages have the same ids.
+    """
+    return trial._trial_id
+
+
+def all_trials(study: Study) -> list[FrozenTrial]:
+    """Read all trials of a study, uncopied; under ``HyperbandPruner`` those of all brackets."""
+    return study._storage.get_all_trials(study._study_id, deepcopy=False)
+
+
+def sampled_trials(
+    study: Study, states: Container[TrialState] | None = None, *, cached: bool = True
+) -> list[FrozenTrial]:
+    """Return the trials that Optuna's samplers see, uncopied (``Study._get_trials``).
+
+    Args:
+        study:
+            The study that the sampler was given.
+        states:
+            States of the trials to return; by default all.
+        cached:
+            Whether trials may be as old as the current trial: they are then read from the storage
+            once per trial and thread (optuna/study/study.py).
+    """
+    return study._get_trials(deepcopy=False, states=states, use_cache=cached)
+
+
+def fixed_params(trial: FrozenTrial) -> Mapping[str, Any]:
+    """Return the parameters of an enqueued trial (``enqueue_trial``, optuna/study/study.py)."""
+    found = trial.system_attrs.get("fixed_params")
+    return found if isinstance(found, Mapping) else {}
+
+
+def published_params(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the parameters that a built-in sampler has chosen for a running trial.
+
+    See ``_RELATIVE_PARAMS_KEY`` in optuna/samplers/_tpe/sampler.py and _gp/sampler.py.
+    """
+    attrs = trial.system_attrs
+    for prefix in _PUBLISHED:
+        keys = sorted((key for key in attrs if key.startswith(prefix)), key=lambda k: (len(k), k))
+        try:
+            params = json.loads("".join(str(attrs[key]) for key in keys)) if keys else None
+        except ValueError:  # some of the pieces are still missing
+            continue
+        if isinstance(params, dict):
+            return params
+    return {}
+
+
+def known_params(trial: FrozenTrial) -> dict[str, Any]:
+    """Return a trial's parameters, with those that it is going to have while it is unfinished."""
+    if trial.state.is_finished():
+        return trial.params
+    return {**published_params(trial), **fixed_params(trial), **trial.params}
+
+
+def constraints_of(trial: FrozenTrial) -> dict[str, Any]:
+    """Return a trial's constraint values by name (``FrozenTrial.constraints``, new in Optuna 5.0).
+
+    A value above 0 violates its constraint. Before 5.0, Optuna kept a list without names under
+    ``"constraints"`` (optuna/study/_constrained_optimization.py).
+    """
+    return dict(trial.constraints)
+
+
+def metric_names_of(study_attrs: Mapping[str, Any]) -> list[str] | None:
+    """Return the names of the objectives in a study's system attributes, if the user gave any.
+
+    See _SYSTEM_ATTR_METRIC_NAMES in optuna/study/study.py.
+    """
+    names = study_attrs.get("study:metric_names")
+    return [str(name) for name in names] if isinstance(names, list) else None
+
+
+def n_rungs_passed(trial: FrozenTrial) -> int:
+    """Count the rungs that ``SuccessiveHalvingPruner`` or ``HyperbandPruner`` let a trial pass.
+
+    See optuna/pruners/_successive_halving.py. The bracket is known to the pruner only.
+    """
+    return sum(key.startswith("completed_rung_") for key in trial.system_attrs)
+
+
+def contains(distribution: BaseDistribution, internal: float) -> bool:
+    """Tell whether a distribution has a value, as Optuna stores it.
+
+    See ``BaseDistribution._contains`` in optuna/distributions.py. Optuna replaces a relative
+    value that is not contained by a random one (``Trial._is_relative_param``).
+    """
+    return distribution._contains(internal)
