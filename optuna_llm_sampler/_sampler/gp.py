@@ -1,9 +1,9 @@
 """A small Gaussian process in NumPy, for a hundred points and some dozens of parameters.
 
-Matérn 5/2, with a length scale per parameter. Length scales, amplitude and noise are not fitted but
-drawn from their posterior by elliptical slice sampling (Murray, Adams and MacKay 2010,
-arXiv 1001.0175), and expected improvement is averaged over the draws (Snoek, Larochelle and Adams
-2012, arXiv 1206.2944): a single fit of twenty length scales to ten points is too sure of itself.
+Matérn 5/2, with a length scale per parameter. Length scales, amplitude and noise are not fitted
+but drawn from their posterior by elliptical slice sampling (Murray, Adams and MacKay 2010, arXiv
+1001.0175), and expected improvement is averaged over the draws (Snoek, Larochelle and Adams 2012,
+arXiv 1206.2944): a single fit of twenty length scales to ten points is too sure of itself.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 
 Array = NDArray[np.float64]
-# Of each hyperparameter, median and deviation of the logarithm. That of the length scale grows with
-# the number of parameters (Hvarfner, Hellsten and Nardi 2024, arXiv 2402.02229).
+Mask = NDArray[np.bool_]
+# Of each hyperparameter, median and deviation of the logarithm. That of the length scale grows
+# with the number of parameters (Hvarfner, Hellsten and Nardi 2024, arXiv 2402.02229).
 LENGTH, LENGTH_SPREAD = 0.5, 1.0
 NOISE, NOISE_SPREAD = 1e-3, 2.0
 AMPLITUDE_SPREAD = 0.5
@@ -61,7 +62,7 @@ class Posterior:
         whitening:
             Inverse Cholesky factors of the covariance, by draw.
         best:
-            Lowest value, without its noise, by draw.
+            Lowest value that was reached, without its noise, by draw.
     """
 
     x: Array
@@ -71,12 +72,13 @@ class Posterior:
     best: Array
 
     @staticmethod
-    def of(x: Array, y: Array, hyper: Hyper) -> Posterior:
+    def of(x: Array, y: Array, hyper: Hyper, feasible: Mask) -> Posterior:
         noise = (hyper.noise + _JITTER)[:, None, None] * np.eye(len(x))
         whitening = np.linalg.inv(np.linalg.cholesky(hyper.covariance(x, x) + noise))
         white = whitening @ y
         residuals = hyper.noise[:, None] * np.einsum("sij,si->sj", whitening, white)
-        return Posterior(x, y, hyper, whitening, (y - residuals).min(1))
+        best = np.where(feasible, y - residuals, np.inf).min(1)
+        return Posterior(x, y, hyper, whitening, best)
 
     def predict(self, at: Array) -> tuple[Array, Array]:
         """Return means and standard deviations, by draw and point."""
@@ -94,16 +96,23 @@ class Posterior:
     def log_probability_below(self, limit: float, at: Array) -> Array:
         """Return the logarithm of the probability that a value is at most a limit."""
         means, deviations = self.predict(at)
-        return np.log(np.maximum(_cdf((limit - means) / deviations).mean(0), 1e-12))
+        found: Array = np.log(np.maximum(_cdf((limit - means) / deviations).mean(0), 1e-12))
+        return found
 
     def supposing(self, at: Array) -> Posterior:
         """Return the same as if points had the values that are expected of them."""
         expected = self.predict(at)[0].mean(0)
-        more = Posterior.of(np.vstack([self.x, at]), np.append(self.y, expected), self.hyper)
-        return replace(more, best=self.best)
+        x, y = np.vstack([self.x, at]), np.append(self.y, expected)
+        return replace(Posterior.of(x, y, self.hyper, np.ones(len(y), bool)), best=self.best)
 
 
-def fit(x: Array, groups: NDArray[np.intp], y: Array, rng: np.random.RandomState) -> Posterior:
+def fit(
+    x: Array,
+    groups: NDArray[np.intp],
+    y: Array,
+    rng: np.random.RandomState,
+    feasible: Mask | None = None,
+) -> Posterior:
     """Fit to values with mean 0 and deviation 1.
 
     Args:
@@ -115,6 +124,8 @@ def fit(x: Array, groups: NDArray[np.intp], y: Array, rng: np.random.RandomState
             Values of the points.
         rng:
             Source of the draws.
+        feasible:
+            Points of which the values count as reached; by default all.
     """
     n, n_params = len(x), int(groups.max()) + 1
     gaps = (x[:, None] - x[None]) ** 2
@@ -128,8 +139,9 @@ def fit(x: Array, groups: NDArray[np.intp], y: Array, rng: np.random.RandomState
         gram[:, range(n), range(n)] += hyper.noise[:, None] + _JITTER
         root = np.linalg.cholesky(gram)
         white = np.linalg.solve(root, y[:, None])[..., 0]
-        found: Array = -0.5 * (white**2).sum(1)
-        return found - np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1)
+        logs = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1)
+        found: Array = -0.5 * (white**2).sum(1) - logs
+        return found
 
     # Chains begin at some of the likeliest of many draws.
     z = rng.standard_normal((N_STARTS, n_params + 2))
@@ -140,7 +152,8 @@ def fit(x: Array, groups: NDArray[np.intp], y: Array, rng: np.random.RandomState
     for _ in range(N_STEPS):
         z, level = _slice_step(z, level, log_likelihood, rng)
     hyper = _hyper(z)
-    return Posterior.of(x, y, replace(hyper, scales=hyper.scales[:, groups]))
+    hyper = replace(hyper, scales=hyper.scales[:, groups])
+    return Posterior.of(x, y, hyper, np.ones(n, bool) if feasible is None else feasible)
 
 
 def _hyper(z: Array) -> Hyper:
@@ -186,7 +199,8 @@ def _matern(squares: Array) -> Array:
 
 
 def _pdf(z: Array) -> Array:
-    return np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+    found: Array = np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi)
+    return found
 
 
 def _cdf(z: Array) -> Array:

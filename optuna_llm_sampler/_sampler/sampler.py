@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +34,7 @@ from ..llms.registry import turned_off
 from ..llms.style import JSON
 from ..llms.style import style_of
 from .default_base import DefaultBaseSampler
-from .failure_filter import first_that_works
-from .failure_filter import MAX_DRAWS
+from .failure_filter import away_from_failures
 from .failure_filter import outcomes_of
 from .own_configs import own_configs
 from .provenance import complete
@@ -317,23 +315,16 @@ class LLMSampler(BaseSampler):
     def _from_base(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the base sampler's parameters, drawn anew where trials have failed."""
+        """Return the base sampler's parameters, moved away from where trials have failed."""
         params = self._base.sample_relative(study, trial, search_space)
         if self._is_off or (outcomes := outcomes_of(study, search_space)) is None:
             return params
-
-        def candidates() -> Iterator[dict[str, Any]]:
-            for draw in range(MAX_DRAWS):
-                again = self._base.sample_relative
-                relative = again(study, trial, search_space) if draw else params
-                yield {
-                    name: relative[name]
-                    if name in relative
-                    else self._base.sample_independent(study, trial, name, distribution)
-                    for name, distribution in search_space.items()
-                }
-
-        return first_that_works(candidates(), outcomes)
+        if not params:  # the base sampler draws each parameter when it is asked for
+            params = {
+                name: self._base.sample_independent(study, trial, name, distribution)
+                for name, distribution in search_space.items()
+            }
+        return away_from_failures(params, outcomes)
 
     def sample_independent(
         self,
@@ -363,7 +354,8 @@ class LLMSampler(BaseSampler):
         draft = self._drafts.get(study._storage, {}).pop(trial._trial_id, None)
         if draft is not None and self._pid == os.getpid():
             self._session(study).finished(trial.number)
-        complete(study._storage, trial, None if draft is None else draft.from_base)
+        used = None if draft is None else [n for n in draft.from_base if n in trial.params]
+        complete(study._storage, trial, used)
         self._base.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:

@@ -296,7 +296,8 @@ def test_workers_do_not_try_the_same_corner_at_once(seed: int) -> None:
 
 def test_one_worker_may_come_as_near_as_it_likes() -> None:
     def objective(trial: Trial) -> float:
-        return trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1) ** 2
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        return (x - 0.4) ** 2 + (y - 0.6) ** 2
 
     study = run(objective, 14)
     assert repeats(study, SQUARE) > 2
