@@ -12,10 +12,10 @@ from .report.dashboard import LLMNoteCallback
 from .report.dashboard import save_plots
 from .report.dashboard import write_note
 from .report.plots import matplotlib
-from .report.plots.advice import plot_advice
-from .report.plots.front import plot_front
-from .report.plots.sources import plot_sources
-from .report.plots.usage import plot_llm_usage
+from .report.plots.plotly import plot_advice
+from .report.plots.plotly import plot_front
+from .report.plots.plotly import plot_llm_usage
+from .report.plots.plotly import plot_sources
 
 
 __all__ = [

@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks.tasks import load
 from benchmarks.tasks import table_names
 from optuna_llm_sampler._advice.advice import Advice
-from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import values
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
 from optuna_llm_sampler._study.space import denormalize

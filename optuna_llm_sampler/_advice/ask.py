@@ -2,49 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 
 from ..errors import LLMError
-from ..errors import NamelessError
 from ..errors import OptunaLLMError
 from ..errors import TruncatedError
 from ..errors import UnusableAnswerError
 from ..llms.base import Completion
 from ..llms.base import LLM
 from ..llms.base import Request
-from ..llms.style import Style
 from ..llms.style import style_of
 from .advice import Advice
-from .advice import Known
+from .advice import IsDuplicate
 from .advice import MAX_CONFIGS
-from .advice import nothing
-from .advice import parse
+from .advice import never
 from .call import Call
 from .call import complete
-from .first_proposals import agreed_first
-from .nameless import nameless
-from .prompts.build import build
+from .first_proposals import consensus_first
+from .parse import parse
+from .prepare import prepare
+from .prepare import Prepared
 from .prompts.build import prefill
-from .prompts.build import Question
+from .question import Question
 from .renaming import Redact
-from .renaming import Redaction
-from .short_names import renamed
-from .short_names import restored
-from .short_names import short_names
-from .short_names import shortened
 
 
-# From so many finished trials on, their values say more than the middle of the ranges.
-_HISTORY = 10
+# From so many finished trials on, their results say more than the middle of the ranges.
+_MIN_HISTORY = 10
 # Temperature of a second request, made when the samples of the first are too much alike.
-_WILD = 1.5
+_SECOND_TEMPERATURE = 1.5
+# A second request is made only if this share of the time is left.
+_MIN_TIME_LEFT = 0.25
+_MAX_QUOTED_CHARS = 2_000
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a question: an advice with configurations, or an error."""
+    """What came of a question: an advice with configurations, or an error.
+
+    Attributes:
+        call:
+            What it took.
+        advice:
+            The configurations; none if there is an error.
+        error:
+            Why there is no configuration.
+    """
 
     call: Call
     advice: Advice = Advice()
@@ -52,142 +56,135 @@ class Answer:
 
     @property
     def outcome(self) -> str:
+        """``"ok"``, or the error's reason."""
         return self.error.reason if self.error else "ok"
 
 
 def ask(
     llm: LLM,
     question: Question,
-    known: Known = nothing,
+    is_duplicate: IsDuplicate = never,
     *,
     timeout: float,
     purpose: str = "advice",
     max_requests: int = 2,
     redact: Redact | None = None,
 ) -> Answer:
-    """Ask once, and once more if nothing in the first answer can be used, or too little differs.
+    """Ask a model, and ask again if too little in the first answer is usable.
 
     Args:
         llm:
             The model.
         question:
             What to ask.
-        known:
-            Tells which configurations need not be run again.
+        is_duplicate:
+            Whether a configuration need not be run again.
         timeout:
-            Longest time for both requests together, in seconds.
+            Longest time for all requests together, in seconds.
         purpose:
-            As in :class:`~optuna_llm_sampler._store.call.Call`.
+            See :class:`~optuna_llm_sampler._advice.call.Call`.
         max_requests:
-            1: do not ask again.
+            Largest number of requests. 1: do not ask again.
         redact:
-            Rewrites every text that is sent; the advice has the names as they are.
+            Rewrites every text that is sent; the advice has the own names and choices.
 
     Returns:
-        The answer; errors of the model are in it. What is not an
-        :class:`~optuna_llm_sampler.errors.OptunaLLMError` is raised.
+        The advice or the error. Exceptions other than
+        :class:`~optuna_llm_sampler.errors.OptunaLLMError` are raised.
     """
-    if redact is not None:
-        sent = Redaction(question, redact)
-        answer = ask(
-            llm,
-            sent.question,
-            lambda params: known(sent.own(params)),
-            timeout=timeout,
-            purpose=purpose,
-            max_requests=max_requests,
-        )
-        return replace(answer, advice=sent.restored(answer.advice))
-    if short := short_names(question.space):
-        long = {new: old for old, new in short.items()}
-        answer = ask(
-            llm,
-            shortened(question, short),
-            lambda params: known(renamed(params, long)),
-            timeout=timeout,
-            purpose=purpose,
-            max_requests=max_requests,
-        )
-        return replace(answer, advice=restored(answer.advice, short))
     call = Call(model=llm.name, asked=llm.name, purpose=purpose)
+    try:
+        prepared = prepare(question, style_of(llm), timeout=timeout, redact=redact)
+    except OptunaLLMError as error:
+        return Answer(call, error=error)
+    renaming = prepared.renaming
+    answer = _ask(
+        llm,
+        prepared,
+        lambda params: is_duplicate(renaming.restore_values(params)),
+        call,
+        max_requests=max_requests,
+    )
+    return replace(answer, advice=renaming.restore(answer.advice))
+
+
+def _ask(
+    llm: LLM, prepared: Prepared, is_duplicate: IsDuplicate, call: Call, *, max_requests: int
+) -> Answer:
+    """Make the requests; the advice has the names that were sent."""
+    question, samples, request = prepared.question, prepared.style.samples, prepared.request
+    timeout, start = request.timeout, prefill(request)
     advice = Advice()
     texts: list[str] = []
-    style = style_of(llm)
-    if style.samples and (silent := nameless(question)):
-        told = {name: d for name, d in question.space.items() if name not in silent}
-        if not told:
-            return Answer(call, error=NamelessError("No parameter's name says what it is."))
-        question = replace(question, space=told)
-    request = replace(build(question, style), timeout=timeout)
-    begin = prefill(request)
     while True:
         outcome, call = complete(llm, request, call)
         if isinstance(outcome, OptunaLLMError):
             break
-        earlier = texts if style.samples else []
-        texts = earlier + [begin + text for text in outcome.texts]
+        new_texts = [start + text for text in outcome.texts]
+        texts = [*texts, *new_texts] if samples else new_texts
         advice = parse(
             texts,
             question.space,
-            known=known,
-            limit=MAX_CONFIGS if style.samples else question.n_configs,
+            is_duplicate=is_duplicate,
+            limit=MAX_CONFIGS if samples else question.n_configs,
             conditions=question.conditions,
-            begun=bool(begin),
+            prefilled=bool(start),
         )
         left = timeout - call.seconds
-        if call.requests >= max_requests or left < timeout / 4:
+        if call.requests >= max_requests or left < _MIN_TIME_LEFT * timeout:
             break
-        if _suffices(advice, question, style):
-            break
-        if outcome.finish_reason == "length" and not style.samples:
-            break  # it would be cut again
-        request = _wilder(request) if style.samples else _complained(request, texts, advice)
+        if samples:
+            if 2 * advice.n_ideas >= question.n_configs:
+                break
+            request = _sampled_wider(request)
+        else:
+            if advice.n_ideas or outcome.finish_reason == "length":  # it would be cut again
+                break
+            request = _corrected(request, texts[0], advice)
         request = replace(request, timeout=left)
-    if advice.configs:  # after an error, too: more ideas would have been a luxury
-        return Answer(call, _of_samples(advice, question, known) if style.samples else advice)
-    error = outcome if isinstance(outcome, OptunaLLMError) else _nothing(advice, outcome)
-    return Answer(call, Advice(rejected=advice.rejected), error)
+    if not advice.configs:
+        error = outcome if isinstance(outcome, OptunaLLMError) else _error(advice, outcome)
+        return Answer(call, Advice(rejected=advice.rejected), error)
+    # An error of the second request does not matter here.
+    return Answer(call, _ordered(advice, question, is_duplicate) if samples else advice)
 
 
-def _suffices(advice: Advice, question: Question, style: Style) -> bool:
-    """Tell whether there are ideas: of samples, at least half must differ from each other."""
-    if style.samples:
-        return 2 * advice.n_ideas >= question.n_configs
-    return bool(advice.configs or advice.n_ideas)
-
-
-def _of_samples(advice: Advice, question: Question, known: Known) -> Advice:
-    """Put the samples of a small model in order, which it does not say itself."""
-    space = question.space
-    if question.summary.n_finished < _HISTORY:
-        n = question.n_configs
-        configs = agreed_first(advice.configs, space, n, known, question.conditions)
-    else:
-        configs = advice.configs[: question.n_configs]
+def _ordered(advice: Advice, question: Question, is_duplicate: IsDuplicate) -> Advice:
+    """Put samples, which come in no order, in the order in which to try them."""
+    configs = advice.configs[: question.n_configs]
+    if question.summary.n_finished < _MIN_HISTORY:
+        configs = consensus_first(
+            advice.configs,
+            question.space,
+            question.n_configs,
+            is_duplicate,
+            question.conditions,
+        )
     return replace(advice, configs=configs)
 
 
-def _wilder(request: Request) -> Request:
-    """Let a small model draw once more; llama.cpp counts on from the seed for each sample."""
+def _sampled_wider(request: Request) -> Request:
+    """Return a request for other samples; llama.cpp adds a sample's index to the seed."""
     seed = None if request.seed is None else request.seed + request.n
-    return replace(request, seed=seed, temperature=_WILD)
+    return replace(request, seed=seed, temperature=_SECOND_TEMPERATURE)
 
 
-def _complained(request: Request, texts: Sequence[str], advice: Advice) -> Request:
-    """Show a large model its own useless answer."""
+def _corrected(request: Request, text: str, advice: Advice) -> Request:
+    """Return a request that shows the model its own unusable answer."""
     problem = ", ".join(advice.rejected) or "no JSON object"
     complaint = f"That could not be used ({problem}). Answer with the JSON object only."
     return replace(
         request,
         messages=(
             *request.messages,
-            {"role": "assistant", "content": texts[0][:2000] or "(nothing)"},
+            {"role": "assistant", "content": text[:_MAX_QUOTED_CHARS] or "(nothing)"},
             {"role": "user", "content": complaint},
         ),
     )
 
 
-def _nothing(advice: Advice, completion: Completion) -> LLMError:
+def _error(advice: Advice, completion: Completion) -> LLMError:
+    """Say why an answer has no usable configuration."""
     if completion.finish_reason == "length":
         return TruncatedError("The answer was cut before it held a usable configuration.")
     reasons = ", ".join(f"{reason} ×{count}" for reason, count in advice.rejected.items())

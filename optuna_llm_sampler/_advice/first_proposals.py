@@ -1,43 +1,18 @@
-"""From exchangeable samples to the few configurations that are tried.
+"""Samples of a small model → the configurations that are tried first.
 
-A model asked in JSON sees the bounds and puts its best guess first. Samples of a small model have
-no order, and it has not seen the bounds, which confuse it (small-models.md §2.2). But whoever set
-them knows something, too: the middle of a range is a guess of its own. So the first configurations
-are made of all samples and of the ranges: what the samples agree on in each parameter, with
-dropout and the like at 0; the middle of every range; what the samples agree on; and then each time
-the sample that differs most from those before it. Numbers of the model move a quarter of the way
-to the middle of their range. With branches, each is treated so.
+Samples come in no order, and the model has not seen the bounds, which confuse small models. But
+bounds are a guess of the user's. So the first configurations are made of all samples and bounds:
 
-Shares, which are floats in a range from 0 to 1 at most, neither move nor have a middle. A small
-model always writes a dropout or a weight decay and never tries without, even when it is asked to
-(``# without regularisation`` above a configuration leaves ``dropout=0.2``, 1.5B model). So a share
-of which it says 0.5 or less is tried at 0.
+1. the consensus of the samples, with dropout and the like at 0;
+2. the middle of every range, with dropout and the like at 0;
+3. the consensus of the samples;
+4. the samples, each time the one that differs most from all before it.
 
-Measured on the recorded answers of the 0.5B model (benchmarks/regret), best of one, two and five,
-HPOBench-MLP; HPOlib; and six spaces of scikit-learn's estimators, looked at only afterwards (5
-seeds, on a scale that was lowered since):
+Numbers are shrunk towards the middle of their range. Shares, which are floats from 0 to at most 1,
+are not, and have no middle: small models always write a dropout or a weight decay, so a share of
+at most 0.5 is tried at 0. With conditions, each branch has its own consensus.
 
-================================================= ============== ============== ==============
-agreed, then at 0, then samples                   .306/.264/.182 .786/.268/.233 .664/.646/.637
-the middle third (second where nothing may be 0)  .306/.203/.167 .786/.268/.197 .664/.615/.287
-and everything moved by a quarter                 .229/.184/.147 .782/.264/.200 .539/.493/.283
-and at 0 first, the middle second: as it is       .229/.184/.147 .264/.206/.200 .536/.297/.283
-the middle alone, choices by chance, no model     .222           .476           .341
-================================================= ============== ============== ==============
-
-On conditional/digits (5 seeds): most typical sample first .396/.396/.225; moved by a quarter
-.277/.277/.123; as it is .130/.105/.042; the middles alone .053 (uniform draws .751/.372/.256).
-With two objectives, what is agreed on is a compromise, and samples of either aim follow:
-hypervolume of the first five (benchmarks/spaces trade-off, more is better) .130 by the samples
-alone, .156 with these moved, .192 as it is (uniform draws .224).
-
-What most samples put outside of its range, the model knows in another unit
-(``min_samples_split=2`` where a fraction is asked) or not at all: such a number moves half of the
-way, such a share is tried at 0. With 10 seeds and the present scale, scikit-learn's spaces
-.545/.310/.288 without and .394/.305/.284 with this, nothing else by more than .001; with the names
-hidden, where the model says 1 for nearly everything, HPOlib 1.0/.933/.851 and .941/.209/.207.
-
-Once there is a history, samples stay as they are: the middle of the ranges has been tried.
+What was measured: decisions.md, "First proposals of small models".
 """
 
 from __future__ import annotations
@@ -65,32 +40,34 @@ from .._study.space import SearchSpace
 from .._study.space import to_label
 from .advice import Config
 from .advice import distinct
-from .advice import Known
-from .advice import nothing
+from .advice import IsDuplicate
+from .advice import never
 from .advice import values
 
 
-_AGREED = "what the model's samples agree on"
+_CONSENSUS = "what the model's samples agree on"
 _SAMPLE = "one of the model's samples"
-_OFF = ", with everything at 0 that may well be"
+_AT_ZERO = ", with everything at 0 that may well be"
 _MIDDLE = "the middle of each range, choices as in the model's samples"
-Params: TypeAlias = dict[str, Any]
+_Params: TypeAlias = dict[str, Any]
 
-# How far numbers move to the middle of their range, those as well that most samples put outside.
-_PULL = 0.25
-_FOREIGN_PULL = 0.5
+# How far numbers move to the middle of their range; those too that most samples put outside.
+_SHRINKAGE = 0.25
+_MISSCALED_SHRINKAGE = 0.5
+# Larger shares are taken for subsamples or momenta, which 0 does not switch off.
+_MAX_SWITCHED_OFF = 0.5
 # With more branches, the first few trials could not hold both proposals for each.
 _FEW_BRANCHES = 3
 
 
-def agreed_first(
+def consensus_first(
     configs: Sequence[Config],
     space: SearchSpace,
     n: int,
-    known: Known = nothing,
+    is_duplicate: IsDuplicate = never,
     conditions: Conditions | None = None,
 ) -> tuple[Config, ...]:
-    """Put what the samples agree on and the middle of the ranges before them.
+    """Put the consensus of the samples and the middle of the ranges before the samples.
 
     Args:
         configs:
@@ -98,32 +75,30 @@ def agreed_first(
         space:
             The parameters.
         n:
-            How many to return at most.
-        known:
-            Tells which configurations need not be run again.
+            Largest number of configurations to return.
+        is_duplicate:
+            Whether a configuration need not be run again.
         conditions:
-            With which values of which parameters others are used. The samples of each branch are
-            taken for themselves.
+            When conditional parameters are used.
     """
-    fixed = frozenset(parent for parents in (conditions or {}).values() for parent in parents)
-    rules = _Rules(space, fixed, _foreign(configs))
+    parents = frozenset(p for where in (conditions or {}).values() for p in where)
+    rules = _Rules(space, parents, _misscaled(configs))
     points = [values(config, space) for config in configs]
-    made = [_made(branch, rules) for branch in _branches(points, bool(fixed))]
-    first = _fresh(_in_turn(made), space, known)
+    branches = _branches(points) if parents else [[point for point in points if point]]
+    made = [rules.proposals(branch) for branch in branches if branch]
+    first = _new(_in_turn(made), space, is_duplicate)
     samples = [
-        replace(config, params=_labels(rules.pulled(point), space), why=_SAMPLE)
-        for config, point in zip(configs, points, strict=True)
+        replace(sample, params=rules.labels(rules.shrunk(point)), why=_SAMPLE)
+        for sample, point in zip(configs, points, strict=True)
     ]
-    rest = _fresh([*first, *samples], space, known)[len(first) :]
-    # What was moved may be known where the samples are not.
+    rest = _new([*first, *samples], space, is_duplicate)[len(first) :]
+    # A shrunk sample may be a duplicate where the sample is not.
     return (_farthest_first(first, rest, space) or tuple(configs))[:n]
 
 
-def _foreign(configs: Sequence[Config]) -> frozenset[str]:
-    """Return the parameters that most samples put outside of their range."""
-    named = Counter(name for config in configs for name in config.params)
-    outside = Counter(name for config in configs for name in config.outside)
-    return frozenset(name for name, n in outside.items() if 2 * n > named[name])
+def middle(params: Mapping[str, Any], space: SearchSpace) -> _Params:
+    """Return the middle of the ranges, shares of at most 0.5 at 0, choices kept."""
+    return _Rules(space).middle(params)
 
 
 @dataclass(frozen=True)
@@ -133,87 +108,101 @@ class _Rules:
     Attributes:
         space:
             The parameters.
-        fixed:
-            Those that decide about others.
-        foreign:
-            Those of which the model does not know what they are measured in.
+        parents:
+            Parameters that decide whether others are used; these are kept.
+        misscaled:
+            Parameters that the model seems to give in another unit.
     """
 
     space: SearchSpace
-    fixed: frozenset[str] = frozenset()
-    foreign: frozenset[str] = frozenset()
+    parents: frozenset[str] = frozenset()
+    misscaled: frozenset[str] = frozenset()
 
-    def pulled(self, params: Params, share: float | None = None) -> Params:
-        """Move numbers towards the middle of their range, in its own scale.
+    def proposals(self, points: Sequence[_Params]) -> list[Config]:
+        """Make three configurations of the samples of one branch."""
+        consensus = self.consensus(points)
+        off = self.switched_off(consensus)
+        why = _CONSENSUS if len(points) > 1 else _SAMPLE
+        return [
+            Config(self.labels(self.shrunk(off)), why + _AT_ZERO if off != consensus else why),
+            Config(self.labels(self.middle(consensus)), _MIDDLE),
+            Config(self.labels(self.shrunk(consensus)), why),
+        ]
 
-        Choices and shares stay, and so does what decides about other parameters.
-        """
+    def consensus(self, points: Sequence[_Params]) -> _Params:
+        """Return the most frequent choice and the median number of each parameter."""
+        drawn = {name: [point[name] for point in points if name in point] for name in self.space}
         return {
-            name: value
-            if name in self.fixed or _is_share(self.space[name])
-            else interpolate(
-                value,
-                _middle(value, self.space[name]),
-                share or (_FOREIGN_PULL if name in self.foreign else _PULL),
-                self.space[name],
+            name: _most_frequent(found, self.space[name])
+            if name in self.parents or isinstance(self.space[name], CategoricalDistribution)
+            else _median(found, self.space[name])
+            for name, found in drawn.items()
+            if found
+        }
+
+    def shrunk(self, params: Mapping[str, Any]) -> _Params:
+        """Move numbers towards the middle of their range; choices, shares and parents stay."""
+        return {
+            name: self._towards_middle(
+                name, value, _MISSCALED_SHRINKAGE if name in self.misscaled else _SHRINKAGE
             )
             for name, value in params.items()
         }
 
-    def switched_off(self, params: Params) -> Params:
-        """Set to 0 what may be dropout, weight decay or warm-up; not a subsample or a momentum."""
+    def middle(self, params: Mapping[str, Any]) -> _Params:
+        """Move numbers to the middle of their range, and switch shares off."""
+        return {
+            name: self._towards_middle(name, value, 1.0)
+            for name, value in self.switched_off(params).items()
+        }
+
+    def switched_off(self, params: Mapping[str, Any]) -> _Params:
+        """Set to 0 what may be dropout, weight decay or warm-up."""
         return {
             name: 0.0
-            if _is_share(self.space[name]) and (value <= 0.5 or name in self.foreign)
+            if _is_share(self.space[name])
+            and (value <= _MAX_SWITCHED_OFF or name in self.misscaled)
             else value
             for name, value in params.items()
         }
 
-    def middle(self, params: Params) -> Params:
-        return self.pulled(self.switched_off(params), 1.0)
+    def _towards_middle(self, name: str, value: Any, share: float) -> Any:
+        distribution = self.space[name]
+        if name in self.parents or _is_share(distribution):
+            return value
+        if not isinstance(distribution, (FloatDistribution, IntDistribution)):
+            return value
+        return interpolate(value, denormalize(0.5, distribution), share, distribution)
+
+    def labels(self, params: _Params) -> _Params:
+        """Write choices as labels."""
+        return {name: to_label(value, self.space[name]) for name, value in params.items()}
 
 
-def middle(params: Params, space: SearchSpace) -> Params:
-    """Return the middle of the ranges, everything that may be 0 switched off, choices kept."""
-    return _Rules(space).middle(params)
-
-
-def _made(points: Sequence[Params], rules: _Rules) -> list[Config]:
-    """Make three configurations of the samples of one branch."""
-    space = rules.space
-    agreed = _agreed(points, space, rules.fixed)
-    off = rules.switched_off(agreed)
-    why = _AGREED if len(points) > 1 else _SAMPLE
-    return [
-        _config(rules.pulled(off), why + _OFF if off != agreed else why, space),
-        _config(rules.middle(agreed), _MIDDLE, space),
-        _config(rules.pulled(agreed), why, space),
-    ]
+def _misscaled(configs: Sequence[Config]) -> frozenset[str]:
+    """Return the parameters that most samples put outside of their range."""
+    used = Counter(name for config in configs for name in config.params)
+    outside = Counter(name for config in configs for name in config.outside)
+    return frozenset(name for name, n in outside.items() if 2 * n > used[name])
 
 
 def _in_turn(made: Sequence[Sequence[Config]]) -> list[Config]:
     """Give every branch its first configuration before any gets its second."""
-    if len(made) > _FEW_BRANCHES:  # in every other branch, the middle goes first
+    if len(made) > _FEW_BRANCHES:  # every other branch begins with the middle
         made = [[b, a, c] if i % 2 else [a, b, c] for i, (a, b, c) in enumerate(made)]
     return [config for turn in zip(*made, strict=True) for config in turn]
 
 
-def _branches(points: Sequence[Params], conditional: bool) -> list[list[Params]]:
-    """Group samples by the parameters they have; samples of a flat space are one group."""
-    groups: dict[frozenset[str], list[Params]] = {}
+def _branches(points: Sequence[_Params]) -> list[list[_Params]]:
+    """Group samples by the parameters that they have."""
+    groups: dict[frozenset[str], list[_Params]] = {}
     for point in filter(None, points):
-        groups.setdefault(frozenset(point if conditional else ()), []).append(point)
+        groups.setdefault(frozenset(point), []).append(point)
     return list(groups.values())
 
 
-def _fresh(configs: Sequence[Config], space: SearchSpace, known: Known) -> list[Config]:
-    return distinct([c for c in configs if not known(values(c, space))], space)
-
-
-def _middle(value: Any, distribution: BaseDistribution) -> Any:
-    if isinstance(distribution, (FloatDistribution, IntDistribution)):
-        return denormalize(0.5, distribution)
-    return value
+def _new(configs: Sequence[Config], space: SearchSpace, is_duplicate: IsDuplicate) -> list[Config]:
+    return distinct([c for c in configs if not is_duplicate(values(c, space))], space)
 
 
 def _is_share(distribution: BaseDistribution) -> bool:
@@ -222,18 +211,7 @@ def _is_share(distribution: BaseDistribution) -> bool:
     return distribution.low == 0 and distribution.high <= 1
 
 
-def _agreed(points: Sequence[Params], space: SearchSpace, fixed: frozenset[str]) -> Params:
-    found = {name: [point[name] for point in points if name in point] for name in space}
-    return {
-        name: _commonest(drawn, space[name])
-        if name in fixed or isinstance(space[name], CategoricalDistribution)
-        else _median(drawn, space[name])
-        for name, drawn in found.items()
-        if drawn
-    }
-
-
-def _commonest(found: Sequence[Any], distribution: BaseDistribution) -> Any:
+def _most_frequent(found: Sequence[Any], distribution: BaseDistribution) -> Any:
     names = [to_label(value, distribution) for value in found]
     return found[names.index(Counter(names).most_common(1)[0][0])]
 
@@ -241,34 +219,26 @@ def _commonest(found: Sequence[Any], distribution: BaseDistribution) -> Any:
 def _median(found: Sequence[Any], distribution: BaseDistribution) -> Any:
     """Return the median in the distribution's own scale."""
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    place = median(normalize(value, distribution) for value in found)
-    return legal_or(found[0], denormalize(place, distribution), distribution)
-
-
-def _labels(params: Params, space: SearchSpace) -> Params:
-    return {name: to_label(value, space[name]) for name, value in params.items()}
-
-
-def _config(params: Params, why: str, space: SearchSpace) -> Config:
-    return Config(_labels(params, space), why)
+    position = median(normalize(value, distribution) for value in found)
+    return legal_or(found[0], denormalize(position, distribution), distribution)
 
 
 def _farthest_first(
     first: Sequence[Config], rest: Sequence[Config], space: SearchSpace
 ) -> tuple[Config, ...]:
-    """Go on each time with the one that differs most from all before it."""
+    """Append each time the configuration that differs most from all before it."""
     order, left = list(first), list(rest)
     points = {id(config): values(config, space) for config in [*order, *left]}
     while left:
-        gaps = [
-            min((_gap(points[id(c)], points[id(o)], space) for o in order), default=0.0)
+        distances = [
+            min((_distance(points[id(c)], points[id(o)], space) for o in order), default=0.0)
             for c in left
         ]
-        order.append(left.pop(gaps.index(max(gaps))))
+        order.append(left.pop(distances.index(max(distances))))
     return tuple(order)
 
 
-def _gap(a: Mapping[str, Any], b: Mapping[str, Any], space: SearchSpace) -> float:
+def _distance(a: Mapping[str, Any], b: Mapping[str, Any], space: SearchSpace) -> float:
     """City-block distance; another choice, or a parameter that only one has, counts a half."""
     total = 0.0
     for name, distribution in space.items():

@@ -58,7 +58,7 @@ class Question:
             Parameters that some trials do not have, for no known reason.
         conditions:
             With which values of which parameters others are used.
-        earlier:
+        prior_studies:
             Studies of a similar space.
         untried:
             Values that no trial has had, of parameters that decide about others.
@@ -76,6 +76,6 @@ class Question:
     optional: frozenset[str] = frozenset()
     conditions: Conditions = field(default_factory=dict)
     untried: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    earlier: tuple[PriorStudy, ...] = ()
+    prior_studies: tuple[PriorStudy, ...] = ()
     share: float = 1.0
     seed: int | None = None

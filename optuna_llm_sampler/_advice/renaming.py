@@ -1,7 +1,7 @@
-"""What leaves the machine, rewritten by the user's own function, and the way back.
+"""Names and choices as they are sent, and the way back.
 
-Names of parameters and choices are exchanged on the way out and put back in the advice; all other
-texts are only rewritten. What quotes names in sentences of our own is left out.
+Names of parameters and choices are exchanged in the question and put back in the advice. All other
+texts are rewritten by the user's ``redact=`` only, and need no way back.
 """
 
 from __future__ import annotations
@@ -17,70 +17,87 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 
 from .._study.space import labels
+from .._study.space import SearchSpace
 from .._study.summary import StudySummary
 from .._study.summary import TrialSummary
 from .._study.warm_start import PriorStudy
 from ..errors import RedactionError
 from .advice import Advice
 from .question import Question
-from .short_names import restored
-from .short_names import shortened
 
 
 # From a text to the one that is sent in its place.
 Redact: TypeAlias = Callable[[str], str]
 
+# A model repeats a name in every configuration, and some endpoints limit names in a schema.
+_MAX_NAME_CHARS = 40
+_HEAD, _TAIL = 20, 14
+# Characters of tags, marks of chat templates and code fences: ``<|im_end|>`` ends the user's turn.
+_UNSAFE = "<>|`"
 
-class Redaction:
-    """A question as it is sent, and the way back for its answer.
+
+class Renaming:
+    """The names and choices of a space as they are sent.
 
     Args:
-        question:
-            As it is.
+        space:
+            The parameters with their own names.
         redact:
-            The user's function.
-
-    Attributes:
-        question:
-            As it is sent.
+            The user's function, applied to every text. :obj:`None`: only names that are too long
+            or not safe in a prompt are exchanged.
 
     Raises:
         RedactionError: The function fails, or gives two names or choices the same text.
     """
 
-    def __init__(self, question: Question, redact: Redact) -> None:
+    def __init__(self, space: SearchSpace, redact: Redact | None = None) -> None:
         self._redact = redact
-        self._names = self._distinct(question.space)
+        redacted = self._distinct(space)
+        short = short_names(redacted.values())
+        self._names = {name: short.get(sent, sent) for name, sent in redacted.items()}
         self._own_names = {sent: name for name, sent in self._names.items()}
-        self._choices = {
-            name: self._distinct(c for c in distribution.choices if isinstance(c, str))
-            for name, distribution in question.space.items()
-            if isinstance(distribution, CategoricalDistribution)
-        }
-        space = {name: self._distribution(name, d) for name, d in question.space.items()}
-        self._labels = {
-            name: dict(zip(labels(sent), labels(own), strict=True))
-            for (name, own), sent in zip(question.space.items(), space.values(), strict=True)
-            if isinstance(own, CategoricalDistribution)
-            and isinstance(sent, CategoricalDistribution)
-        }
-        with_choices = replace(
-            question,
-            space=space,
-            task=self._text(question.task),
-            param_notes={n: self._text(note) for n, note in question.param_notes.items()},
-            summary=self._digest(question.summary),
-            conditions={
-                child: {parent: self._values(parent, values) for parent, values in where.items()}
-                for child, where in question.conditions.items()
-            },
-            untried={name: self._values(name, v) for name, v in question.untried.items()},
-            earlier=tuple(map(self._earlier, question.earlier)),
-        )
-        self.question = shortened(with_choices, self._names)
+        self._choices: dict[str, dict[str, str]] = {}
+        self._own_labels: dict[str, dict[str, str]] = {}
+        for name, own in space.items():
+            if redact is not None and isinstance(own, CategoricalDistribution):
+                self._choices[name] = self._distinct(c for c in own.choices if isinstance(c, str))
+                sent_labels = labels(self._categorical(name, own))
+                self._own_labels[name] = dict(zip(sent_labels, labels(own), strict=True))
 
-    def own(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Write a configuration, in values, with the names and choices as they are."""
+    def apply(self, question: Question) -> Question:
+        """Return a question as it is sent.
+
+        Raises:
+            RedactionError: The user's function fails.
+        """
+        return replace(
+            question,
+            space={self._name(n): self._distribution(n, d) for n, d in question.space.items()},
+            summary=self._summary(question.summary),
+            task=self._text(question.task),
+            param_notes={self._name(n): self._text(t) for n, t in question.param_notes.items()},
+            optional=frozenset(map(self._name, question.optional)),
+            conditions={
+                self._name(child): {self._name(n): self._values(n, v) for n, v in parents.items()}
+                for child, parents in question.conditions.items()
+            },
+            untried={self._name(n): self._values(n, v) for n, v in question.untried.items()},
+            prior_studies=tuple(map(self._prior_study, question.prior_studies)),
+        )
+
+    def restore(self, advice: Advice) -> Advice:
+        """Return an advice with the parameters' own names and choices."""
+        configs = []
+        for config in advice.configs:
+            params = {}
+            for sent, label in config.params.items():
+                name = self._own_names.get(sent, sent)
+                params[name] = self._own_labels.get(name, {}).get(label, label)
+            configs.append(replace(config, params=params))
+        return replace(advice, configs=tuple(configs))
+
+    def restore_values(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a configuration, in Optuna's values, with its own names and choices."""
         found = {}
         for sent, value in params.items():
             name = self._own_names.get(sent, sent)
@@ -88,19 +105,10 @@ class Redaction:
             found[name] = own.get(value, value) if isinstance(value, str) else value
         return found
 
-    def restored(self, advice: Advice) -> Advice:
-        """Write an advice with the names and choices as they are."""
-        found = restored(advice, self._names)
-        configs = tuple(
-            replace(config, params={n: self._label(n, v) for n, v in config.params.items()})
-            for config in found.configs
-        )
-        return replace(found, configs=configs)
-
     # --- one piece --------------------------------------------------------------------------
 
     def _text(self, text: str) -> str:
-        if not text:
+        if not text or self._redact is None:
             return text
         try:
             sent = self._redact(text)
@@ -112,60 +120,100 @@ class Redaction:
 
     def _distinct(self, texts: Iterable[str]) -> dict[str, str]:
         found = {text: self._text(text) for text in texts}
-        if len(set(found.values())) < len(found) or not all(found.values()):
+        if self._redact is not None and (
+            len(set(found.values())) < len(found) or not all(found.values())
+        ):
             raise RedactionError("redact must give every name and every choice a text of its own.")
         return found
 
-    def _distribution(self, name: str, distribution: BaseDistribution) -> BaseDistribution:
-        if not isinstance(distribution, CategoricalDistribution):
-            return distribution
-        return CategoricalDistribution(self._values(name, distribution.choices))
+    def _name(self, name: str) -> str:
+        return self._names.get(name, name)
 
     def _value(self, name: str, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        known = self._choices.get(name, {})
-        return known[value] if value in known else self._text(value)
+        choices = self._choices.get(name, {})
+        return choices[value] if value in choices else self._text(value)
 
     def _values(self, name: str, values: Iterable[Any]) -> tuple[Any, ...]:
         return tuple(self._value(name, value) for value in values)
 
-    def _label(self, name: str, label: Any) -> Any:
-        return self._labels.get(name, {}).get(label, label)
-
     def _params(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: self._value(name, value) for name, value in params.items()}
+        return {self._name(name): self._value(name, value) for name, value in params.items()}
+
+    def _distribution(self, name: str, distribution: BaseDistribution) -> BaseDistribution:
+        if self._redact is None or not isinstance(distribution, CategoricalDistribution):
+            return distribution
+        return self._categorical(name, distribution)
+
+    def _categorical(
+        self, name: str, distribution: CategoricalDistribution
+    ) -> CategoricalDistribution:
+        return CategoricalDistribution(self._values(name, distribution.choices))
 
     # --- the history ------------------------------------------------------------------------
 
-    def _digest(self, summary: StudySummary) -> StudySummary:
+    def _summary(self, summary: StudySummary) -> StudySummary:
         return replace(
             summary,
             metric_names=tuple(map(self._text, summary.metric_names)),
             constraints=tuple(map(self._text, summary.constraints)),
-            finished=tuple(map(self._shown, summary.finished)),
-            running=tuple(map(self._shown, summary.running)),
-            failed=tuple(map(self._shown, summary.failed)),
-            failing=(),
+            finished=tuple(map(self._trial, summary.finished)),
+            running=tuple(map(self._trial, summary.running)),
+            failed=tuple(map(self._trial, summary.failed)),
+            # These sentences quote names and choices: redacted, they are left out.
+            failing=() if self._redact else tuple(map(self._sentence, summary.failing)),
+            kinds={self._name(name): kind for name, kind in summary.kinds.items()},
         )
 
-    def _shown(self, shown: TrialSummary) -> TrialSummary:
+    def _sentence(self, sentence: str) -> str:
+        for name, sent in self._names.items():
+            if sent != name:
+                sentence = sentence.replace(name, sent)
+        return sentence
+
+    def _trial(self, trial: TrialSummary) -> TrialSummary:
         return replace(
-            shown,
-            params=self._params(shown.params),
-            violated={self._text(name): x for name, x in shown.violated.items()},
-            error=self._text(shown.error),
-            why=self._text(shown.why),
+            trial,
+            params=self._params(trial.params),
+            violated={self._text(name): amount for name, amount in trial.violated.items()},
+            error=self._text(trial.error),
+            why=self._text(trial.why),
             attrs={
                 self._text(name): self._text(value) if isinstance(value, str) else value
-                for name, value in shown.attrs.items()
+                for name, value in trial.attrs.items()
             },
         )
 
-    def _earlier(self, study: PriorStudy) -> PriorStudy:
+    def _prior_study(self, study: PriorStudy) -> PriorStudy:
         return replace(
             study,
             name=self._text(study.name),
             goals=tuple(map(self._text, study.goals)),
             best=tuple((self._params(params), values) for params, values in study.best),
         )
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Return another name for each that is too long or not safe in a prompt.
+
+    An identifier is replaced by an identifier.
+    """
+    names = list(names)
+    found: dict[str, str] = {}
+    taken = {name for name in names if len(name) <= _MAX_NAME_CHARS and _is_safe(name)}
+    for name in names:
+        if name in taken:
+            continue
+        safe, n = "".join(c if _is_safe(c) else "_" for c in name), 2
+        head, tail = safe[:_HEAD], safe[-_TAIL:]
+        short = f"{head}__{tail}" if len(name) > _MAX_NAME_CHARS else safe
+        while short in taken:
+            short, n = f"{head}_{n}_{tail}", n + 1
+        taken.add(short)
+        found[name] = short
+    return found
+
+
+def _is_safe(name: str) -> bool:
+    return name.isprintable() and not any(c in name for c in _UNSAFE)

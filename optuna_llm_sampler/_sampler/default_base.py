@@ -18,7 +18,7 @@ from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from .._policy.shares import N_FIRST_SAMPLES
+from .._policy.allocation import N_FIRST_SAMPLES
 from .._study.optuna_internals import known_params
 from .._study.optuna_internals import publish_params
 from .._study.optuna_internals import sampled_trials

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from typing import TYPE_CHECKING
 
-from .._store.store import CLOCK_SKEW
+from .._store.records import CLOCK_SKEW
 from .._store.store import Snapshot
 from .._study import keys as _keys
 from .._study.space import SearchSpace

@@ -19,8 +19,8 @@ from optuna.logging import get_logger
 from optuna.samplers import BaseSampler
 
 from .._advice.advice import Config
-from .._policy.shares import make_policy
-from .._policy.shares import Policy
+from .._policy.allocation import make_policy
+from .._policy.allocation import Policy
 from .._store.calls import CallHook
 from .._store.prices import Budget
 from .._store.prices import Price

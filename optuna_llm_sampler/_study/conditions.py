@@ -1,7 +1,7 @@
-"""Conditional spaces: which parameters are used together, as plain data.
+"""Conditional search spaces: conditions between parameters, branches, and their text.
 
-A condition says with which values of its parents a parameter is used. A branch is a choice of
-values for the parents, and the parameters that are used then.
+A parameter is used if each of its parents has one of the values in its condition. A branch is a
+choice of values for the parents, with the parameters that are then used.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from .space import labels
 from .space import SearchSpace
 
 
-# By parameter and parent: labels of choices, or integers, with which the parameter is used. With
-# several parents, all must hold.
+# By parameter and parent: the parent's values, labels or integers, with which the parameter is
+# used. With several parents, all must hold.
 Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[Any, ...]]]
 
 # An integer with more values than this cannot be a parent.
@@ -38,7 +38,7 @@ class Branch:
 
     Attributes:
         where:
-            By parent, the values that lead here.
+            Values of each parent that lead to this branch.
         names:
             All parameters that are used, parents first.
     """
@@ -48,7 +48,7 @@ class Branch:
 
 
 def parent_values(distribution: BaseDistribution) -> tuple[Any, ...] | None:
-    """Return the values of a parameter that can decide about others, else :obj:`None`."""
+    """Return the values of a possible parent, labels or integers; :obj:`None` for others."""
     if isinstance(distribution, CategoricalDistribution):
         return labels(distribution) if len(distribution.choices) <= MAX_PARENT_VALUES else None
     if isinstance(distribution, IntDistribution):
@@ -59,10 +59,10 @@ def parent_values(distribution: BaseDistribution) -> tuple[Any, ...] | None:
 
 
 def parents_first(space: SearchSpace, conditions: Conditions) -> dict[str, BaseDistribution]:
-    """Order a space so that no parameter comes before one that decides about it.
+    """Order a space so that parents precede their children.
 
     Raises:
-        ValueError: Parameters decide about each other in a circle.
+        ValueError: A parameter depends on itself.
     """
     ordered: dict[str, BaseDistribution] = {}
 
@@ -80,57 +80,51 @@ def parents_first(space: SearchSpace, conditions: Conditions) -> dict[str, BaseD
     return ordered
 
 
-def within(conditions: Conditions, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
-    """Keep what can be said of a space: known parameters, and parents with values they have."""
+def _within(conditions: Conditions, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """Restrict conditions to the parameters of a space and the values that they have."""
     kept: dict[str, dict[str, tuple[Any, ...]]] = {}
     for name, parents in conditions.items():
-        known = {p: _known(allowed, space[p]) for p, allowed in parents.items() if p in space}
+        known = {
+            parent: tuple(
+                value for value in parent_values(space[parent]) or () if value in allowed
+            )
+            for parent, allowed in parents.items()
+            if parent in space
+        }
         if name in space and any(known.values()):
-            kept[name] = {parent: allowed for parent, allowed in known.items() if allowed}
+            kept[name] = {parent: values for parent, values in known.items() if values}
     return kept
 
 
 def combined(
     given: Conditions, inferred: Conditions, space: SearchSpace
 ) -> dict[str, dict[str, tuple[Any, ...]]]:
-    """Complete what the user said by what the trials show; the user's words count more."""
-    both = within({**inferred, **given}, space)
+    """Combine the user's conditions with inferred ones; the user's take precedence."""
+    both = _within({**inferred, **given}, space)
     try:
         parents_first(space, both)
-    except ValueError:  # together they make a circle
-        return within(given, space)
+    except ValueError:  # a circle
+        return _within(given, space)
     return both
 
 
-def _known(allowed: Sequence[Any], distribution: BaseDistribution) -> tuple[Any, ...]:
-    values = parent_values(distribution) or ()
-    return tuple(value for value in values if value in allowed)
-
-
 def of_branch(params: Mapping[str, Any], conditions: Conditions) -> dict[str, Any]:
-    """Drop the parameters of other branches from a configuration (choices as labels).
+    """Drop the parameters of other branches from a configuration of labels and numbers.
 
-    Where a parent is missing from the configuration, nothing is known and nothing is dropped.
+    A condition on a parent that the configuration lacks counts as met.
     """
-    dropped: set[str] = set()
-    pending = [name for name in params if name in conditions]
-    changed = True
-    while changed:
-        changed = False
-        for name in pending:
-            if name in dropped:
-                continue
-            for parent, allowed in conditions[name].items():
-                gone = parent in dropped
-                if gone or (parent in params and params[parent] not in allowed):
-                    dropped.add(name)
-                    changed = True
-                    break
-    return {name: value for name, value in params.items() if name not in dropped}
+
+    def is_used(name: str) -> bool:
+        return all(
+            parent not in params or (params[parent] in allowed and is_used(parent))
+            for parent, allowed in conditions.get(name, {}).items()
+        )
+
+    return {name: value for name, value in params.items() if is_used(name)}
 
 
 def branches(space: SearchSpace, conditions: Conditions, limit: int) -> list[Branch]:
-    """Return the first branches of a space; a single one when there are no conditions."""
+    """Return the first branches of a space, at most ``limit``; one if there are no conditions."""
     ordered = parents_first(space, conditions)
     children: dict[str, list[str]] = {}
     for name, parents in conditions.items():
@@ -169,13 +163,13 @@ def _alike(
     return [tuple(group) for group in groups.values()]
 
 
-# --- in words -------------------------------------------------------------------------------
+# --- text -----------------------------------------------------------------------------------
 
 
 def tree(space: SearchSpace, conditions: Conditions) -> list[tuple[int, str, tuple[str, ...]]]:
-    """Write the structure as lines: depth, the condition in words, the parameters.
+    """Write a space as lines of depth, condition in words, and parameters.
 
-    The first line holds the parameters that are always used, with ``""`` for a condition.
+    The parameters that are always used come first, with the condition ``""``.
     """
     ordered = parents_first(space, conditions)
 
@@ -183,7 +177,7 @@ def tree(space: SearchSpace, conditions: Conditions) -> list[tuple[int, str, tup
         return 1 + max((depth(p) for p in conditions.get(name, {})), default=-1)
 
     def path(name: str) -> tuple[Any, ...]:
-        """Sort children below the line that holds their parent."""
+        """Sort key: children come below the line of their parent."""
         deepest = max(conditions.get(name, {}), key=depth, default=None)
         if deepest is None:
             return ()

@@ -1,4 +1,4 @@
-"""Failures: which to show, and the regions in which trials fail."""
+"""Failed trials: which to show, and the regions in which trials fail."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from .space import to_label
 
 
 N_FAILED = 6
-_KEPT = 64
-# A region is told when at least this many, and half of all failures, are in it, and no success.
+_N_KEPT = 64
+# A region needs this many of the kept failures, half of them at least, and no success.
 _MIN_FAILED = 2
 _MIN_SUCCEEDED = 2
 
 
 class Failures:
-    """Learns from failed and successful trials, one at a time. Not thread-safe."""
+    """Failed trials and the values that succeeded, added one at a time. Not thread-safe."""
 
     def __init__(self) -> None:
         self.n = 0
-        self._failed: deque[FrozenTrial] = deque(maxlen=_KEPT)
+        self._failed: deque[FrozenTrial] = deque(maxlen=_N_KEPT)
         self._n_succeeded = 0
         self._ranges: dict[str, tuple[float, float]] = {}
         self._choices: dict[str, set[str]] = {}
 
     def add(self, trial: FrozenTrial) -> None:
-        """Take in a trial that failed."""
+        """Add a failed trial."""
         self.n += 1
         self._failed.append(trial)
 
     def add_success(self, trial: FrozenTrial) -> None:
-        """Take in a trial that gave a value."""
+        """Add a trial that has a result."""
         self._n_succeeded += 1
         for name, value in trial.params.items():
             if isinstance(trial.distributions[name], CategoricalDistribution):
@@ -51,15 +51,14 @@ class Failures:
                 self._ranges[name] = (min(low, value), max(high, value))
 
     def choose(self) -> list[FrozenTrial]:
-        """Return the latest of each kind of failure, then the latest of all; oldest first."""
-        latest = list(reversed(self._failed))
+        """Return the latest trial of each error, then the latest of all; oldest first."""
         kinds = {str(_keys.read(trial.user_attrs, _keys.ERROR)): trial for trial in self._failed}
         first = sorted(kinds.values(), key=lambda trial: -trial.number)
-        chosen = {trial.number: trial for trial in [*first, *latest][: N_FAILED + len(first)]}
+        chosen = {trial.number: trial for trial in [*first, *reversed(self._failed)]}
         return sorted(list(chosen.values())[:N_FAILED], key=lambda trial: trial.number)
 
     def regions(self, space: SearchSpace) -> list[str]:
-        """Say in words where trials fail and none succeeds."""
+        """Describe in words where trials fail and none succeeds."""
         if not self._n_succeeded:
             return [f"Every trial so far failed ({self.n})."] if self.n else []
         if self._n_succeeded < _MIN_SUCCEEDED:
@@ -104,7 +103,7 @@ class Failures:
 
 
 def _end(failed: float, succeeded: float, distribution: BaseDistribution) -> str:
-    """Write the value where failures begin, beyond the last one that succeeded."""
+    """Round the value where failures begin, keeping it beyond the last success."""
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     end = rounded(failed, distribution)
     return exact(end if (end - succeeded) * (failed - succeeded) > 0 else failed)

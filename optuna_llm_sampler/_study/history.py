@@ -1,7 +1,7 @@
-"""What the trials of a study have shown, kept up to date one finished trial at a time.
+"""The finished trials of a study, added one at a time.
 
-The summary of 10,000 trials is no longer than that of 100 (the best few, a sample across the rest,
-failures, what is running now), and costs no more to make.
+A summary holds the best trials, a sample of the others, failures and running trials. That of
+10,000 trials is as long as that of 100, and as cheap.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _logger = get_logger(f"optuna.{__name__}")
 
 
 def seen_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
-    """Return every parameter that a finished trial had, with its latest distribution, by name.
+    """Return the latest distribution of every parameter that a finished trial had, by name.
 
-    Failed trials count: they, too, have shown what the objective asks for. A parameter with one
-    possible value is left out, since Optuna never asks a sampler for it.
+    Failed trials count. Parameters with a single value are left out: Optuna asks no sampler for
+    them.
     """
     space: dict[str, BaseDistribution] = {}
     for trial in trials:
@@ -59,7 +59,7 @@ class History:
 
     Args:
         directions:
-            Of the study's objectives.
+            Directions of the study's objectives.
     """
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
@@ -76,12 +76,9 @@ class History:
         self._n_feasible = 0
 
     def add(self, trial: FrozenTrial) -> None:
-        """Take in a trial that has just finished."""
+        """Add a finished trial."""
         with self._lock:
             self._results.add(trial)
-        if not trial.params and trial.values is None:
-            return
-        with self._lock:
             if trial.params:
                 self._add_params(trial)
             if has_result(trial):
@@ -89,16 +86,15 @@ class History:
                 self._failures.add_success(trial)
                 self._constraints.update(dict.fromkeys(constraints_of(trial)))
                 self._n_feasible += violation(trial) <= 0
-            elif trial.state == TrialState.FAIL:
+            elif trial.state == TrialState.FAIL and trial.params:
                 self._failures.add(trial)
 
     def _add_params(self, trial: FrozenTrial) -> None:
-        distributions = trial.distributions
-        internal = {n: distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
         self._tried.add(trial.params)
+        internal = {n: trial.distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
         full = trial.state == TrialState.COMPLETE
-        self._structure.add(trial.number, internal, distributions, full=full)
-        for name, distribution in distributions.items():
+        self._structure.add(trial.number, internal, trial.distributions, full=full)
+        for name, distribution in trial.distributions.items():
             number, known = self._latest.get(name, (-1, distribution))
             if trial.number < number:
                 continue
@@ -109,7 +105,7 @@ class History:
     def _change(
         self, name: str, old: BaseDistribution, new: BaseDistribution, number: int
     ) -> None:
-        """Note, and say once, that a parameter is of another kind than it was."""
+        """Record that a parameter's kind has changed, and warn once."""
         if name not in self._kinds:
             _logger.warning(
                 f"Parameter {name!r} is a {_kind(new)} since trial {number} and was a "
@@ -118,7 +114,7 @@ class History:
         self._kinds[name] = f"a {_kind(old)} before trial {number}"
 
     def space(self) -> dict[str, BaseDistribution]:
-        """Return what :func:`seen_space` does, less the parameters that are not used any more."""
+        """Return what :func:`seen_space` does, without parameters that are no longer used."""
         with self._lock:
             space = {
                 name: distribution
@@ -129,12 +125,12 @@ class History:
         return {name: distribution for name, distribution in space.items() if name not in gone}
 
     def conditions(self, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
-        """Tell with which values of which parameters others are used, as far as it shows."""
+        """Return the conditions that the trials show, see :class:`Structure`."""
         with self._lock:
             return self._structure.conditions(space)
 
     def optional(self, names: Sequence[str], conditions: Conditions) -> frozenset[str]:
-        """Tell which of these parameters some trials do not have for no known reason."""
+        """Return the parameters that some trials lack and no condition explains."""
         with self._lock:
             return self._structure.unexplained(names, conditions)
 
@@ -155,7 +151,7 @@ class History:
             return len(self._results)
 
     def results(self, informed_from: float) -> list[Result]:
-        """Return what the latest trials of both samplers came to, see :class:`Results`."""
+        """Return the latest results of both samplers, see :class:`Results`."""
         with self._lock:
             return self._results.latest(informed_from)
 
@@ -170,7 +166,7 @@ class History:
         metric_names: Sequence[str] | None,
         space: SearchSpace | None = None,
     ) -> StudySummary:
-        """Choose and order what the model is shown.
+        """Choose and order the trials that the model is shown.
 
         Args:
             running:
@@ -178,7 +174,7 @@ class History:
             metric_names:
                 One per objective, if the user gave any.
             space:
-                The space that is asked about, for the regions in which trials fail.
+                Parameters for which to describe regions of failure.
         """
         with self._lock:
             failed = summarize(self._failures.choose(), self.directions)

@@ -43,7 +43,7 @@ ERROR = "llm_error"
 # "fixed_share", "n_known", "outcome", "retryable", "retry_after", "call", "advice", "budget"}. The
 # result of one call to the model, on a trial of the process that asked; asked_on is the number
 # of the trial on which the call began ("ticket" in older studies). Written once; 1-10 kB.
-POST = "llm:post:"
+RECORD = "llm:post:"
 # {"v", "trial", "asked_on", "block", "asking", "at", "lease"}. "I am asking": others wait
 # or go on. Rewritten every few seconds while the call lasts; 120 bytes.
 CLAIM = "llm:claim"

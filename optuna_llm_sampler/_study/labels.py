@@ -1,4 +1,4 @@
-"""The choices of a categorical distribution by the names that a model may call them."""
+"""Unique labels for the choices of a categorical distribution, and the way back."""
 
 from __future__ import annotations
 
@@ -23,37 +23,36 @@ _MAX_DEPTH = 50
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 _BRACKETS = str.maketrans("()", "[]", "\"'")
 _LAST_COMMA = re.compile(r",+\]")
-# A number longer than this is an attack or a runaway answer; int("9" * 10**6) takes seconds.
+# Longer numbers are refused: int("9" * 10**6) takes seconds.
 MAX_DIGITS = 40
 
 
 def labels(distribution: CategoricalDistribution) -> tuple[str, ...]:
-    """Name each choice by a text that is unique among the choices.
+    """Return one text per choice, unique among the choices.
 
-    Categoricals travel as labels and come back by index, because ``True == 1`` and because JSON
-    has no word for most Python values. A string is its own label unless another choice, or a
-    number or keyword, reads the same; then it is put in quotes.
+    The model reads and writes labels, because ``True == 1`` in Python and because JSON has no form
+    for most Python values. A string is its own label, in quotes if another choice reads the same.
     """
     return _lookup(distribution).labels
 
 
 @dataclass(frozen=True)
 class _Lookup:
-    """What a model may call the choices of one distribution, each with the choice's index.
+    """Indices of a distribution's choices by all that a model may call them.
 
     Attributes:
         labels:
-            By index.
+            Label of each choice.
         index:
-            By label.
+            Index by label.
         strings:
-            Choices that are strings.
+            Index by string, of choices that are strings.
         folded:
-            Labels in lower case and without quotes; -1 where there are several.
+            Index by label in lower case without quotes, -1 where several are equal.
         shapes:
-            The same of lists, tuples and the like, whatever brackets they are written in.
+            Index of nested choices by their text with any brackets and quotes, -1 for several.
         numbers, label_numbers:
-            Choices, and labels, that can be read as a number.
+            Choices, and labels, that read as a number, each with its index.
     """
 
     labels: tuple[str, ...]
@@ -67,7 +66,7 @@ class _Lookup:
 
 @dataclass(frozen=True)
 class _Choices:
-    """Choices that can be looked up by what they are: True is not 1, and lists have no hash."""
+    """Cache key: ``True`` differs from 1, and lists have a hash."""
 
     key: tuple[Any, ...]
     choices: tuple[Any, ...] = field(compare=False)
@@ -79,7 +78,7 @@ def _lookup(distribution: CategoricalDistribution) -> _Lookup:
     return _cached_lookup(_Choices(key, tuple(choices)))
 
 
-# One answer asks for the same few distributions some thousand times.
+# Parsing one answer looks up the same few distributions thousands of times.
 @lru_cache(maxsize=64)
 def _cached_lookup(key: _Choices) -> _Lookup:
     choices = key.choices
@@ -115,7 +114,7 @@ def _unique_labels(choices: Sequence[Any]) -> tuple[str, ...]:
         if isinstance(choice, str) and count[label] > 1:
             label = json.dumps(choice)
         unique = label
-        while unique in used:  # equal choices, e.g. ("a", "a"): only the first is ever meant
+        while unique in used:  # equal choices, e.g. ("a", "a"): only the first is ever used
             used[label] += 1
             unique = f"{label}'{used[label]}"
         used[unique] = 1
@@ -128,7 +127,7 @@ def _numbers_in(values: Sequence[Any]) -> tuple[tuple[float, int], ...]:
 
 
 def is_plain(choice: Any) -> bool:
-    """Tell whether Python and JSON have a word for a choice, or for all that is in it."""
+    """Tell whether a choice and all of its items can be written in Python and in JSON."""
     if isinstance(choice, Mapping):
         return all(isinstance(key, str) and is_plain(value) for key, value in choice.items())
     if isinstance(choice, (list, tuple)):
@@ -137,13 +136,10 @@ def is_plain(choice: Any) -> bool:
 
 
 def literal(choice: Any) -> str:
-    """Write a choice as Python does, functions and classes by their names.
-
-    What is written is the same in every process: an address in memory is left out.
-    """
+    """Write a choice as Python does, functions and classes by name, without memory addresses."""
     if isinstance(choice, Enum):
         return f"{type(choice).__name__}.{choice.name}"
-    for kind in (bool, int, float, str):  # numpy's numbers are of these types, and say so
+    for kind in (bool, int, float, str):  # subclasses, such as numpy's, have another repr
         if isinstance(choice, kind):
             return kind.__repr__(choice)
     if type(choice) is tuple:
@@ -159,7 +155,11 @@ def literal(choice: Any) -> str:
 
 
 def find_choice(value: Any, distribution: CategoricalDistribution) -> tuple[int | None, str]:
-    """Return the index of the choice that a model means, or None, and how it was read."""
+    """Return the index of the choice that a value means, and the repair that was needed.
+
+    Returns:
+        The index, or :obj:`None` when there is no such choice, and a short word or ``""``.
+    """
     lookup = _lookup(distribution)
     if isinstance(value, str):
         if value in lookup.index:
@@ -189,7 +189,7 @@ def _find_similar(value: str, lookup: _Lookup) -> tuple[int | None, str]:
 
 
 def _find_shape(value: Any, lookup: _Lookup) -> tuple[int | None, str]:
-    """Find a list or a tuple, in whatever brackets, and one of a single item without any."""
+    """Find a list or tuple written with any brackets, or without them if it has one item."""
     if not lookup.shapes:
         return None, ""
     shape = _shape(value) if not isinstance(value, str) else _shape_of_text(value)
@@ -230,26 +230,34 @@ def _fold(text: str) -> str:
 
 
 def to_number(value: Any) -> tuple[int | float | None, str]:
-    """Return a finite number and how it was read, or None and why not."""
+    """Read a finite number.
+
+    Returns:
+        The number and ``""`` or ``"text"``; or :obj:`None` and the reason, as a short word.
+    """
     if isinstance(value, bool) or value is None:
         return None, "not_a_number"
     repair = ""
     if isinstance(value, str):
-        text = value.strip().replace("_", "")
-        if not text or len(text) > MAX_DIGITS:
-            return None, "not_a_number"
-        try:
-            value = int(text)
-        except ValueError:
-            try:
-                value = float(text)
-            except ValueError:
-                return None, "not_a_number"
+        value = _number_in(value.strip().replace("_", ""))
         repair = "text"
     if not isinstance(value, (int, float)):
         return None, "not_a_number"
+    return (value, repair) if is_finite(value) else (None, "not_finite")
+
+
+def is_finite(value: int | float) -> bool:
+    """Tell whether a number is finite as a float; large integers are not."""
     try:
-        finite = math.isfinite(value)
-    except OverflowError:  # an int beyond the floats
-        finite = False
-    return (value, repair) if finite else (None, "not_finite")
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _number_in(text: str) -> int | float | None:
+    for kind in (int, float) if len(text) <= MAX_DIGITS else ():
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None

@@ -1,7 +1,7 @@
-"""Numbers as the model and people read them: few digits, but enough to tell apart what differs.
+"""Numbers with few digits, but enough to tell apart what differs.
 
-Digits follow the range of a parameter and the spread of results, not the number itself: of
-[0.9, 0.9999], 0.9996 is no 1.0, and results from 123456 to 123461 are not all 1.235e+05.
+The digits follow a parameter's range and the spread of results: in [0.9, 0.9999], 0.9996 is not
+1.0, and results from 123456 to 123461 are not all 1.235e+05.
 """
 
 from __future__ import annotations
@@ -15,22 +15,23 @@ import math
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
+from .labels import is_finite
 from .space import is_legal
 
 
-# Values nearer to each other than this part of the range, in its own scale, may read the same.
+# Values may read the same if they differ by less than the range, in its own scale, over this.
 _PARTS = 1_000
-# Of a step, what a value may be off; Optuna takes 1e-8 for the same (FloatDistribution._contains).
+# Tolerance as a part of a step. Optuna's is 1e-8 (FloatDistribution._contains).
 _OFF_STEP = 1e-9
 _MIN_DIGITS, _MAX_DIGITS = 3, 17
-# Results that differ only beyond these digits differ by rounding errors.
+# Differences beyond these digits are rounding errors.
 _MAX_RESULT_DIGITS = 12
-# The better half of fewer results than this is chance.
+# The fewest results that count as the better half.
 _MIN_HALF = 3
 
 
 def exact(number: float) -> str:
-    """Write a number so that it reads back as it is."""
+    """Write a number so that it reads back unchanged."""
     if isinstance(number, int):
         return str(number)
     text = f"{number:g}"
@@ -41,10 +42,10 @@ def rounded(value: int | float, distribution: FloatDistribution | IntDistributio
     """Round a parameter's value to the digits that matter in its range.
 
     Values that differ by more than a thousandth of the range, or at all on a grid, stay different.
-    What is legal stays legal, and what is not stays so. Bounds and integers are not rounded.
+    Legal values stay legal, others illegal. Bounds and integers are not rounded.
     """
-    if isinstance(distribution, IntDistribution) or not _is_finite(value):
-        return int(value) if _is_finite(value) and value == int(value) else value
+    if isinstance(distribution, IntDistribution) or not is_finite(value):
+        return int(value) if is_finite(value) and value == int(value) else value
     value = float(value)
     if value in (distribution.low, distribution.high):
         return value
@@ -61,15 +62,8 @@ def param_text(value: int | float, distribution: FloatDistribution | IntDistribu
     return exact(rounded(value, distribution))
 
 
-def _is_finite(value: int | float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # an integer beyond the floats
-        return False
-
-
 def _allowed(value: float, distribution: FloatDistribution) -> float:
-    """Return by how much a value may be rounded: half of the difference that matters."""
+    """Return the largest rounding error allowed: half of the difference that matters."""
     low, high = distribution.low, distribution.high
     if distribution.step is not None:
         return max(_OFF_STEP * distribution.step, 2 * math.ulp(max(abs(low), abs(high))))
@@ -83,7 +77,7 @@ def _shortest(number: float, least: int, most: int, is_good: Callable[[float], b
         text = f"{number:.{digits}g}"
         found = float(text)
         if is_good(found):
-            # 1.2346e+05 beside 123457 is hard to compare; two digits are a size, as 1.2e+05 is.
+            # 123460 is easier to compare with 123457 than 1.2346e+05 is.
             plain = f"{found:.0f}" if "e+" in text else text
             return plain if digits > 2 and len(plain) <= len(text) else text
     return f"{number:.{most}g}"
@@ -91,24 +85,24 @@ def _shortest(number: float, least: int, most: int, is_good: Callable[[float], b
 
 @dataclass(frozen=True)
 class Spread:
-    """Where those of several results lie that have to be told apart; everywhere by default."""
+    """The interval in which results must be told apart; by default everything."""
 
     low: float = -math.inf
     high: float = math.inf
 
     def at(self, value: float) -> float:
-        """Return the spread as it is seen from a result: far away, the distance counts."""
+        """Return the interval's width, or a result's distance from it if that is more."""
         return max(self.high - self.low, self.low - value, value - self.high)
 
 
 def spread_of(results: Iterable[float], *, minimize: bool | None = None) -> Spread:
-    """Return where the middle half or the better half of some results lie, whichever is narrower.
+    """Return the interval of the middle half or of the better half, whichever is narrower.
 
     Args:
         results:
-            What is shown together.
+            Results that are shown together.
         minimize:
-            Whether less is better; :obj:`None` when nobody knows.
+            Whether less is better; :obj:`None` if unknown.
     """
     known = sorted({float(f"{x:.{_MAX_RESULT_DIGITS}g}") for x in results if math.isfinite(x)})
     if len(known) < 2:
@@ -121,7 +115,7 @@ def spread_of(results: Iterable[float], *, minimize: bool | None = None) -> Spre
 
 
 def spreads_of(rows: Iterable[Sequence[float]], directions: Sequence[str]) -> tuple[Spread, ...]:
-    """Return the spread of each objective's values; a trial without them is left out."""
+    """Return the spread of each objective's values, skipping trials without values."""
     known = [row for row in rows if len(row) == len(directions)]
     return tuple(
         spread_of((row[i] for row in known), minimize=direction == "minimize")
@@ -136,11 +130,11 @@ def result_text(value: float, *spreads: Spread, digits: int = 4, parts: int = _P
         value:
             The result.
         spreads:
-            Of the results from which it must be told apart.
+            Spreads of the results from which it must be told apart.
         digits:
-            The fewest significant digits.
+            Smallest number of significant digits.
         parts:
-            Results that differ by more than this part of the spread read differently.
+            Results that differ by more than the spread over this read differently.
     """
     off = min(spread.at(value) for spread in spreads) / (2 * parts)
     return _shortest(

@@ -1,8 +1,8 @@
-"""Which parameters appeared together in the trials of a study, and what that says.
+"""Infer conditions from the parameters that trials had.
 
-Optuna's define-by-run objectives tell nobody their structure. A parameter that some trials have
-and others have not is explained by a parent, a choice or a small integer, of which the values
-with it and the values without it are disjoint.
+Optuna's define-by-run objectives do not declare their structure. A parameter that only some trials
+have is explained by a parent, a choice or a small integer, whose values in trials with it and in
+trials without it are disjoint.
 """
 
 from __future__ import annotations
@@ -22,27 +22,28 @@ from .conditions import parent_values
 from .space import SearchSpace
 
 
-# A parameter that so many complete trials have not had, for no known reason, is asked for no more.
+# An unexplained parameter is dropped after this many trials without it.
 _FORGOTTEN_AFTER = 20
-# More parameters than these are not looked at as parents: a trial must stay cheap to take in.
+# The first parents are enough: adding a trial must stay cheap.
 _MAX_PARENTS = 64
 
 
 @dataclass
 class _Seen:
-    """What is known of one parameter.
+    """The trials that had one parameter.
+
+    A failed trial shows which parameters are used, but not which are unused: it may have failed
+    before it asked for them. So complete trials are counted separately.
 
     Attributes:
         before:
-            How many complete trials there were before it appeared.
+            Number of complete trials before the parameter appeared.
         last:
             Highest number of a trial that had it.
         n, n_full:
-            How many trials, and how many complete ones, had it.
+            Numbers of all and of complete trials that had it.
         beside:
-            By possible parent, by its value as Optuna stores it: how many trials, and how many
-            complete ones, had both. A trial that failed shows what is used, but not what is not:
-            it may have failed before it asked for the rest.
+            The same two numbers by possible parent and by its value as Optuna stores it.
     """
 
     before: int
@@ -53,7 +54,7 @@ class _Seen:
 
 
 class Structure:
-    """Learns from finished trials, one at a time. Not thread-safe."""
+    """Conditions inferred from finished trials, added one at a time. Not thread-safe."""
 
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
@@ -66,11 +67,22 @@ class Structure:
         self,
         number: int,
         internal: Mapping[str, float],
-        distributions: Mapping[str, BaseDistribution],
+        distributions: SearchSpace,
         *,
         full: bool,
     ) -> None:
-        """Take in the parameters of a trial, as Optuna stores them."""
+        """Add the parameters of a finished trial, as Optuna stores them.
+
+        Args:
+            number:
+                Number of the trial.
+            internal:
+                Values by name.
+            distributions:
+                Distributions by name.
+            full:
+                Whether the trial is complete, so that it had all parameters of its branch.
+        """
         self._cached = None
         parents = {n: v for n, v in internal.items() if self._may_decide(n, distributions[n])}
         for name in internal:
@@ -89,7 +101,7 @@ class Structure:
             self._last = max(self._last, number)
 
     def _may_decide(self, name: str, distribution: BaseDistribution) -> bool:
-        """Tell whether a parameter can be a parent: it has few values, and they do not move."""
+        """Tell whether a parameter can be a parent: few values, the same in all trials."""
         if isinstance(distribution, CategoricalDistribution):
             domain: tuple[Any, ...] = distribution.choices
         elif isinstance(distribution, IntDistribution) and parent_values(distribution):
@@ -104,9 +116,9 @@ class Structure:
         return self._domains[name] is not None
 
     def unexplained(self, names: Sequence[str], conditions: Conditions) -> frozenset[str]:
-        """Return the parameters that some trials lack for no known reason.
+        """Return the parameters that some trials lack and no condition explains.
 
-        One that all complete trials have since it appeared is new, not optional.
+        A parameter that all complete trials have had since it appeared is new, not optional.
         """
         return frozenset(
             name
@@ -117,7 +129,7 @@ class Structure:
         )
 
     def forgotten(self, conditions: Conditions) -> frozenset[str]:
-        """Return the parameters that no recent trial has had, for no known reason."""
+        """Return the parameters that no recent trial had and no condition explains."""
         return frozenset(
             name
             for name, seen in self._seen.items()
@@ -125,14 +137,14 @@ class Structure:
         )
 
     def seen(self, name: str, distribution: BaseDistribution) -> frozenset[Any]:
-        """Return the values that a possible parent has had: labels of choices, or integers."""
+        """Return the values that a possible parent has had, all of them for other parameters."""
         values = parent_values(distribution)
         if values is None or self._domains.get(name) is None:
             return frozenset(values or ())
         return frozenset(_external(self._beside(name, name), distribution, values))
 
     def conditions(self, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
-        """Explain the parameters that only some trials have."""
+        """Infer a condition with one parent for each parameter that only some trials have."""
         if self._cached is None:
             self._cached = self._infer(space)
         found: dict[str, dict[str, tuple[Any, ...]]] = {}
@@ -160,7 +172,8 @@ class Structure:
                     candidates[name][parent] = values
                     explains[parent] = explains.get(parent, 0) + 1
 
-        def doubt(name: str, parent: str) -> tuple[bool, bool, int, str]:
+        def order(name: str, parent: str) -> tuple[bool, bool, int, str]:
+            """Prefer a parent whose value is in the child's name, then choices, then the usual."""
             distribution = space[parent]
             values = parent_values(distribution) or ()
             named = _external(candidates[name][parent], distribution, values)
@@ -172,7 +185,7 @@ class Structure:
             name: {parent: found[parent]}
             for name, found in candidates.items()
             if found
-            for parent in [min(found, key=lambda p, n=name: doubt(n, p))]  # type: ignore[misc]
+            for parent in [min(found, key=lambda p, n=name: order(n, p))]  # type: ignore[misc]
         }
 
     def _beside(self, name: str, parent: str) -> set[float]:
@@ -195,7 +208,7 @@ class Structure:
         values = parent_values(distribution) or ()
         allowed = set(_external(seen, distribution, values))
         if isinstance(distribution, IntDistribution) and allowed:
-            # "units of the third layer": with 3 layers and more, though 5 were never tried
+            # "units of layer 3" is used with 3 layers and more, though 5 were never tried.
             lacking = self._lacking(name, parent)
             if lacking and max(lacking) < min(allowed):
                 allowed = {value for value in values if value >= min(allowed)}
@@ -207,7 +220,7 @@ class Structure:
 def _external(
     internal: set[float], distribution: BaseDistribution, values: Sequence[Any]
 ) -> list[Any]:
-    """Return what is stored as labels or integers."""
+    """Return stored values as labels or integers."""
     if isinstance(distribution, CategoricalDistribution):
         return [values[int(index)] for index in internal if int(index) < len(values)]
     return [int(value) for value in internal]

@@ -18,10 +18,10 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .._advice.ask import ask
+from .._advice.call import Call
 from .._advice.prompts.build import Question
 from .._store.prices import cost_of
 from .._store.prices import Price
-from .._store.store import Call
 from .._study.summary import StudySummary
 from .._text import count
 from .._text import plain

@@ -7,10 +7,7 @@ from dataclasses import asdict
 import json
 from typing import Any
 
-from .._advice.prompts.build import build
-from .._advice.renaming import Redaction
-from .._advice.short_names import short_names
-from .._advice.short_names import shortened
+from .._advice.prepare import prepare
 from ..errors import OptunaLLMError
 from ..llms.base import Request
 from ..llms.registry import resolve
@@ -49,11 +46,9 @@ def _run(args: argparse.Namespace) -> int:
     sampler = sampler_of(args, args.llm, **arguments)
     llm = _llm_of(sampler._settings.llm, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
-    question = look_ahead(study, sampler).question
-    if (redact := sampler._settings.redact) is not None:
-        question = Redaction(question, redact).question
-    short = short_names(question.space)
-    request = build(shortened(question, short), style)
+    ahead = look_ahead(study, sampler)
+    redact = sampler._settings.redact
+    request = prepare(ahead.question, style, timeout=ahead.timeout, redact=redact).request
     tokens, exact = count_tokens(llm, request)
     name = "" if llm is None else llm.name
     if args.json:

@@ -86,7 +86,7 @@ def _run(args: argparse.Namespace) -> int:
         answer = ask(
             llm,
             question,
-            ahead.known,
+            ahead.is_duplicate,
             timeout=args.timeout,
             purpose="suggest",
             redact=sampler._settings.redact,

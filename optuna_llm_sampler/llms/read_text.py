@@ -1,8 +1,4 @@
-"""From the text of an answer to plain objects: JSON, Python's literals, ``dict`` calls, in prose.
-
-The text is data: nothing is evaluated, and every step is linear in its length. There is one way of
-reading, which takes JSON and Python alike and forgives what models get wrong: comments, missing or
-trailing commas, single quotes, bare words, wrong or missing brackets at the end.
+"""Choose which objects in a model's text are its answer, and find the configurations in them.
 
 A text can hold several objects, and not all of them are the answer:
 
@@ -21,35 +17,27 @@ from collections.abc import Mapping
 from collections.abc import Set
 from dataclasses import dataclass
 from dataclasses import field
-import json
-import math
 import re
 from typing import Any
 
-from .._study.labels import MAX_DIGITS
+from .text_objects import find
+from .text_objects import literal
+from .text_objects import Part
+from .text_objects import unquoted
 
 
 MAX_ANSWER_CHARS = 200_000
 # Of the answers in one text, and of the objects in one of them, so many are looked at.
 _MAX_ANSWERS = 8
 _MAX_OBJECTS = 1_000
-_MAX_DEPTH = 50
 _MAX_STRINGS_DEEP = 3
-_MAX_RAW = 300
 _LISTS = ("configs", "configurations", "suggestions")
 _NOT_INSIDE = ("prior", "note", "why")
 
 
 @dataclass(frozen=True)
 class Found:
-    """What can be one answer.
-
-    Attributes:
-        values:
-            Its objects and lists.
-        cut:
-            How many objects after them have no end and are left out.
-    """
+    """The objects of one answer, and how many more in it have no end and are left out."""
 
     values: tuple[Any, ...]
     cut: int = 0
@@ -57,14 +45,7 @@ class Found:
 
 @dataclass
 class Content:
-    """What :func:`unfold` finds in the objects of an answer.
-
-    Attributes:
-        items:
-            The configurations, or what stands in their place.
-        note:
-            What stands next to them.
-    """
+    """The configurations of an answer, or what stands in their place, and the note with them."""
 
     items: list[Any] = field(default_factory=list)
     note: Any = None
@@ -82,12 +63,10 @@ def read(text: str, *, begun: bool = False) -> list[Found]:
     """
     text = text[:MAX_ANSWER_CHARS]
     if text.lstrip()[:1] == '"':
-        string = _TOKEN.match(text.strip())
-        if string and string["text"] and string[0] == text.strip():
-            text = _unquoted(string[0])  # the whole answer is JSON in a JSON string
+        text = unquoted(text)  # the whole answer may be JSON in a JSON string
     found: list[Found] = []
     for part in _thoughts(text)[: -_MAX_ANSWERS - 1 : -1]:
-        objects, rest, cut = _objects(part)
+        objects, rest, cut = find(part)
         groups = _grouped(part, objects)
         whole = [Found(tuple(g), cut * (g is groups[-1])) for g in groups]
         found += whole if begun else whole[::-1]
@@ -98,23 +77,14 @@ def read(text: str, *, begun: bool = False) -> list[Found]:
 
 def holds_object(text: str) -> bool:
     """Tell whether anything in a text that was cut is complete, after the last thought."""
-    objects, _, _ = _objects(_thoughts(text[:MAX_ANSWER_CHARS])[-1])
+    objects, _, _ = find(_thoughts(text[:MAX_ANSWER_CHARS])[-1])
     return any(one.value for one in objects)
 
 
-def holds_end_of_thought(text: str) -> bool:
-    """Tell whether a thought ends in a text."""
-    return bool(_END_OF_THOUGHT.search(text))
-
-
-def literal(text: str) -> Any:
-    """Read a text that is one object, list or tuple and nothing else; else return the text."""
-    stripped = text.strip()
-    if stripped[:1] in ("{", "[", "(") and len(text) <= MAX_ANSWER_CHARS:
-        reader = _Reader(stripped)
-        if reader.read(0) == len(stripped) and len(reader.found) == 1:
-            return reader.found[0].value
-    return text
+def is_open_thought(text: str) -> bool:
+    """Tell whether a model has not come to the end of its thought, and so to no answer."""
+    last = max(text.rfind(mark) for mark in ("<think>", "<thinking>", "[THINK]"))
+    return last >= 0 and not _END_OF_THOUGHT.search(text, last)
 
 
 def unfold(values: tuple[Any, ...], names: Set[str]) -> Content:
@@ -124,8 +94,7 @@ def unfold(values: tuple[Any, ...], names: Set[str]) -> Content:
     around it, lists, and texts that hold an object are opened, whatever they are called.
     """
     content = Content()
-    for value in values:
-        _unfold(value, names, content)
+    _unfold(list(values), names, content)
     return content
 
 
@@ -147,7 +116,7 @@ def _thoughts(text: str) -> list[str]:
     ends = [match.span() for match in _END_OF_THOUGHT.finditer(text)]
     if not ends:
         return [text]
-    objects = _objects(text)[0][::-1]
+    objects = find(text)[0][::-1]
     parts, begin = [], 0
     for here, there in ends:
         while objects and objects[-1].end <= here:
@@ -158,7 +127,7 @@ def _thoughts(text: str) -> list[str]:
     return [*parts, text[begin:]]
 
 
-def _grouped(text: str, objects: list[_Object]) -> list[list[Any]]:
+def _grouped(text: str, objects: list[Part]) -> list[list[Any]]:
     groups: list[list[Any]] = []
     said: set[str] = set()
     position = 0
@@ -231,274 +200,3 @@ def _inside(value: Any) -> Any:
         return None
     inside = literal(value)
     return None if inside is value or isinstance(inside, str) else inside
-
-
-# --- one pass over the text ------------------------------------------------------------------
-
-# Where an object can begin. Whatever else is in brackets, in prose or in formulas, is none.
-_BEGIN = re.compile(
-    r"""\{(?=\s*(?:["'{#/]|[\w.-]+\s*[:=]))"""
-    r"""|\[(?=\s*(?:[{\[(#/]|dict\())"""
-    r"""|(?<=\w)\((?=\s*(?:\#|[^\W\d]\w*\s*=))"""
-)
-# A backslash takes the character after it along, in a string and outside, so that no quote is
-# tried as the beginning of a string twice: that would be quadratic. A string with line breaks
-# ends only where a string can end.
-_TOKEN = re.compile(
-    r"""(?P<text>"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"""
-    r"""|"[^"\\]*(?:\\.[^"\\]*)*"(?=\s*[,:}\])]))"""
-    r"""|(?P<open>[{\[(])|(?P<close>[}\])])|(?P<comma>,)|(?P<mark>[:=])"""
-    r"""|(?P<comment>//[^\n]*|\#[^\n]*|/\*.*?(?:\*/|\Z))"""
-    r"""|(?P<word>(?:[^\s"'\\(){}\[\],:=\#/]+|/(?![/*])|\\.|(?<=[^\W\d_])'(?=[^\W\d_]))+)"""
-    r"""|(?P<quote>["'\\])""",
-    re.DOTALL,
-)
-_CLOSERS = {"{": "}", "[": "]", "(": ")"}
-# Python's and numpy's, as in np.float64(0.1), tuple([1, 2]).
-_CASTS = re.compile(r"(?:np\.|numpy\.)?(?:int|float|str|bool|tuple|list|set)_?\d*")
-
-
-@dataclass(frozen=True)
-class _Object:
-    """A value in brackets, and where it stands."""
-
-    value: Any
-    begin: int
-    end: int
-
-
-class _Frame:
-    """A bracket that is open."""
-
-    __slots__ = (
-        "atoms",
-        "begin",
-        "called",
-        "children",
-        "closer",
-        "comma",
-        "items",
-        "key",
-        "pairs",
-    )
-
-    def __init__(self, bracket: str, begin: int, *, called: bool) -> None:
-        self.closer = _CLOSERS[bracket]
-        self.begin = begin
-        self.called = called
-        self.pairs: dict[str, Any] = {}
-        self.items: list[Any] = []
-        self.key: str | None = None
-        # What has come since the last comma or colon: kind, value, begin, end.
-        self.atoms: list[tuple[str, Any, int, int]] = []
-        self.comma = False
-        self.children: list[_Object] = []
-
-    def flush(self, text: str) -> None:
-        """End a pair or an item."""
-        atoms, self.atoms = self.atoms, []
-        key, self.key = self.key, None
-        if not atoms:
-            if key is not None:
-                self.pairs[key] = ""  # counted as no number, later
-            return
-        mappings = [value for _, value, _, _ in atoms if isinstance(value, Mapping)]
-        if key is None:
-            self.items += mappings or [_value(text, atoms)]
-        elif len(mappings) > 1:
-            self.pairs[key] = mappings
-        else:
-            self.pairs[key] = mappings[0] if mappings else _value(text, atoms)
-
-    def mark(self, text: str, token: re.Match[str]) -> None:
-        """Take a colon or an equals sign: what stands before is a key."""
-        atoms = self.atoms
-        if self.key is None and atoms:
-            last = atoms[-1]
-            words = all(kind == "word" for kind, _, _, _ in atoms)
-            self.key = _key(text, atoms[0] if words else last, last)
-            self.atoms = []
-        elif self.key is not None and len(atoms) > 1:  # a comma is missing
-            last = atoms.pop()
-            self.flush(text)
-            self.key = _key(text, last, last)
-        elif atoms:
-            atoms.append(("mark", token[0], token.start(), token.end()))
-
-    def value(self, text: str) -> Any:
-        self.flush(text)
-        if self.pairs:
-            if any(isinstance(item, (Mapping, list)) for item in self.items):
-                self.pairs.setdefault("", self.items)
-            return self.pairs
-        if self.closer == "}":
-            return self.items or {}
-        if self.closer == ")" and len(self.items) == 1 and not self.comma:
-            return self.items[0]
-        return self.items
-
-
-class _Reader:
-    """Reads the objects of a text, one after the other."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.stack: list[_Frame] = []
-        self.found: list[_Object] = []
-
-    def read(self, position: int) -> int:
-        """Read one object from the bracket at a position on; return where it ends, or -1."""
-        text, stack = self.text, self.stack
-        previous = ("", -1)
-        for token in _TOKEN.finditer(text, position):
-            kind = token.lastgroup or ""
-            if kind == "open":
-                if len(stack) >= _MAX_DEPTH:
-                    self.found += stack.pop(0).children
-                called = previous == ("word", token.start())
-                stack.append(_Frame(token[0], token.start(), called=called))
-            elif kind == "close":
-                self._close(token)
-                if not stack:
-                    return token.end()
-            elif kind == "comma":
-                stack[-1].flush(text)
-                stack[-1].comma = True
-            elif kind == "mark":
-                stack[-1].mark(text, token)
-            elif kind != "comment":
-                value = _unquoted(token[0]) if kind == "text" else token[0]
-                stack[-1].atoms.append((kind, value, token.start(), token.end()))
-            previous = (kind, token.end())
-        return -1
-
-    def _close(self, token: re.Match[str]) -> None:
-        stack = self.stack
-        same = (i for i in reversed(range(len(stack))) if stack[i].closer == token[0])
-        last = next(same, len(stack) - 1)
-        while len(stack) > last:
-            self._pop(token.end())
-
-    def _pop(self, end: int) -> None:
-        frame = self.stack.pop()
-        value = frame.value(self.text)
-        one = _Object(value, frame.begin, end)
-        if self.stack:
-            parent = self.stack[-1]
-            parent.atoms.append(("call" if frame.called else "frame", value, frame.begin, end))
-            if isinstance(value, (Mapping, list)):
-                parent.children.append(one)
-        elif value and isinstance(value, (Mapping, list)):
-            self.found.append(one)
-
-    def rest(self) -> tuple[Any, int]:
-        """Return what is in the brackets that are still open, and how many objects have no end."""
-        if not self.stack:
-            return None, 0
-        before = len(self.found)
-        for frame in self.stack:
-            self.found += frame.children
-        top = self.stack[-1]
-        if top.atoms and not _is_whole(top.atoms, len(self.text)):
-            # A number at the very end of the text may be half of one: 12 of 128.
-            top.atoms, top.key = [], None
-        if not top.atoms:
-            top.key = None
-        cut = bool(top.pairs or top.key is not None)
-        whole = self.found
-        self.found = []
-        while self.stack:
-            self._pop(len(self.text))
-        rest = self.found[0].value if self.found else None
-        self.found = whole
-        return rest, int(cut and len(whole) > before)
-
-
-def _is_whole(atoms: list[tuple[str, Any, int, int]], end: int) -> bool:
-    if any(kind == "quote" for kind, _, _, _ in atoms):
-        return False
-    kind, _, _, last = atoms[-1]
-    return kind in ("text", "frame", "call") or (kind == "word" and last < end)
-
-
-def _objects(text: str) -> tuple[list[_Object], Any, int]:
-    """Return the whole objects, what has no end, and how many objects in it were left out."""
-    reader = _Reader(text)
-    position = 0
-    while start := _BEGIN.search(text, position):
-        position = reader.read(start.start())
-        if position < 0:
-            break
-    rest, cut = reader.rest()
-    return reader.found, rest, cut
-
-
-def _key(text: str, first: tuple[str, Any, int, int], last: tuple[str, Any, int, int]) -> str:
-    return (
-        str(last[1]) if last[0] == "text" else text[first[2] : min(last[3], first[2] + _MAX_RAW)]
-    )
-
-
-def _value(text: str, atoms: list[tuple[str, Any, int, int]]) -> Any:
-    kind, value, begin, end = atoms[-1]
-    if len(atoms) == 1:
-        return _word(value) if kind == "word" else value
-    first = atoms[0]
-    if len(atoms) == 2 and kind == "call" and _CASTS.fullmatch(first[1]):
-        return value
-    if all(atom[0] == "frame" for atom in atoms):
-        return [atom[1] for atom in atoms]
-    return text[first[2] : min(end, first[2] + _MAX_RAW)]
-
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_NAMED: dict[str, float | bool | None] = {
-    **dict.fromkeys(("None", "null")),
-    **dict.fromkeys(("True", "true"), True),
-    **dict.fromkeys(("False", "false"), False),
-    **dict.fromkeys(("NaN", "nan"), math.nan),
-    **dict.fromkeys(("Infinity", "inf"), math.inf),
-    **dict.fromkeys(("-Infinity", "-inf"), -math.inf),
-}
-_MAX_FLOAT_CHARS = 1_000
-
-
-def _word(token: str) -> Any:
-    """Return what a word means. Not by :func:`ast.literal_eval`, which warns of odd escapes."""
-    if token in _NAMED:
-        return _NAMED[token]
-    if len(token) > _MAX_FLOAT_CHARS or not _NUMBER.fullmatch(token):
-        return token
-    try:
-        return int(token) if len(token) <= MAX_DIGITS else float(token)
-    except ValueError:
-        return _float(token)
-
-
-def _float(token: str) -> float | str:
-    try:
-        return float(token)
-    except ValueError:  # underscores where none may be
-        return token
-
-
-def _unquoted(token: str) -> str:
-    inner = token[1:-1]
-    return _ESCAPE.sub(_unescaped, inner) if "\\" in inner else inner
-
-
-# Characters beyond the first 65,536 are two escapes in JSON, which belong together.
-_ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\U[0-9a-fA-F]{8}|\\x[0-9a-fA-F]{2}|\\.", re.DOTALL)
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    escape = match[0]
-    if escape[1] == "u" and len(escape) > 2:
-        return str(json.loads(f'"{escape}"'))
-    if escape[1] in "xU" and len(escape) > 2:
-        code = int(escape[2:], 16)
-        return chr(code) if code < 0x110000 else escape
-    if escape[1] in "\"'\\/":
-        return escape[1]
-    return _ESCAPED.get(escape[1], escape)

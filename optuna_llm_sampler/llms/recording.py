@@ -6,16 +6,14 @@
      "request": {"messages": [{"role": "system", "content": "You are …"}, …], "n": 1, …},
      "completion": {"texts": ["{\\"configs\\": …"], "usage": {"input_tokens": 812, …}, …}}
 
-Instead of ``completion`` there may be ``error``. The key decides which request a line answers; the
+Instead of ``completion`` there may be ``error``. The key decides which request a line answers. The
 request itself is there to be read and compared, and may be shortened by hand. Nothing else of a
 call is written: no header, no API key, no time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import asdict
 from dataclasses import dataclass
 import hashlib
@@ -23,6 +21,7 @@ import json
 import os
 import sys
 from typing import Any
+from typing import BinaryIO
 
 from .. import errors
 from ..errors import LLMError
@@ -36,8 +35,7 @@ from .style import Style
 from .style import STYLES
 
 
-VERSION = 1
-
+_VERSION = 1
 _CLASSES: Mapping[str, type[OptunaLLMError]] = {
     name: value
     for name, value in vars(errors).items()
@@ -46,43 +44,22 @@ _CLASSES: Mapping[str, type[OptunaLLMError]] = {
 
 
 @dataclass(frozen=True)
-class Failure:
-    """An error of the model as plain data."""
-
-    kind: str
-    reason: str
-    retryable: bool
-    message: str
-    hint: str
-    retry_after: float | None
-    usage: TokenUsage = TokenUsage()
-
-    def error(self) -> OptunaLLMError:
-        """Make the error anew; a class of the user's own becomes one with the same reason."""
-        kind = _CLASSES.get(self.kind, LLMError)
-        traits = {"reason": self.reason, "retryable": self.retryable}
-        if (kind.reason, kind.retryable) != (self.reason, self.retryable):
-            kind = type(kind.__name__, (kind,), traits)
-        error = kind.__new__(kind)
-        # Not by the class itself, whose arguments may be others (MissingExtraError).
-        more: dict[str, Any] = {
-            "hint": self.hint,
-            "retry_after": self.retry_after,
-            "usage": self.usage,
-        }
-        OptunaLLMError.__init__(error, self.message, **more)
-        return error
-
-
-@dataclass(frozen=True)
 class Line:
     """One recorded call.
 
     Attributes:
         number:
-            Its place in the file, from 1.
+            Position in the file, from 1.
+        key:
+            :func:`key_of` the request.
+        llm:
+            Name of the back end.
+        style:
+            Style of the back end.
+        request:
+            The request as plain data, perhaps shortened.
         outcome:
-            What the model answered, or what the back end raised.
+            The answer, or the entry from which :func:`error_from` makes the error anew.
     """
 
     number: int
@@ -90,7 +67,7 @@ class Line:
     llm: str
     style: Style
     request: Mapping[str, Any]
-    outcome: Completion | Failure
+    outcome: Completion | Mapping[str, Any]
 
 
 def plain(request: Request) -> dict[str, Any]:
@@ -119,97 +96,65 @@ def key_of(request: Request) -> str:
 def append(
     path: str, request: Request, outcome: Completion | OptunaLLMError, *, llm: str, style: Style
 ) -> None:
-    """Add one call to a file.
+    """Add one call to a file, also while other processes do.
 
     Raises:
         OSError: The file cannot be written.
     """
     entry = {
-        "v": VERSION,
+        "v": _VERSION,
         "key": key_of(request),
         "llm": llm,
         "style": str(style) if style in STYLES.values() else asdict(style),
         "request": {k: v for k, v in plain(request).items() if v not in (None, [])},
     }
     if isinstance(outcome, OptunaLLMError):
-        entry["error"] = asdict(_failure_of(outcome))
+        entry["error"] = _error_entry(outcome)
     else:
         entry["completion"] = asdict(outcome)
-    _write(path, _encoded(entry) + b"\n")
-
-
-def _encoded(entry: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(entry, ensure_ascii=False).encode()
+        data = json.dumps(entry, ensure_ascii=False).encode()
     except UnicodeEncodeError:  # a lone surrogate, which only an escape can carry
-        return json.dumps(entry).encode()
+        data = json.dumps(entry).encode()
+    with open(path, "a+b", buffering=0) as file:
+        # O_APPEND alone would do on a local disk. Network file systems do not append atomically.
+        _lock(file)
+        if size := file.seek(0, os.SEEK_END):
+            file.seek(size - 1)
+            if file.read(1) != b"\n":  # a killed writer has left a line without an end
+                data = b"\n" + data
+        data += b"\n"
+        while data:
+            data = data[file.write(data) :]
 
 
-def _failure_of(error: OptunaLLMError) -> Failure:
-    known = next(c for c in type(error).__mro__ if _CLASSES.get(c.__name__) is c)
-    return Failure(
-        kind=known.__name__,
-        reason=error.reason,
-        retryable=error.retryable,
-        message=str(error),
-        hint=error.hint,
-        retry_after=error.retry_after,
-        usage=error.usage,
-    )
+def _error_entry(error: OptunaLLMError) -> dict[str, Any]:
+    return {
+        "kind": next(c.__name__ for c in type(error).__mro__ if _CLASSES.get(c.__name__) is c),
+        "reason": error.reason,
+        "retryable": error.retryable,
+        "message": str(error),
+        "hint": error.hint,
+        "retry_after": error.retry_after,
+        "usage": asdict(error.usage),
+    }
 
 
-def _write(path: str, data: bytes) -> None:
-    """Append in one go, also beside other processes.
-
-    On a local disk ``O_APPEND`` alone would do. The lock is for network file systems, which do not
-    append atomically, and for the line that a killed writer left half-written: whoever comes next
-    ends it, so that it cannot spoil another.
-    """
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
-    fd = os.open(path, flags, 0o666)
+def _lock(file: BinaryIO) -> None:
+    """Hold a file alone until it is closed, as far as the file system knows locks."""
     try:
-        with _locked(fd):
-            size = os.lseek(fd, 0, os.SEEK_END)
-            if data and size:
-                os.lseek(fd, size - 1, os.SEEK_SET)
-                data = data if os.read(fd, 1) == b"\n" else b"\n" + data
-            while data:
-                data = data[os.write(fd, data) :]
-    finally:
-        os.close(fd)
+        if sys.platform == "win32":
+            import msvcrt
 
+            file.seek(2**30)  # a byte that is never written
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
 
-def touch(path: str) -> None:
-    """Make sure that the file is there and can be written.
-
-    Raises:
-        OSError: It cannot.
-    """
-    _write(path, b"")
-
-
-@contextmanager
-def _locked(fd: int) -> Iterator[None]:
-    """Hold the file alone, as far as the file system knows locks."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(fd, 2**30, os.SEEK_SET)  # a byte that is never written
-        msvcrt.locking(fd, msvcrt.LK_LOCK, 1)
-        try:
-            yield
-        finally:
-            os.lseek(fd, 2**30, os.SEEK_SET)
-            msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
-    else:
-        import fcntl
-
-        try:
             # Not lockf, whose locks threads share and any close() of the file gives up.
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        except OSError:
-            pass  # a file system without locks; there is O_APPEND still
-        yield  # closing the file unlocks it
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+    except OSError:
+        pass
 
 
 # --- reading --------------------------------------------------------------------------------
@@ -235,35 +180,46 @@ def read(path: str) -> tuple[list[Line], list[int]]:
             entry = json.loads(text)
         except ValueError:  # UnicodeDecodeError is one, too
             cut.append(number)
-            continue
-        lines.append(_line(entry, number, f"{path}, line {number}"))
+        else:
+            lines.append(_line(entry, number, f"{path}, line {number}"))
     return lines, cut
+
+
+def error_from(entry: Mapping[str, Any]) -> OptunaLLMError:
+    """Make a recorded error anew; a class of the user's own becomes one with the same reason."""
+    kind = _CLASSES.get(entry["kind"], LLMError)
+    traits = {name: entry[name] for name in ("reason", "retryable")}
+    if any(getattr(kind, name) != value for name, value in traits.items()):
+        kind = type(kind.__name__, (kind,), traits)
+    error = kind.__new__(kind)
+    usage = TokenUsage(**entry.get("usage", {}))
+    more: dict[str, Any] = {"hint": entry["hint"], "retry_after": entry["retry_after"]}
+    # Not by the class itself, whose arguments may be others (MissingExtraError).
+    OptunaLLMError.__init__(error, entry["message"], usage=usage, **more)
+    return error
 
 
 def _line(entry: Any, number: int, where: str) -> Line:
     version = entry.get("v") if isinstance(entry, dict) else None
-    if version != VERSION:
+    if version != _VERSION:
         raise RecordError(
-            f"{where}: this is format {version!r} of a recording; only {VERSION} is known here.",
+            f"{where}: this is format {version!r} of a recording; only {_VERSION} is known here.",
             hint="Read it with the version of optuna-llm-sampler that wrote it, or record anew.",
         )
     try:
-        failed = "error" in entry
-        outcome = _failure(**entry["error"]) if failed else _completion(**entry["completion"])
+        style = entry["style"]
         return Line(
             number=number,
             key=str(entry["key"]),
             llm=str(entry["llm"]),
-            style=_style(entry["style"]),
+            style=Style(**style) if isinstance(style, dict) else as_style(style),
             request=_checked_request(entry["request"]),
-            outcome=outcome,
+            outcome=_checked_error(entry["error"])
+            if "error" in entry
+            else _completion(**entry["completion"]),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{where}: this is no recorded call ({error!r}).") from None
-
-
-def _style(entry: Any) -> Style:
-    return Style(**entry) if isinstance(entry, dict) else as_style(entry)
 
 
 def _completion(
@@ -274,15 +230,13 @@ def _completion(
     return Completion(tuple(texts), TokenUsage(**usage), str(model), str(finish_reason))
 
 
-def _failure(**entry: Any) -> Failure:
-    usage = TokenUsage(**entry.pop("usage", {}))
-    failure = Failure(**entry, usage=usage)
-    texts = (failure.kind, failure.reason, failure.message, failure.hint)
-    if not all(isinstance(text, str) for text in texts):
+def _checked_error(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not all(isinstance(entry[key], str) for key in ("kind", "reason", "message", "hint")):
         raise TypeError("kind, reason, message and hint must be texts")
-    if not isinstance(failure.retry_after, (int, float, type(None))):
+    if not isinstance(entry["retry_after"], (int, float, type(None))):
         raise TypeError("retry_after must be a number")
-    return failure
+    error_from(entry)
+    return entry
 
 
 def _checked_request(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import deque
 from collections.abc import Mapping
 from collections.abc import Sequence
 import difflib
@@ -21,12 +21,11 @@ from .base import Completion
 from .base import LLM
 from .base import Request
 from .recording import append
-from .recording import Failure
+from .recording import error_from
 from .recording import key_of
 from .recording import Line
 from .recording import plain
 from .recording import read
-from .recording import touch
 from .registry import resolve
 from .style import JSON
 from .style import Style
@@ -75,7 +74,8 @@ class Recorder:
         self.path = os.path.abspath(os.fspath(path))
         self._start_clean()
         try:
-            touch(self.path)
+            with open(self.path, "ab"):
+                pass
         except OSError as error:
             raise RecordError(
                 f"The recording {self.path} cannot be written: {error.strerror}.",
@@ -169,10 +169,10 @@ class Replay:
         self.path = os.fspath(path)
         self.misses: list[ReplayMissError] = []
         self._lines, self._cut = read(self.path)
-        self._given: Counter[str] = Counter()
-        self._by_key: dict[str, list[Line]] = {}
+        # Not yet asked for, by key.
+        self._left: dict[str, deque[Line]] = {}
         for line in self._lines:
-            self._by_key.setdefault(line.key, []).append(line)
+            self._left.setdefault(line.key, deque()).append(line)
         self._lock = threading.Lock()
         if self._cut:
             _logger.warning(
@@ -183,7 +183,8 @@ class Replay:
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
             state = {k: v for k, v in self.__dict__.items() if k != "_lock"}
-            return {**state, "misses": [], "_given": Counter(self._given)}
+            left = {key: deque(lines) for key, lines in self._left.items()}
+            return {**state, "misses": [], "_left": left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -205,7 +206,7 @@ class Replay:
     def unused(self) -> int:
         """How many recorded answers nobody has asked for yet."""
         with self._lock:
-            return len(self._lines) - sum(self._given.values())
+            return sum(map(len, self._left.values()))
 
     def complete(self, request: Request) -> Completion:
         """Answer one request from the file.
@@ -216,22 +217,27 @@ class Replay:
         """
         key = key_of(request)
         with self._lock:
-            lines = self._by_key.get(key, [])
-            used = self._given[key]
-            if used < len(lines):
-                self._given[key] += 1
-        if used >= len(lines):
-            raise self._miss(request, lines)
-        outcome = lines[used].outcome
-        if isinstance(outcome, Failure):
-            raise outcome.error()
-        return outcome
+            left = self._left.get(key)
+            line = left.popleft() if left else None
+        if line is None:
+            raise self._miss(request, [line.number for line in self._lines if line.key == key])
+        if isinstance(line.outcome, Completion):
+            return line.outcome
+        raise error_from(line.outcome)
 
-    def _miss(self, request: Request, lines: Sequence[Line]) -> ReplayMissError:
-        if lines:
+    def _miss(self, request: Request, numbers: Sequence[int]) -> ReplayMissError:
+        """Note and return what is said of a request without an answer.
+
+        Args:
+            request:
+                The request.
+            numbers:
+                The lines whose answers to it have all been given.
+        """
+        if numbers:
             error = ReplayMissError(
-                f"{self.path} answers this request at {_named([line.number for line in lines])}, "
-                "and each recorded answer is given once.",
+                f"{self.path} answers this request at {_named(numbers)}, and each recorded answer "
+                "is given once.",
                 hint="Make a new Replay for each run of a study.",
             )
         else:
@@ -245,20 +251,17 @@ class Replay:
 
     def _nearest(self, request: Request) -> str:
         """Say how the request differs from the recorded one that is most like it."""
-        asked = _readable(plain(request))
         if not self._lines:
             return "It is empty."
-        best = max(self._lines, key=lambda line: _likeness(_readable(line.request), asked))
-        diff = list(
-            difflib.unified_diff(
-                _readable(best.request),
-                asked,
-                f"recorded on line {best.number}",
-                "asked for now",
-                n=1,
-                lineterm="",
-            )
-        )
+        asked = _readable(plain(request))
+        likeness = difflib.SequenceMatcher(b=asked, autojunk=False)
+        best, most = self._lines[0], -1.0
+        for line in self._lines:
+            likeness.set_seq1(_readable(line.request))
+            if (ratio := likeness.quick_ratio()) > most:
+                best, most = line, ratio
+        names = (f"recorded on line {best.number}", "asked for now")
+        diff = list(difflib.unified_diff(_readable(best.request), asked, *names, n=1, lineterm=""))
         more = len(diff) - _MAX_DIFF_LINES
         shown = [line[:_MAX_LINE_CHARS] for line in diff[:_MAX_DIFF_LINES]]
         rest = [f"… and {more} lines more"] if more > 0 else []
@@ -286,11 +289,6 @@ def _parts(line: str) -> list[str]:
     step = _MAX_LINE_CHARS
     parts = re.split(r"(?<=[,;.]) ", line)
     return [part[i : i + step] for part in parts for i in range(0, len(part) or 1, step)]
-
-
-def _likeness(a: Sequence[str], b: Sequence[str]) -> float:
-    common = sum((Counter(a) & Counter(b)).values())
-    return common / max(len(a), len(b), 1)
 
 
 def _named(numbers: Sequence[int]) -> str:

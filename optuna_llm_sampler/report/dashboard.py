@@ -19,6 +19,10 @@ from .._extras import need
 from .._store.prices import Price
 from .._study import keys as _keys
 from .facts import importances
+from .plots.plotly import plot_advice
+from .plots.plotly import plot_front
+from .plots.plotly import plot_llm_usage
+from .plots.plotly import plot_sources
 from .report import report
 from .text import to_markdown
 
@@ -116,7 +120,7 @@ def has_advice(trial: FrozenTrial) -> bool:
     """Tell whether the result of a call to the model lies on a trial."""
     # A retried trial carries a copy of its predecessor's, which names the other trial.
     return any(
-        key.startswith(_keys.POST)
+        key.startswith(_keys.RECORD)
         and isinstance(value, Mapping)
         and value.get("trial") == trial.number
         for key, value in trial.system_attrs.items()
@@ -142,11 +146,6 @@ def save_plots(study: Study, params: Sequence[str] | None = None) -> list[str]:
     Raises:
         MissingExtraError: optuna-dashboard or plotly is not installed.
     """
-    from .plots.advice import plot_advice
-    from .plots.front import plot_front
-    from .plots.sources import plot_sources
-    from .plots.usage import plot_llm_usage
-
     dashboard = need("optuna_dashboard", "save_plots", "dashboard")
     if params is None:
         params = list(importances(study))[:_MAX_PLOT_PARAMS] or None

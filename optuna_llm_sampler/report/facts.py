@@ -1,4 +1,4 @@
-"""What Optuna's own numbers say about a study: importances, and where the good trials are."""
+"""Optuna's own numbers about a study: importances and the ranges of the good trials."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def facts(study: Study) -> Facts:
         ),
         n_complete=sum(losses_of(trial, directions) is not None for trial in trials),
         n_good=len(good),
-        best=trial_line(best[0]) if best else None,
+        best=trial_line(best[0], directions) if best else None,
         values=tuple(map(result_text, best[0].values, spreads)) if best else (),
         params=tuple(_param(name, space[name], good, weights) for name in order),
     )

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
+from functools import cached_property
 import math
 import statistics
 from typing import Any
@@ -22,16 +23,20 @@ from .._store.calls import call_records
 from .._store.calls import CallRecord
 from .._store.prices import OWN_WEIGHTS
 from .._store.prices import Price
-from .._store.store import AdviceRecord
+from .._store.records import AdviceRecord
 from .._store.store import AdviceStore
 from .._store.store import Snapshot
 from .._study import keys as _keys
-from .._study.keys import kind_of
 from .._study.keys import KINDS
+from .._study.numbers import result_text
+from .._study.numbers import Spread
+from .._study.numbers import spread_of
+from .._study.numbers import spreads_of
 from .._study.objectives import best_trials
 from .._study.objectives import improvements
 from .._study.objectives import losses_of
 from .._study.space import to_label
+from .._text import NOTHING
 from .._text import plain
 
 
@@ -43,36 +48,52 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialLine:
-    """One trial, its values as the objective returned them.
+    """One trial.
 
-    Choices that are neither numbers nor None are labels.
+    Attributes:
+        number, state:
+            Its number and the name of its state, in lower case.
+        values:
+            Its results, as the objective returned them.
+        source, why, advice, repaired:
+            Its user attributes as in ``_study.keys``, cleaned.
+        params:
+            Its parameters. Choices that are neither numbers, booleans nor None are labels.
+        is_valid:
+            Whether it is complete and feasible, without NaN.
     """
 
     number: int
     state: str
-    values: tuple[float, ...]
-    source: str
-    why: str
-    advice: str
-    repaired: int
-    params: Mapping[str, Any]
+    values: tuple[float, ...] = ()
+    source: str = ""
+    why: str = ""
+    advice: str = ""
+    repaired: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    is_valid: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of its source, one of ``KINDS``."""
+        kind = self.source.partition(":")[0]
+        return kind if kind in KINDS else "other"
 
 
 @dataclass(frozen=True)
-class Standing:
-    """All trials whose parameters came from the same kind of source.
+class SourceStats:
+    """The trials of one kind of source.
 
     Attributes:
         kind:
-            ``"defaults"``, ``"history"``, ``"llm"``, ``"base"``, ``"fallback"``, ``"enqueued"`` or
-            ``"other"``
-            (no source recorded).
+            One of ``KINDS``.
         trials, complete, pruned, failed:
-            How many there are in all and in each state.
+            Number of trials in all and in each state.
         best, median:
-            Of the complete ones; :obj:`None` without any and with several objectives.
-        new_bests:
-            How many of them were the best so far (several objectives: entered the Pareto front).
+            Of the valid ones; :obj:`None` without any and with several objectives.
+        improved:
+            How many trials improved the best result (several objectives: entered the Pareto
+            front).
     """
 
     kind: str
@@ -82,37 +103,35 @@ class Standing:
     failed: int
     best: float | None
     median: float | None
-    new_bests: int
+    improved: int
 
 
 @dataclass(frozen=True)
 class AdviceLine:
-    """One answer of the model, or its failure.
+    """The outcome of one call for advice.
 
     Attributes:
         trial:
-            Number of the trial on which it lies.
+            Number of the trial that stores it.
         block:
-            Which block of trials it serves.
+            Index of the block of trials that it is for.
         outcome:
             ``"ok"`` or the reason of the failure.
         call:
-            What it took.
-        usd:
-            What it cost, if that is known.
+            Tokens, seconds and cost of the call.
         configs, used:
-            How many configurations it has, and how many became trials.
+            Number of configurations, and how many of them became trials.
         repaired, rejected:
-            Counts by reason of values that were changed or dropped.
+            Number of values that were changed, or values and configurations that were dropped,
+            by reason.
         note:
-            What the model believed.
+            What the model believes.
     """
 
     trial: int
     block: int
     outcome: str
     call: Call
-    usd: float | None
     configs: int
     used: int
     repaired: Mapping[str, int]
@@ -122,40 +141,38 @@ class AdviceLine:
 
 @dataclass(frozen=True)
 class Report:
-    """What a person wants to know of a study.
+    """What the model did in a study.
 
     Attributes:
         study:
-            Its name.
+            Name of the study.
         directions, metric_names:
-            Per objective.
+            Per objective; an objective without a name has an empty one.
         states:
-            How many trials are in which state.
+            Number of trials by state.
         best:
             The best trial, or the Pareto front.
-        standings:
-            Per kind of source.
+        sources:
+            Statistics by kind of source.
         evidence:
-            The model's latest trials against the base sampler's around them, by the rule that
-            decides the model's share. :obj:`None` without an answer of the model.
+            Comparison of the model's latest trials with the base sampler's, by the rule that
+            sets the model's share. :obj:`None` before the first advice.
         share:
-            The model's share of the next trials.
+            The model's share of the next trials; :obj:`None` before the first advice.
         is_fixed:
-            Whether the user, or the way in which a small model is asked, fixes the share.
+            Whether the share is fixed, by the user or because a small model was asked.
         fallbacks:
-            How many trials were the base sampler's for which reason.
+            Number of the base sampler's trials that were meant for the model, by reason.
         advice:
-            Every answer of the model, oldest first.
+            Every call for advice that has an outcome, oldest first.
         belief:
             What the model last said about the problem.
-        usd:
-            Cost of all calls as far as it is known; :obj:`None` when nothing is.
         trials:
-            All of them.
+            All trials.
         calls:
-            Every call, those that gave no advice among them.
+            Every call to a model, oldest first, also those without advice.
         budget:
-            What the sampler that called last may spend: its name, how much was used, the limit.
+            Name, used amount and limit of each limit of the sampler that called last.
     """
 
     study: str
@@ -163,96 +180,118 @@ class Report:
     metric_names: tuple[str, ...]
     states: Mapping[str, int]
     best: tuple[TrialLine, ...] = ()
-    standings: tuple[Standing, ...] = ()
+    sources: tuple[SourceStats, ...] = ()
     evidence: Evidence | None = None
     share: float | None = None
     is_fixed: bool = False
     fallbacks: Mapping[str, int] = field(default_factory=dict)
     advice: tuple[AdviceLine, ...] = ()
     belief: str = ""
-    usd: float | None = None
     trials: tuple[TrialLine, ...] = ()
     calls: tuple[CallRecord, ...] = ()
     budget: tuple[tuple[str, float, float], ...] = ()
 
-    @property
-    def uncounted(self) -> int:
-        """How many calls lack the number of their tokens, so that totals lack them."""
-        return sum(call.input_tokens is None or call.output_tokens is None for call in self.calls)
-
-    @property
-    def call(self) -> Call:
+    @cached_property
+    def total(self) -> Call:
         """The sum of all calls."""
         return total_of(self.calls)
 
+    @property
+    def objective_names(self) -> list[str]:
+        """Name each objective; those without a name as Optuna's plots do."""
+        if len(self.metric_names) == 1:
+            return [self.metric_names[0] or "Objective Value"]
+        return [name or f"Objective {i}" for i, name in enumerate(self.metric_names)]
+
+    @cached_property
+    def _spreads(self) -> tuple[Spread, ...]:
+        return spreads_of((line.values for line in self.trials), self.directions)
+
+    @cached_property
+    def _param_spreads(self) -> dict[str, Spread]:
+        found: dict[str, list[float]] = {}
+        for line in self.trials:
+            for name, value in line.params.items():
+                if isinstance(value, float):
+                    found.setdefault(name, []).append(value)
+        return {name: spread_of(values) for name, values in found.items()}
+
+    def value_text(self, value: float | None, objective: int = 0) -> str:
+        """Write a result with the digits that tell it from the others."""
+        if value is None or math.isnan(value):
+            return NOTHING
+        return result_text(value, self._spreads[objective], digits=5)
+
+    def values_text(self, line: TrialLine) -> str:
+        """Write the results of a trial."""
+        return ", ".join(self.value_text(value, i) for i, value in enumerate(line.values))
+
+    def params_text(self, line: TrialLine) -> dict[str, str]:
+        """Write names and values of a trial's parameters."""
+        return {
+            plain(name, 60): result_text(value, self._param_spreads[name])
+            if isinstance(value, float)
+            else plain(value, 60)
+            for name, value in line.params.items()
+        }
+
     def to_json(self) -> dict[str, Any]:
-        """Return pure JSON types; infinite values are texts."""
-        out: dict[str, Any] = _jsonable(
-            {**asdict(self), "total": asdict(self.call), "uncounted": self.uncounted}
-        )
+        """Return pure JSON types; infinite values and NaN are texts."""
+        out: dict[str, Any] = _jsonable({**asdict(self), "total": asdict(self.total)})
         return out
 
 
 def report(study: Study, *, price: Price | None = None) -> Report:
-    """Say what the model did in a study, what it cost, and whether it helped.
+    """Summarize what the model did in a study, what it cost, and whether it helped.
 
     Args:
         study:
             Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no advice.
         price:
-            What the model costs, for all calls. :obj:`None`: what the sampler knew when it called.
+            Price of the model, for all calls. :obj:`None`: what the sampler knew when it called.
     """
     store = AdviceStore(study._storage, study._study_id)
     snapshot = store.read()
+    directions = store.directions()
     calls = call_records(snapshot, store.attrs())
-    names = store.metric_names()
-    return _build(study.study_name, snapshot, calls, store.directions(), names, price)
+    lines = tuple(trial_line(trial, directions) for trial in snapshot.trials)
+    best = {trial.number for trial in best_trials(snapshot.trials, directions)}
+    improved = {trial.number for trial in improvements(snapshot.trials, directions)}
+    used = Counter(line.advice.rpartition(", ")[0] for line in lines)
+    advice = tuple(_advice_line(record, used, price) for record in snapshot.records)
+    evidence = evidence_of(snapshot) if snapshot.advices else None
+    fixed = snapshot.advices[-1].fixed_share if snapshot.advices else None
+    failures = (line.source.partition(":")[2] for line in lines if line.kind == "fallback")
+    names = [*(store.metric_names() or ()), *directions]
+    return Report(
+        study=study.study_name,
+        directions=tuple(direction.name.lower() for direction in directions),
+        metric_names=tuple(n if isinstance(n, str) else "" for n in names[: len(directions)]),
+        states=dict(Counter(line.state for line in lines)),
+        best=tuple(line for line in lines if line.number in best),
+        sources=_source_stats(lines, directions, improved),
+        evidence=evidence,
+        share=evidence.share if evidence and fixed is None else fixed,
+        is_fixed=fixed is not None,
+        fallbacks=dict(Counter(reason for reason in failures if reason)),
+        advice=advice,
+        belief=next((line.note for line in reversed(advice) if line.note), ""),
+        trials=lines,
+        calls=tuple(replace(call, usd=usd_of(call, price)) for call in calls),
+        budget=_budget(snapshot),
+    )
 
 
 def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
-    """Return the versions of what a newer release has written on these trials, if any."""
+    """Return the versions of the advice records on these trials that this release cannot read."""
     found = {
         plain(value["v"], 20)
         for trial in trials
         for key, value in trial.system_attrs.items()
-        if key.startswith(_keys.POST) and isinstance(value, Mapping) and "v" in value
+        if key.startswith(_keys.RECORD) and isinstance(value, Mapping) and "v" in value
         if value["v"] != _keys.VERSION
     }
     return sorted(found)
-
-
-def _build(
-    name: str,
-    snapshot: Snapshot,
-    calls: Sequence[CallRecord],
-    directions: list[StudyDirection],
-    metric_names: list[str] | None,
-    price: Price | None,
-) -> Report:
-    used = Counter(_advice_of(trial) for trial in snapshot.trials)
-    advice = tuple(_advice_line(record, used, price) for record in snapshot.records)
-    calls = tuple(replace(call, usd=usd_of(call, price)) for call in calls)
-    sources = [str(_keys.read(trial.user_attrs, _keys.SOURCE, "")) for trial in snapshot.trials]
-    evidence = evidence_of(snapshot) if snapshot.advices else None
-    fixed = snapshot.advices[-1].fixed_share if snapshot.advices else None
-    return Report(
-        study=name,
-        directions=tuple(d.name.lower() for d in directions),
-        metric_names=tuple(metric_names or [""] * len(directions)),
-        states=dict(Counter(trial.state.name.lower() for trial in snapshot.trials)),
-        best=tuple(trial_line(t) for t in best_trials(snapshot.trials, directions)),
-        standings=_standings(snapshot.trials, directions),
-        evidence=evidence,
-        share=evidence.share if evidence and fixed is None else fixed,
-        is_fixed=fixed is not None,
-        fallbacks=dict(Counter(plain(s[9:], 40) for s in sources if s.startswith("fallback:"))),
-        advice=advice,
-        belief=next((line.note for line in reversed(advice) if line.note), ""),
-        usd=total_of(calls).usd,
-        trials=tuple(trial_line(trial) for trial in snapshot.trials),
-        calls=calls,
-        budget=_budget(snapshot),
-    )
 
 
 def _budget(snapshot: Snapshot) -> tuple[tuple[str, float, float], ...]:
@@ -264,13 +303,13 @@ def _budget(snapshot: Snapshot) -> tuple[tuple[str, float, float], ...]:
 
 
 def usd_of(call: Call, price: Price | None) -> float | None:
-    """Return what a call cost; a price given now goes before what was known then."""
+    """Return the cost of a call; a price given now replaces the one known then."""
     if price is None or call.model.startswith(OWN_WEIGHTS):
         return call.usd
     return price.of(call)
 
 
-def trial_line(trial: FrozenTrial) -> TrialLine:
+def trial_line(trial: FrozenTrial, directions: Sequence[StudyDirection]) -> TrialLine:
     attrs = trial.user_attrs
     repaired = _keys.read(attrs, _keys.REPAIRED, 0)
     return TrialLine(
@@ -281,68 +320,52 @@ def trial_line(trial: FrozenTrial) -> TrialLine:
         why=plain(_keys.read(attrs, _keys.WHY, "")),
         advice=plain(_keys.read(attrs, _keys.ADVICE, ""), 60),
         repaired=repaired if isinstance(repaired, int) else 0,
-        params={n: _shown(v, trial.distributions[n]) for n, v in trial.params.items()},
+        params={n: _label(v, trial.distributions[n]) for n, v in trial.params.items()},
+        is_valid=losses_of(trial, directions) is not None,
     )
 
 
-def _shown(value: Any, distribution: Any) -> Any:
+def _label(value: Any, distribution: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return plain(to_label(value, distribution), 100)
 
 
-def _advice_of(trial: FrozenTrial) -> str:
-    """Return "trial 3, block 0" of "trial 3, block 0, config 2"."""
-    return str(_keys.read(trial.user_attrs, _keys.ADVICE, "")).rpartition(", ")[0]
-
-
-def _advice_line(record: AdviceRecord, used: Mapping[str, int], price: Price | None) -> AdviceLine:
+def _advice_line(record: AdviceRecord, used: Counter[str], price: Price | None) -> AdviceLine:
     return AdviceLine(
         trial=record.trial,
         block=record.block,
         outcome=plain(record.outcome, 40),
-        call=record.call,
-        usd=usd_of(record.call, price),
+        call=replace(record.call, usd=usd_of(record.call, price)),
         configs=len(record.advice.configs),
-        used=used.get(f"trial {record.trial}, block {record.block}", 0),
+        used=used[f"trial {record.trial}, block {record.block}"],
         repaired=record.advice.repaired,
         rejected=record.advice.rejected,
         note=plain(record.advice.note, 2_000),
     )
 
 
-def _standings(
-    trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
-) -> tuple[Standing, ...]:
-    firsts = {trial.number for trial in improvements(trials, directions)}
-    rows = []
+def _source_stats(
+    lines: Sequence[TrialLine], directions: Sequence[StudyDirection], improved: set[int]
+) -> tuple[SourceStats, ...]:
+    found = []
     for kind in KINDS:
-        own = [trial for trial in trials if kind_of(trial) == kind]
-        if own:
-            rows.append(_standing(kind, own, directions, firsts))
-    return tuple(rows)
-
-
-def _standing(
-    kind: str,
-    trials: Sequence[FrozenTrial],
-    directions: Sequence[StudyDirection],
-    firsts: set[int],
-) -> Standing:
-    states = Counter(trial.state.name for trial in trials)
-    scored = [t for t in trials if losses_of(t, directions) is not None]
-    values = [t.values[0] for t in scored] if len(directions) == 1 else []
-    best = min(scored, key=lambda t: losses_of(t, directions) or (math.inf,), default=None)
-    return Standing(
-        kind=kind,
-        trials=len(trials),
-        complete=states["COMPLETE"],
-        pruned=states["PRUNED"],
-        failed=states["FAIL"],
-        best=best.values[0] if best is not None and values else None,
-        median=statistics.median(values) if values else None,
-        new_bests=sum(trial.number in firsts for trial in trials),
-    )
+        own = [line for line in lines if line.kind == kind]
+        states = Counter(line.state for line in own)
+        values = [line.values[0] for line in own if line.is_valid and len(directions) == 1]
+        best = max if directions[0].name == "MAXIMIZE" else min
+        stats = SourceStats(
+            kind=kind,
+            trials=len(own),
+            complete=states["complete"],
+            pruned=states["pruned"],
+            failed=states["fail"],
+            best=best(values, default=None),
+            median=statistics.median(values) if values else None,
+            improved=sum(line.number in improved for line in own),
+        )
+        found += [stats] if own else []
+    return tuple(found)
 
 
 def _jsonable(value: Any) -> Any:

@@ -14,11 +14,11 @@ import pytest
 
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import is_known
+from optuna_llm_sampler._advice.advice import is_duplicate
 from optuna_llm_sampler._advice.advice import MAX_CONFIGS
-from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
+from optuna_llm_sampler._advice.parse import parse
 
 from ..study.test_space import assert_optuna_keeps
 from ..support.strategies import distributions
@@ -75,7 +75,7 @@ def test_repetitions_are_one_idea() -> None:
     near = {**GOOD, "lr": 3.001e-4}
     other = {**GOOD, "layers": 7}
     text = json.dumps({"configs": [GOOD, near, GOOD, other]})
-    advice = parse([text], SPACE, known=lambda params: is_known(params, [other], SPACE))
+    advice = parse([text], SPACE, is_duplicate=lambda params: is_duplicate(params, [other], SPACE))
     assert len(advice.configs) == 1
     assert advice.n_ideas == 2
     assert advice.rejected == {"repeated": 2, "known": 1}

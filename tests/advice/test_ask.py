@@ -10,7 +10,7 @@ from optuna.distributions import FloatDistribution
 import pytest
 
 from optuna_llm_sampler._advice.ask import ask
-from optuna_llm_sampler._advice.nameless import nameless
+from optuna_llm_sampler._advice.prepare import nameless
 from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._study.summary import StudySummary

@@ -18,7 +18,7 @@ from optuna.storages import RDBStorage
 import pytest
 
 from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import parse
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._text import MAX_WHY_CHARS
 
 from ..support.hostile import Case

@@ -12,11 +12,9 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 import pytest
 
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prepare import prepare
 from optuna_llm_sampler._advice.prompts.build import prefill
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._advice.short_names import short_names
-from optuna_llm_sampler._advice.short_names import shortened
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler._study.warm_start import PriorStudy
@@ -76,13 +74,13 @@ def question(nasty: str) -> Question:
         param_notes={name: nasty},
         conditions={name: {parent: (nasty,)}},
         untried={parent: (nasty,)},
-        earlier=(PriorStudy(nasty, (f"minimize {nasty}",), 3, ((params, (1.0,)),)),),
+        prior_studies=(PriorStudy(nasty, (f"minimize {nasty}",), 3, ((params, (1.0,)),)),),
     )
 
 
 def asked(nasty: str, style: str) -> Request:
     plain = question(nasty)
-    return build(shortened(plain, short_names(plain.space)), STYLES[style])
+    return prepare(plain, STYLES[style], timeout=60.0).request
 
 
 @pytest.mark.parametrize("style", sorted(STYLES))

@@ -13,9 +13,9 @@ from optuna.distributions import IntDistribution
 import pytest
 
 from optuna_llm_sampler._advice.advice import Config
-from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import values
-from optuna_llm_sampler._advice.first_proposals import agreed_first
+from optuna_llm_sampler._advice.first_proposals import consensus_first
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
 from optuna_llm_sampler._study.space import denormalize
@@ -55,7 +55,7 @@ def test_what_the_samples_agree_on_and_the_middle_come_first() -> None:
         replace(config, params={**config.params, "lr": 1e-3}) for config in samples(*[0.2] * 3)
     ]
     drawn += samples(0.1, 0.5)
-    off, middle, agreed, *rest = agreed_first(drawn, REGULAR, 8)
+    off, middle, agreed, *rest = consensus_first(drawn, REGULAR, 8)
     assert off.params == {"lr": pytest.approx(1e-3 * 10**0.25), "kind": "a", "dropout": 0.0}
     assert middle.params == {"lr": pytest.approx(1e-2), "kind": "a", "dropout": 0.0}
     assert agreed.params == {**off.params, "dropout": 0.2}
@@ -64,7 +64,7 @@ def test_what_the_samples_agree_on_and_the_middle_come_first() -> None:
 
 
 def test_numbers_move_a_quarter_of_the_way_to_the_middle() -> None:
-    made = agreed_first(rates(1.0, 1e-2, 1e-4, kind="b"), SPACE, 8)
+    made = consensus_first(rates(1.0, 1e-2, 1e-4, kind="b"), SPACE, 8)
     moved = [1e-2, 10**-0.5, 10**-3.5]
     assert sorted(map(lr, made)) == [pytest.approx(x) for x in sorted(moved)]
 
@@ -75,17 +75,17 @@ def test_what_most_samples_put_outside_of_its_range_moves_half_of_the_way() -> N
     texts = [f"dict(split={x}, dropout={y}, lr={z}, kind='a')" for x, y, z in said]
     drawn = parse(texts, space).configs
     assert [len(config.outside) for config in drawn] == [2, 1, 1, 2]
-    off, middle, agreed, *_ = agreed_first(drawn, space, 8)
+    off, middle, agreed, *_ = consensus_first(drawn, space, 8)
     assert off.params["split"] == agreed.params["split"] == pytest.approx(10**-0.5)
     assert off.params["dropout"] == middle.params["dropout"] == 0.0
     assert off.params["lr"] == pytest.approx(1e-3 * 10**0.25)
     # With as many inside, the model is taken at its word.
-    first, *_ = agreed_first(drawn[1:3], space, 8)
+    first, *_ = consensus_first(drawn[1:3], space, 8)
     assert first.params["split"] == pytest.approx(10**-0.625)
 
 
 def test_what_differs_most_comes_next() -> None:
-    made = agreed_first(rates(1e-2, 0.2, 0.25, 1.0, 1e-4, 1e-3), SPACE, 8)
+    made = consensus_first(rates(1e-2, 0.2, 0.25, 1.0, 1e-4, 1e-3), SPACE, 8)
     gaps = [
         min(abs(math.log(lr(c) / lr(o))) for o in made[:k]) for k, c in enumerate(made) if k >= 2
     ]
@@ -93,7 +93,7 @@ def test_what_differs_most_comes_next() -> None:
 
 
 def test_another_choice_differs_by_half_the_range() -> None:
-    made = agreed_first([*rates(1e-2, 1.1e-2, 4e-2), *rates(1e-2, kind="b")], SPACE, 8)
+    made = consensus_first([*rates(1e-2, 1.1e-2, 4e-2), *rates(1e-2, kind="b")], SPACE, 8)
     first_sample = next(c for c in made if c.why.startswith("one of"))
     assert first_sample.params["kind"] == "b"
 
@@ -113,7 +113,7 @@ def test_each_branch_is_taken_for_itself() -> None:
         Config({"kind": "a", "lr_a": 1.0, "layers": 1}),
         Config({"kind": "a", "lr_a": 0.9, "layers": 1}),
     ]
-    made = agreed_first(drawn, BRANCHES, 4, conditions=BY_KIND)
+    made = consensus_first(drawn, BRANCHES, 4, conditions=BY_KIND)
     assert [c.params["kind"] for c in made] == ["b", "a", "b", "a"]
     assert [set(c.params) - {"kind", "layers"} for c in made] == [{"lr_b"}, {"lr_a"}] * 2
     assert [c.params["layers"] for c in made] == [8, 2, 5, 5]
@@ -123,7 +123,7 @@ def test_each_branch_is_taken_for_itself() -> None:
 
 
 def test_samples_without_their_parent_are_not_mixed() -> None:
-    made = agreed_first(
+    made = consensus_first(
         [Config({"lr_a": 1.0}), Config({"lr_b": 1.0})], BRANCHES, 8, conditions=BY_KIND
     )
     assert all(len(c.params) == 1 for c in made)
@@ -135,7 +135,7 @@ def test_with_many_branches_every_other_one_begins_with_its_middle() -> None:
     space |= {f"x_{name}": FloatDistribution(0, 100) for name in names}
     drawn = [Config({"kind": name, f"x_{name}": 100.0}) for name in names]
     conditions = {f"x_{name}": {"kind": (name,)} for name in names}
-    made = agreed_first(drawn, space, 5, conditions=conditions)
+    made = consensus_first(drawn, space, 5, conditions=conditions)
     assert [c.params["kind"] for c in made] == names
     assert [c.params[f"x_{c.params['kind']}"] for c in made] == [87.5, 50, 87.5, 50, 87.5]
 
@@ -144,7 +144,7 @@ def test_a_number_that_decides_about_others_does_not_move() -> None:
     space = {"layers": IntDistribution(1, 9), "width": IntDistribution(1, 9)}
     drawn = [Config({"layers": n, "width": 9}) for n in (9, 9, 2, 2, 9)] + [Config({"layers": 1})]
     conditions = {"width": {"layers": (2, 9)}}
-    made = agreed_first(drawn, space, 8, conditions=conditions)
+    made = consensus_first(drawn, space, 8, conditions=conditions)
     assert {c.params["layers"] for c in made if "width" in c.params} == {2, 9}
     assert {c.params["layers"] for c in made if "width" not in c.params} == {1}
 
@@ -162,18 +162,20 @@ def test_what_is_tried_at_0(
     distribution: BaseDistribution, said: float, tried: tuple[float, ...]
 ) -> None:
     space = {"x": distribution, "lr": FloatDistribution(1e-4, 1.0, log=True)}
-    made = agreed_first([Config({"x": said, "lr": 1e-4})], space, len(tried))
+    made = consensus_first([Config({"x": said, "lr": 1e-4})], space, len(tried))
     assert tuple(c.params["x"] for c in made) == tried
     assert ("at 0" in made[0].why) == (tried[0] == 0)
 
 
 def test_what_the_study_has_is_not_made_again() -> None:
-    made = agreed_first(samples(0.1, 0.2, 0.5), REGULAR, 8, known=lambda p: p["dropout"] == 0)
+    made = consensus_first(
+        samples(0.1, 0.2, 0.5), REGULAR, 8, is_duplicate=lambda p: p["dropout"] == 0
+    )
     assert made[0].params["dropout"] == 0.2
-    assert len(agreed_first(samples(0.1, 0.2, 0.5, 0.2), REGULAR, 1)) == 1
+    assert len(consensus_first(samples(0.1, 0.2, 0.5, 0.2), REGULAR, 1)) == 1
     # The samples themselves were not known, or they would not be here.
     drawn = samples(0.1, 0.2)
-    assert agreed_first(drawn, REGULAR, 8, known=lambda p: True) == tuple(drawn)
+    assert consensus_first(drawn, REGULAR, 8, is_duplicate=lambda p: True) == tuple(drawn)
 
 
 def _at(place: float, distribution: BaseDistribution) -> Any:
@@ -198,7 +200,7 @@ def test_partial_samples_of_branches_stay_in_their_branch(data: st.DataObject) -
         for kind, has in kinds
     ]
     shapes = {frozenset(config.params) for config in drawn}
-    for config in agreed_first([*drawn, Config({})], BRANCHES, 8, conditions=BY_KIND):
+    for config in consensus_first([*drawn, Config({})], BRANCHES, 8, conditions=BY_KIND):
         assert frozenset(config.params) in shapes | {frozenset()}
         assert set(config.params) <= {"kind", "layers", f"lr_{config.params.get('kind')}"}
 
@@ -213,7 +215,7 @@ def test_made_configurations_are_legal_and_no_two_are_the_same(data: st.DataObje
         Config({n: _at(u, d) for u, (n, d) in zip(row, space.items(), strict=False)})
         for row in data.draw(st.lists(places, min_size=3, max_size=6))
     ]
-    made = agreed_first(configs, space, 8)
+    made = consensus_first(configs, space, 8)
     for config in made:
         point = values(config, space)
         assert set(point) == set(space)

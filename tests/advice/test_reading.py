@@ -19,8 +19,8 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 import pytest
 
-from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import values
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts.grammar import choice_literals
 from optuna_llm_sampler._advice.prompts.grammar import json_text
 from optuna_llm_sampler._advice.prompts.history import quote
@@ -164,7 +164,7 @@ def test_layers_as_models_write_them(text: str, chosen: tuple[int, ...]) -> None
         "hidden_layer_sizes": distribution([(50,), (100,), (100, 50)]),
         "alpha": FloatDistribution(1e-5, 1.0, log=True),
     }
-    (config,) = parse(["```python\nparams = dict(" + text], space, begun=True).configs
+    (config,) = parse(["```python\nparams = dict(" + text], space, prefilled=True).configs
     assert values(config, space) == {"hidden_layer_sizes": chosen, "alpha": 0.01}
 
 
@@ -179,7 +179,7 @@ RATE: SearchSpace = {"lr": FloatDistribution(0, 1), "depth": IntDistribution(1, 
 
 
 def rates(text: str, *, begun: bool = False) -> list[float]:
-    return [config.params["lr"] for config in parse([text], RATE, begun=begun).configs]
+    return [config.params["lr"] for config in parse([text], RATE, prefilled=begun).configs]
 
 
 @pytest.mark.parametrize(

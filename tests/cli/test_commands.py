@@ -228,7 +228,7 @@ def test_arguments_that_make_no_sense(argv: list[str], capsys: Capture) -> None:
 def test_report_as_json_and_html(url: str, tmp_path: Path, capsys: Capture) -> None:
     data = json.loads(prints(capsys, "report", "--storage", url, "--json", "--price", "1,2"))
     assert data["study"] == "customer-service"
-    assert data["usd"] > 0
+    assert data["total"]["usd"] > 0
     page = tmp_path / "report.html"
     assert str(page) in prints(capsys, "report", "--storage", url, "--html", str(page))
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")

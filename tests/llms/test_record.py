@@ -384,7 +384,7 @@ def test_names_and_copies(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 WRITER = """
 import sys
 from optuna_llm_sampler.llms import Completion, JSON, Request
-from optuna_llm_sampler.llms._record_file import append
+from optuna_llm_sampler.llms.recording import append
 who, path = sys.argv[1:]
 for i in range(60):
     text = f"{who} {i} " + who * (100_000 if i % 10 == 0 else 50)

@@ -16,11 +16,11 @@ from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.ask import ask
-from optuna_llm_sampler._advice.first_proposals import agreed_first
+from optuna_llm_sampler._advice.first_proposals import consensus_first
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
 from optuna_llm_sampler._advice.prompts.build import Question
-from optuna_llm_sampler._policy.shares import make_policy
+from optuna_llm_sampler._policy.allocation import make_policy
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import JSON
@@ -107,7 +107,7 @@ def test_every_style_leads_to_the_same_configuration(style: Style) -> None:
     stated = asked(JSON)
     assert [config.params for config in stated] == [{"lr": 3e-5, "units": 64, "act": "relu"}]
     # A sample is moved towards the middle of the ranges, which the model has not seen.
-    assert asked(style) == agreed_first(stated, QUESTION.space, QUESTION.n_configs)
+    assert asked(style) == consensus_first(stated, QUESTION.space, QUESTION.n_configs)
 
 
 def test_a_script_is_comments_and_a_beginning() -> None:

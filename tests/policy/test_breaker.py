@@ -213,6 +213,13 @@ def test_a_repeatable_study_counts_trials_only() -> None:
     assert judged(record(0, retry_after=9), n=3, timed=False).seconds == 9
 
 
+def test_a_model_that_answers_nonsense_needs_no_time() -> None:
+    nonsense = replace(
+        record(1, "unusable_answer"), call=Call(asked="m", at=1000, output_tokens=5)
+    )
+    assert judged(record(0), nonsense, n=2) == Breaker("unusable_answer", 2, 1, 0)
+
+
 def test_fast_trials_do_not_hammer_a_dead_server() -> None:
     failures: list[AdviceRecord] = []
     for n in range(1, 30_000):  # a trial every 10 ms, for 300 s

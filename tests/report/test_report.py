@@ -18,9 +18,10 @@ from optuna.trial import TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._store.prices import cost_of
 from optuna_llm_sampler._store.prices import Price
-from optuna_llm_sampler._store.store import Call
+from optuna_llm_sampler._study.keys import KINDS
 from optuna_llm_sampler._study.objectives import best_trials
 from optuna_llm_sampler._study.objectives import good_trials
 from optuna_llm_sampler._study.objectives import improvements
@@ -39,10 +40,11 @@ from optuna_llm_sampler.report.html import to_html
 from optuna_llm_sampler.report.report import newer_versions
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.report.report import TrialLine
+from optuna_llm_sampler.report.sources import SOURCES
+from optuna_llm_sampler.report.text import comparison
 from optuna_llm_sampler.report.text import to_markdown
 from optuna_llm_sampler.report.text import to_text
 from optuna_llm_sampler.report.text import usd
-from optuna_llm_sampler.report.text import verdict
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.studies import HOSTILE
@@ -79,16 +81,17 @@ def made(*rows: tuple[str, Any], direction: Any = "minimize") -> Study:
 # --- what is counted ------------------------------------------------------------------------
 
 
-def test_every_trial_is_in_one_standing(study: Study) -> None:
+def test_every_trial_has_one_kind_of_source(study: Study) -> None:
     data = report(study)
-    assert sum(s.trials for s in data.standings) == len(data.trials) == 30
+    assert tuple(SOURCES) == KINDS
+    assert sum(s.trials for s in data.sources) == len(data.trials) == 30
     assert sum(data.states.values()) == 30
-    for standing in data.standings:
-        assert standing.complete + standing.pruned + standing.failed == standing.trials
+    for stats in data.sources:
+        assert stats.complete + stats.pruned + stats.failed == stats.trials
     best = data.best[0]
     assert best.values == (study.best_value,)
     assert best.number == study.best_trial.number
-    assert sum(s.new_bests for s in data.standings) == len(
+    assert sum(s.improved for s in data.sources) == len(
         improvements(study.trials, study.directions)
     )
 
@@ -99,7 +102,7 @@ def test_advice_says_how_much_of_it_was_used(study: Study) -> None:
     used = sum(line.used for line in data.advice)
     assert used == sum(t.user_attrs["llm_source"] == "llm" for t in study.trials)
     assert data.belief.startswith("Short texts")
-    assert data.call.requests == len(data.advice)
+    assert data.total.requests == len(data.advice)
 
 
 def test_failures_of_the_model_are_counted_by_reason() -> None:
@@ -109,9 +112,10 @@ def test_failures_of_the_model_are_counted_by_reason() -> None:
     data = report(tuned(8, of=objective, llm=FakeLLM(broken)))
     assert data.fallbacks["rate_limit"] >= 1
     assert {line.outcome for line in data.advice} == {"rate_limit"}
-    assert data.call.input_tokens is None
-    assert data.uncounted == len(data.advice)
-    assert "rate_limit" in to_text(data)
+    assert data.total.input_tokens is None
+    text = to_text(data)
+    assert f"{len(data.advice)} calls without token counts" in text
+    assert f"The base sampler replaced the model in {sum(data.fallbacks.values())} trials" in text
 
 
 def test_price() -> None:
@@ -132,10 +136,10 @@ def test_local_weights_send_no_bill() -> None:
 
 
 def test_cost_is_unknown_without_a_price_and_never_zero(study: Study) -> None:
-    assert report(study).usd is None
+    assert report(study).total.usd is None
     assert "price unknown" in to_text(report(study))
     data = report(study, price=Price(0.25, 2))
-    assert data.usd == pytest.approx(sum(line.usd or 0 for line in data.advice))
+    assert data.total.usd == pytest.approx(sum(line.call.usd or 0 for line in data.advice))
     assert "$0.00" in to_text(data)
 
 
@@ -152,9 +156,9 @@ def test_a_study_that_never_saw_the_sampler() -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     study.optimize(objective, n_trials=3)
     data = report(study)
-    assert [s.kind for s in data.standings] == ["other"]
+    assert [s.kind for s in data.sources] == ["other"]
     assert data.advice == ()
-    assert verdict(data) == "The model has not been asked yet."
+    assert comparison(data) == ("The model has not been asked yet.",)
     assert "No calls" in to_text(data)
 
 
@@ -175,7 +179,7 @@ def test_newer_versions() -> None:
 # --- who did better -------------------------------------------------------------------------
 
 
-def test_the_verdict_states_the_rule_by_which_the_model_gets_its_share() -> None:
+def test_the_report_states_the_rule_by_which_the_model_gets_its_share() -> None:
     sampler = LLMSampler(
         FakeLLM(knowing), search_space=SPACE, base_sampler=RandomSampler(seed=0), seed=0
     )
@@ -185,9 +189,10 @@ def test_the_verdict_states_the_rule_by_which_the_model_gets_its_share() -> None
     assert data.evidence is not None
     assert data.share == data.evidence.share > 0.5
     assert not data.is_fixed
-    said, found = verdict(data), data.evidence
-    assert f"The model's last {found.n_model} trials beat {found.beaten:.0%}" in said
-    assert f"Its share of the next trials is {data.share:.0%}." in said
+    said, found = "\n".join(comparison(data)), data.evidence
+    assert f"The model's last {found.n_model} trials, compared with the base" in said
+    assert f"were better in {found.beaten:.0%} of the comparisons" in said
+    assert f"The model gets {data.share:.0%} of the next trials. This share follows" in said
     assert said in to_text(data)
     assert f"{data.share:.0%}" in to_html(data)
 
@@ -195,12 +200,12 @@ def test_the_verdict_states_the_rule_by_which_the_model_gets_its_share() -> None
 def test_a_fixed_share_is_called_fixed(study: Study) -> None:
     data = report(study)
     assert (data.share, data.is_fixed) == (0.5, True)
-    assert "is fixed at 50%" in verdict(data)
+    assert comparison(data)[1] == "The model gets 50% of the next trials. This share is fixed."
 
 
 def test_first_proposals_are_compared_with_nothing() -> None:
     data = report(tuned(3))
-    assert "nothing to compare" in verdict(data)
+    assert comparison(data)[0].startswith("There are no trials of the base sampler")
     assert data.evidence is not None
     assert data.evidence.n_base == 0
 
@@ -218,7 +223,7 @@ def test_several_objectives() -> None:
     study = tuned(16, of=two)
     data = report(study)
     assert {line.number for line in data.best} == {t.number for t in study.best_trials}
-    assert all(s.best is None for s in data.standings)
+    assert all(s.best is None for s in data.sources)
     good = good_trials(study.trials, study.directions)
     assert len(good) == 4
     for write in (to_text, to_markdown, to_html):
@@ -481,5 +486,5 @@ def test_defaults_and_enqueued_trials_have_their_own_row() -> None:
     study.optimize(objective, n_trials=2)
     study.enqueue_trial({**defaults, "batch_size": 32})
     study.optimize(objective, n_trials=1)
-    kinds = [standing.kind for standing in report(study).standings]
+    kinds = [stats.kind for stats in report(study).sources]
     assert kinds == ["defaults", "llm", "enqueued"]

@@ -26,8 +26,8 @@ from optuna_llm_sampler import visualization
 from optuna_llm_sampler._store.prices import Price
 from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.errors import RateLimitError
-from optuna_llm_sampler.report.plots.params import param_panels
-from optuna_llm_sampler.report.plots.params import Proposed
+from optuna_llm_sampler.report.plots.data import param_panels
+from optuna_llm_sampler.report.plots.data import Proposed
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.studies import HOSTILE

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._advice.advice import parse
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.grammar import list_grammar
 from optuna_llm_sampler._advice.prompts.variants import variants

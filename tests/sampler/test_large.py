@@ -24,14 +24,14 @@ import pytest
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._advice.ask import ask
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prepare import prepare
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._advice.short_names import short_names
-from optuna_llm_sampler._advice.short_names import shortened
+from optuna_llm_sampler._advice.renaming import short_names
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.llms.style import as_style
 from optuna_llm_sampler.testing import FakeLLM
 
 
@@ -129,7 +129,8 @@ def question(space: SearchSpace, n: int) -> Question:
 @pytest.mark.parametrize("space", SPACES)
 def test_sixty_parameters_and_a_thousand_trials_fit(space: str, style: str) -> None:
     asked = asked_after_many(space)
-    request = build(shortened(asked, short_names(asked.space)), style)
+    prepared = prepare(asked, as_style(style), timeout=60.0)
+    request = prepared.request
     text = "\n".join(message["content"] for message in request.messages)
     tokens = n_tokens(text)
     # Large models are shown about five times as much of the history.
@@ -138,8 +139,8 @@ def test_sixty_parameters_and_a_thousand_trials_fit(space: str, style: str) -> N
     assert len(text) <= 3 * most
     schema = json.dumps(request.schema) if request.schema else ""
     assert n_tokens(schema) <= MAX_TOKENS
-    for name in asked.space:
-        assert short_names(asked.space).get(name, name) in text
+    assert len(prepared.question.space) == len(asked.space)
+    assert all(name in text for name in prepared.question.space)
     if style == "json":
         assert f"{asked.summary.n_finished} finished trials" in text
         assert "Running now" in text

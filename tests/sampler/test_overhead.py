@@ -30,7 +30,7 @@ import sqlalchemy
 
 from benchmarks._rows import fill
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._advice.advice import is_known
+from optuna_llm_sampler._advice.advice import is_duplicate
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler._study.history import History
@@ -288,7 +288,7 @@ def test_the_history_agrees_with_a_walk_over_all_trials() -> None:
         for _ in range(300):
             params = dict(rng.choice(known))
             params["x"] = min(max(params["x"] + rng.choice([0, 0.05, 0.3]), 0.0), 7.5)
-            agreed = is_known(params, known, space)
+            agreed = is_duplicate(params, known, space)
             assert history.has_duplicate(params, space) == agreed
             found += agreed
     assert 50 < found < 550

@@ -142,7 +142,7 @@ def test_no_other_names_are_written(study: Study) -> None:
 def test_the_report_reads_the_old_names(study: Study, old: Study) -> None:
     then, now = report(old), report(study)
     assert then.trials == now.trials
-    assert then.standings == now.standings
+    assert then.sources == now.sources
     assert then.advice == now.advice
     assert usage(old).sources == usage(study).sources
     assert {line.source for line in then.trials} >= {"llm", "base"}

@@ -29,13 +29,13 @@ import pytest
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.advice import Config
+from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._policy.allocation import Plan
-from optuna_llm_sampler._policy.shares import Policy
-from optuna_llm_sampler._store.records import fit
-from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._store.records import AdviceRecord
+from optuna_llm_sampler._store.records import Claim
+from optuna_llm_sampler._store.records import to_attribute
 from optuna_llm_sampler._store.store import AdviceStore
-from optuna_llm_sampler._store.store import Call
-from optuna_llm_sampler._store.store import Claim
 from optuna_llm_sampler._store.store import Running
 from optuna_llm_sampler._store.store import Snapshot
 from optuna_llm_sampler._study import keys as _keys
@@ -113,7 +113,7 @@ def test_no_configuration_belongs_to_two_trials(
     taken: dict[str, int] = {}
     for number in range(60):
         seen = [record for record, row in zip(made, records, strict=True) if row[2] < number]
-        assignment = Plan(Policy(share, 4, 4), view_of(seen, n=60)).assignment(number)
+        assignment = Plan(Policy(share, 4, 4), view_of(seen, n=60)).turn(number).assignment
         if assignment is not None:
             assert assignment.record.start <= number
             assert taken.setdefault(str(assignment), number) == number
@@ -125,11 +125,11 @@ def test_an_advice_begins_with_the_first_that_waits_else_with_the_next() -> None
     asked = AdviceRecord(9, 1, asked_on=9, advice=advice(4))
     earlier = AdviceRecord(2, 0, start=2, asked_on=2, advice=advice(4))
     plan = Plan(policy, view_of([earlier], n=12))
-    assert plan.place_record(asked, claim, []).start == 12
+    assert plan.scheduled(asked, claim, []).start == 12
     # Trial 5 has a configuration of the advice before, trial 6 has none.
-    assert plan.place_record(asked, claim, [5, 6, 9]).start == 6
-    assert plan.place_record(asked, replace(claim, block=0), []).outcome == "redundant"
-    first = Plan(policy, view_of([], n=12)).place_record(asked, replace(claim, block=0), [7])
+    assert plan.scheduled(asked, claim, [5, 6, 9]).start == 6
+    assert plan.scheduled(asked, replace(claim, block=0), []).outcome == "redundant"
+    first = Plan(policy, view_of([], n=12)).scheduled(asked, replace(claim, block=0), [7])
     assert (first.start, first.share) == (7, 1.0)
 
 
@@ -138,8 +138,8 @@ def test_an_enqueued_trial_uses_up_no_position() -> None:
     snapshot.trials[1].system_attrs["fixed_params"] = {"x": 1.0}
     plan = Plan(Policy(1.0, 4, 4), snapshot)
     found = [plan.turn(n).assignment for n in (0, 2, 3, 4)]
-    assert [each and each.index for each in found] == [0, 1, 2, 3]
-    assert plan.turn(5).is_due
+    assert [each and each.position for each in found] == [0, 1, 2, 3]
+    assert plan.turn(5).needs_advice
 
 
 # --- what is written ------------------------------------------------------------------------
@@ -162,8 +162,8 @@ def test_an_advice_fits_into_mysqls_text_and_is_trimmed_by_value() -> None:
     assert 0 < len(back.advice.configs) < 64
     assert all(config.params == params for config in back.advice.configs)
     small = replace(record, advice=advice(8), call=Call(model="m"))
-    assert len(fit(small)["advice"]["configs"]) == 8
-    assert fit(small)["advice"]["configs"][0][1] == "why"
+    assert len(to_attribute(small)["advice"]["configs"]) == 8
+    assert to_attribute(small)["advice"]["configs"][0][1] == "why"
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_an_advice_fits_into_mysqls_text_and_is_trimmed_by_value() -> None:
 def test_what_is_not_understood_is_ignored(value: Any) -> None:
     study = optuna.create_study(sampler=sampler(numbers))
     trial = study.ask()
-    for key in (f"{_keys.POST}0", _keys.CLAIM):
+    for key in (f"{_keys.RECORD}0", _keys.CLAIM):
         study._storage.set_trial_system_attr(trial._trial_id, key, value)
     snapshot = board_of(study).read()
     assert not snapshot.records
@@ -224,15 +224,15 @@ def test_a_claim_counts_while_it_is_renewed() -> None:
     store = board_of(study)
     claim = Claim(0, 0, 0, True, time.time(), 0.4)
     store.claim(trial._trial_id, claim)
-    assert [c.asked_on for c in store.read().rivals(7)] == [0]
-    assert store.read().rivals(0) == []
+    assert [c.asked_on for c in store.read().other_claims(7)] == [0]
+    assert store.read().other_claims(0) == []
     time.sleep(0.3)
     store.claim(trial._trial_id, replace(claim, at=time.time()))
     time.sleep(0.3)
-    assert store.read().rivals(7)  # first seen 0.6 s ago, but renewed since
+    assert store.read().other_claims(7)  # first seen 0.6 s ago, but renewed since
     time.sleep(0.5)
-    assert not store.read().rivals(7)
-    assert store.read().lapsed == {0}
+    assert not store.read().other_claims(7)
+    assert store.read().expired == {0}
 
 
 @pytest.mark.parametrize("off", [-3600.0, 3600.0])
@@ -241,9 +241,9 @@ def test_claims_do_not_depend_on_the_clocks_of_others(off: float) -> None:
     trial = study.ask()
     store = board_of(study)
     store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off / 100, 20.0))
-    assert store.read().rivals(7)  # half a minute wrong
+    assert store.read().other_claims(7)  # half a minute wrong
     store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off, 20.0))
-    assert not board_of(study).read().rivals(7)  # of a worker that died an hour ago
+    assert not board_of(study).read().other_claims(7)  # of a worker that died an hour ago
 
 
 def test_a_claim_outlives_its_trial_and_ends_with_the_answer() -> None:
@@ -252,10 +252,10 @@ def test_a_claim_outlives_its_trial_and_ends_with_the_answer() -> None:
     store = board_of(study)
     store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time(), 20.0))
     study.tell(trial, 0.0)
-    assert store.read().rivals(7)
+    assert store.read().other_claims(7)
     later = study.ask()
     store.record(later._trial_id, AdviceRecord(1, 0, asked_on=0, outcome="rate_limit"))
-    assert not store.read().rivals(7)
+    assert not store.read().other_claims(7)
 
 
 def test_two_workers_that_claim_at_once_make_one_call() -> None:

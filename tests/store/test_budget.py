@@ -22,7 +22,7 @@ from optuna_llm_sampler import Price
 from optuna_llm_sampler import usage
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._store.records import AdviceRecord
-from optuna_llm_sampler._store.records import fit
+from optuna_llm_sampler._store.records import to_attribute
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
@@ -268,6 +268,8 @@ def test_it_travels_with_the_sampler_and_lies_with_the_advice() -> None:
     record = AdviceRecord(0, 0, 0, budget=Budget(usd=0.5), call=Call("m"))
     study = optuna.create_study()
     trial = study.ask()
-    study._storage.set_trial_system_attr(trial._trial_id, "llm:post:0", {"v": 1, **fit(record)})
+    study._storage.set_trial_system_attr(
+        trial._trial_id, "llm:post:0", {"v": 1, **to_attribute(record)}
+    )
     (found,) = AdviceStore(study._storage, study._study_id).read().records
     assert found == record

@@ -99,7 +99,7 @@ def changed(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def test_what_is_right_is_read() -> None:
-    study = study_with(f"{_keys.POST}0", POST)
+    study = study_with(f"{_keys.RECORD}0", POST)
     assert len(AdviceStore(study._storage, study._study_id).read().records) == 1
     assert usage(study).input_tokens == 1
 
@@ -109,7 +109,7 @@ def test_what_is_right_is_read() -> None:
 def test_the_prior_in_a_post_of_an_earlier_version_is_ignored(prior: Any) -> None:
     advices = []
     for advice in (POST["advice"], {**POST["advice"], "prior": prior}):
-        study = study_with(f"{_keys.POST}0", {**POST, "advice": advice})
+        study = study_with(f"{_keys.RECORD}0", {**POST, "advice": advice})
         advices += [
             record.advice for record in AdviceStore(study._storage, study._study_id).read().records
         ]
@@ -118,13 +118,13 @@ def test_the_prior_in_a_post_of_an_earlier_version_is_ignored(prior: Any) -> Non
 
 
 def test_nothing_in_the_storage_breaks_the_board() -> None:
-    marks = [(f"{_keys.POST}0", change) for change in changed(POST)]
+    marks = [(f"{_keys.RECORD}0", change) for change in changed(POST)]
     marks += [(_keys.CLAIM, change) for change in changed(CLAIM)]
     assert [wrong for key, value in marks if (wrong := look(key, value))] == []
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from([f"{_keys.POST}0", _keys.CLAIM, f"{_keys.POST}x"]), json_values())
+@given(st.sampled_from([f"{_keys.RECORD}0", _keys.CLAIM, f"{_keys.RECORD}x"]), json_values())
 def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
     assert look(key, value) is None
 
@@ -132,10 +132,10 @@ def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        (f"{_keys.POST}0", {"block": 10**12, "start": 0}),
-        (f"{_keys.POST}0", {"start": 10**18}),
-        (f"{_keys.POST}0", {"share": 10**18, "phase": -5}),
-        (f"{_keys.POST}0", {"start": -(10**18)}),
+        (f"{_keys.RECORD}0", {"block": 10**12, "start": 0}),
+        (f"{_keys.RECORD}0", {"start": 10**18}),
+        (f"{_keys.RECORD}0", {"share": 10**18, "phase": -5}),
+        (f"{_keys.RECORD}0", {"start": -(10**18)}),
         (_keys.CLAIM, {"lease": 1e18}),
         (_keys.CLAIM, {"ticket": -5, "at": 1e308}),
         (_keys.CLAIM, {"block": 10**18, "ticket": 10**18}),

@@ -16,13 +16,13 @@ from optuna.trial import create_trial
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import is_known
+from optuna_llm_sampler._advice.advice import is_duplicate
 from optuna_llm_sampler._advice.advice import MAX_CONFIGS
 from optuna_llm_sampler._advice.advice import MAX_NOTE_CHARS
-from optuna_llm_sampler._advice.advice import parse
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
-from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._advice.parse import parse
+from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
 from optuna_llm_sampler._study.space import SearchSpace
@@ -54,7 +54,9 @@ class Pipeline:
         name, first = next(iter(space.items()))
         begin = time.thread_time()
         tried = [{name: _low(first)}]
-        advice = parse(case.texts, space, known=lambda params: is_known(params, tried, space))
+        advice = parse(
+            case.texts, space, is_duplicate=lambda params: is_duplicate(params, tried, space)
+        )
         seconds = time.thread_time() - begin
         assert seconds < MAX_SECONDS, f"{seconds:.1f} s"
         _check(advice, space)
@@ -70,7 +72,7 @@ class Pipeline:
             store = AdviceStore(storage, study_id)
             store.record(trial_id, AdviceRecord(trial=0, block=0, advice=advice))
             attrs = storage.get_trial(trial_id).system_attrs
-            stored = [value for key, value in attrs.items() if key.startswith(_keys.POST)]
+            stored = [value for key, value in attrs.items() if key.startswith(_keys.RECORD)]
             assert len(stored) == 1
             assert len(json.dumps(_as_stored(stored[0]))) <= _keys.MAX_BYTES
             read = [record.advice for record in store.read().records]

@@ -170,7 +170,7 @@ def _code_values(
 
 def _code_earlier(question: Question, *, braces: bool) -> list[str]:
     lines = []
-    for study, rows in told(question.earlier, question.space):
+    for study, rows in told(question.prior_studies, question.space):
         about = comment(f"{study.name} ({', '.join(study.goals)})")
         lines.append(f"What was best on a similar problem, {about}:")
         for scores, params in rows[-_MAX_EARLIER_SHOWN:]:

@@ -87,7 +87,7 @@ def _json_task(question: Question, *, bounds: bool) -> str:
 def _earlier(question: Question) -> list[str]:
     """Tell the best of studies of a similar space."""
     lines = []
-    for study, rows in told(question.earlier, question.space):
+    for study, rows in told(question.prior_studies, question.space):
         about = f"{', '.join(study.goals)}; {study.n_complete} trials"
         lines.append(f"Best of the earlier study {quote(study.name)} ({fence(about)}), best last:")
         results = study.spreads()

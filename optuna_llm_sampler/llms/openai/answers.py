@@ -20,8 +20,8 @@ from ...errors import TruncatedError
 from ...errors import UnusableAnswerError
 from ..base import Completion
 from ..base import Request
-from ..read_text import holds_end_of_thought
 from ..read_text import holds_object
+from ..read_text import is_open_thought
 from .profile import Api
 
 
@@ -137,7 +137,7 @@ def _chat_answers(body: Mapping[str, Any]) -> list[Answer]:
         thought = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
         if not text.strip() and reason != "length" and is_json(thought):
             text = thought  # some servers take the answer for a thought
-        if reason == "length" and _is_open_thought(text):
+        if reason == "length" and is_open_thought(text):
             text, thought = "", text
         answers.append(Answer(text, reason, refusal or None, thought))
     return answers
@@ -156,12 +156,6 @@ def _responses_answers(body: Mapping[str, Any]) -> list[Answer]:
     thoughts = [item for item in _dicts(body.get("output")) if item.get("type") == "reasoning"]
     thought = "reasoning" if thoughts else ""
     return [Answer(_joined(parts, "text"), reason, refusal or None, thought)]
-
-
-def _is_open_thought(text: str) -> bool:
-    """Whether a model has not come to the end of its thought, and so to no answer."""
-    last = max(text.rfind(mark) for mark in ("<think>", "<thinking>", "[THINK]"))
-    return last >= 0 and not holds_end_of_thought(text[last:])
 
 
 def _events(text: str) -> list[dict[str, Any]] | None:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from ..._extras import need
 from ..._text import plain
-from .info import COLORS
-from .info import History
-from .info import LINE_COLOR
-from .info import NAMES
-from .info import Panel
-from .info import panels
-from .info import studies_of
+from ..sources import SOURCES
+from .data import History
+from .data import LINE_COLOR
+from .data import Panel
+from .data import panels
+from .data import studies_of
 
 
 if TYPE_CHECKING:
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_available", "plot_sources"]
 
-# Optuna's own choice for plots that look like plotly's.
-_STYLE = "ggplot"
-_KIND_MARKERS = {"defaults": "D", "history": "d", "llm": "*", "enqueued": "s"}
+# Of several studies, each has a mark of its own; of one, each source.
 _STUDY_MARKERS = ("o", "s", "D", "^", "*", "p")
 _LINES = ("-", "--", ":", "-.")
 
@@ -53,40 +50,23 @@ def plot_sources(
     Returns:
         A :class:`matplotlib.axes.Axes`, or one for each of several objectives.
     """
+    plt = need("matplotlib.pyplot", "This plot", "plot")
     rows = panels(studies_of(study), target, target_name)
-    axes = _subplots(len(rows))
-    with _style():
-        for ax, panel in zip(axes, rows, strict=True):
-            _draw_history(ax, panel)
-            ax.set_ylabel(_text(panel.title))
-        axes[-1].set_xlabel("Trial")
-        _legend(axes[0])
-    return axes[0] if len(axes) == 1 else axes
-
-
-def _plt() -> Any:
-    return need("matplotlib.pyplot", "This plot", "plot")
-
-
-def _style() -> Any:
-    """Optuna sets its style for good; a context leaves the user's own settings alone."""
-    return _plt().style.context(_STYLE)
-
-
-def _subplots(rows: int) -> list[Any]:
-    plt = _plt()
-    with _style():
-        size = (7, 4.8 if rows == 1 else 2.6 * rows + 0.8)
-        figure, axes = plt.subplots(
-            rows, squeeze=False, sharex=True, figsize=size, layout="constrained"
+    size = (7, 4.8 if len(rows) == 1 else 2.6 * len(rows) + 0.8)
+    # Optuna sets this style for good; a context keeps the user's own settings.
+    with plt.style.context("ggplot"):
+        figure, grid = plt.subplots(
+            len(rows), squeeze=False, sharex=True, figsize=size, layout="constrained"
         )
         figure.suptitle("Optimization History by Source")
-    return list(axes.flat)
-
-
-def _legend(ax: Any) -> None:
-    if ax.get_legend_handles_labels()[0]:
-        ax.legend(bbox_to_anchor=(1.01, 1.0), loc="upper left", fontsize=8)
+        axes: list[Any] = list(grid.flat)
+        for ax, panel in zip(axes, rows, strict=True):
+            _draw_panel(ax, panel)
+            ax.set_ylabel(_text(panel.title))
+        axes[-1].set_xlabel("Trial")
+        if axes[0].get_legend_handles_labels()[0]:
+            axes[0].legend(bbox_to_anchor=(1.01, 1.0), loc="upper left", fontsize=8)
+    return axes[0] if len(axes) == 1 else axes
 
 
 def _text(text: str) -> str:
@@ -94,36 +74,36 @@ def _text(text: str) -> str:
     return plain(text).replace("$", r"\$")
 
 
-def _draw_history(ax: Any, panel: Panel) -> None:
+def _draw_panel(ax: Any, panel: Panel) -> None:
     several = len(panel.histories) > 1
     for i, history in enumerate(panel.histories):
         suffix = f" of {_text(history.study)}" if several else ""
         if history.best:
-            x, y = zip(*history.best, strict=True)
+            marks = zip(*history.best, strict=True)
             style = _LINES[i % len(_LINES)]
-            ax.step(x, y, style, where="post", color=LINE_COLOR, label=f"Best Value{suffix}")
+            ax.step(*marks, style, where="post", color=LINE_COLOR, label=f"Best Value{suffix}")
         for kind in panel.kinds:
-            marker = _STUDY_MARKERS[i % 6] if several else _KIND_MARKERS.get(kind, "o")
-            _draw_kind(ax, history, kind, marker, NAMES[kind] + suffix)
+            marker = _STUDY_MARKERS[i % 6] if several else SOURCES[kind].marker
+            _draw_kind(ax, history, kind, marker, suffix)
         if history.failed:
-            values = [p.value for p in history.points] or [0.0]
-            edge = min(values) - 0.04 * ((max(values) - min(values)) or 1.0)
-            x, colors = zip(*((p.number, COLORS[p.kind]) for p in history.failed), strict=True)
-            ax.scatter(x, [edge] * len(x), c=list(colors), marker="x", label=f"Failed{suffix}")
+            x = [p.line.number for p in history.failed]
+            colors = [SOURCES[p.line.kind].color for p in history.failed]
+            y = [history.edge] * len(x)
+            ax.scatter(x, y, c=colors, marker="x", label=f"Failed{suffix}")
 
 
-def _draw_kind(ax: Any, history: History, kind: str, marker: str, name: str) -> None:
-    size = 90 if marker == "*" else 28
-    for pruned in (False, True):
-        points = [p for p in history.points if p.kind == kind and p.pruned == pruned]
+def _draw_kind(ax: Any, history: History, kind: str, marker: str, suffix: str) -> None:
+    color = SOURCES[kind].color
+    for state in ("complete", "pruned"):
+        points = [p for p in history.points if (p.line.kind, p.line.state) == (kind, state)]
         if points:
             ax.scatter(
-                [p.number for p in points],
+                [p.line.number for p in points],
                 [p.value for p in points],
-                s=size,
+                s=90 if marker == "*" else 28,
                 marker=marker,
-                edgecolors=COLORS[kind],
-                facecolors="none" if pruned else COLORS[kind],
-                label=f"{name} (pruned)" if pruned else name,
+                edgecolors=color,
+                facecolors="none" if state == "pruned" else color,
+                label=SOURCES[kind].name + suffix + " (pruned)" * (state == "pruned"),
                 zorder=3,
             )

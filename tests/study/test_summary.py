@@ -22,7 +22,7 @@ import pytest
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import record_failures
-from optuna_llm_sampler._advice.advice import parse
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.objectives import hypervolume
