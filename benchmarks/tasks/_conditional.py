@@ -252,7 +252,7 @@ _SOLVER = _Conditional(
         "sgd_learning_rate": {"invscaling": {"sgd_power_t": FloatDistribution(0.1, 1.0)}},
     },
     train=_solver,
-    scale=(0.0, 1.0),
+    scale=(0.0613649, 0.346411),
     defaults={
         "hidden": 50,
         "activation": "relu",

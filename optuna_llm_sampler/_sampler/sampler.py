@@ -113,8 +113,8 @@ class LLMSampler(BaseSampler):
             tried first, so that the base sampler learns from them as well.
         base_sampler:
             The classical sampler. :obj:`None` (default):
-            :class:`~optuna_llm_sampler.DefaultBaseSampler`, which uses a Gaussian process early in
-            simple studies and :class:`~optuna.samplers.TPESampler` otherwise.
+            :class:`~optuna_llm_sampler.DefaultBaseSampler`, which uses a Gaussian process in the
+            first 50 trials of most studies and :class:`~optuna.samplers.TPESampler` otherwise.
         llm_share:
             The model's share of the trials after its first proposals, from 0 to 1. :obj:`None`
             (default): between 0.05 and 0.95, starting at 0.75, by comparing the model's latest
