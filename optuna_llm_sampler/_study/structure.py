@@ -136,12 +136,15 @@ class Structure:
             if name not in conditions and self._last - seen.last >= _FORGOTTEN_AFTER
         )
 
-    def seen(self, name: str, distribution: BaseDistribution) -> frozenset[Any]:
-        """Return the values that a possible parent has had, all of them for other parameters."""
-        values = parent_values(distribution)
-        if values is None or self._domains.get(name) is None:
-            return frozenset(values or ())
-        return frozenset(_external(self._beside(name, name), distribution, values))
+    def untried(self, space: SearchSpace) -> dict[str, tuple[Any, ...]]:
+        """Return the values that no trial has had, labels or integers, by possible parent."""
+        found = {}
+        for name, distribution in space.items():
+            values = parent_values(distribution) or ()
+            if self._domains.get(name) is not None:
+                seen = _external(self._beside(name, name), distribution, values)
+                found[name] = tuple(value for value in values if value not in seen)
+        return {name: values for name, values in found.items() if values}
 
     def conditions(self, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
         """Infer a condition with one parent for each parameter that only some trials have."""

@@ -37,7 +37,6 @@ from optuna_llm_sampler.report.facts import Facts
 from optuna_llm_sampler.report.facts import facts
 from optuna_llm_sampler.report.facts import ParamFacts
 from optuna_llm_sampler.report.html import to_html
-from optuna_llm_sampler.report.report import newer_versions
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.report.report import TrialLine
 from optuna_llm_sampler.report.sources import SOURCES
@@ -167,13 +166,11 @@ def test_an_empty_study_can_be_written(write: Any) -> None:
     assert "0 trials" in write(report(optuna.create_study(study_name="empty")))
 
 
-def test_newer_versions() -> None:
+def test_advice_of_a_newer_version_is_left_out() -> None:
     study = made(("base", 1.0))
     trial = study.ask()
     study._storage.set_trial_system_attr(trial._trial_id, "llm:post:0", {"v": 99, "trial": 1})
-    assert newer_versions(study.trials) == ["99"]
     assert report(study).advice == ()
-    assert newer_versions(tuned(1).trials) == []
 
 
 # --- who did better -------------------------------------------------------------------------
