@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._advice.call import Call
 from .._advice.call import complete
-from .._advice.prompts.history import fence
+from .._advice.prompts.text import fence
 from .._store.calls import keep
 from .._text import markdown
 from .._text import plain
