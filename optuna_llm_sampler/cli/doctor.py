@@ -18,7 +18,7 @@ from optuna.distributions import IntDistribution
 
 from .._advice.ask import ask
 from .._advice.call import Call
-from .._advice.prompts.build import Question
+from .._advice.question import Question
 from .._store.prices import cost_of
 from .._store.prices import Price
 from .._study.summary import StudySummary
