@@ -8,6 +8,9 @@ from hypothesis import settings
 import optuna
 import pytest
 
+from .support.storages import Postgres
+from .support.storages import postgres_server
+
 
 pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 
@@ -29,3 +32,10 @@ def _verbosity() -> Iterator[None]:
     optuna.logging.set_verbosity(_VERBOSITY)
     yield
     optuna.logging.set_verbosity(_VERBOSITY)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests; each has a study of its own name."""
+    with postgres_server() as server:
+        yield server

@@ -9,17 +9,15 @@ from pathlib import Path
 import re
 import subprocess
 import sys
-import tempfile
 
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 import pytest
 
-from benchmarks._postgres import embedded_postgres
-
 from .support.servers import answering_server
 from .support.servers import Body
+from .support.storages import Postgres
 
 
 README = Path(__file__).parents[1] / "README.md"
@@ -38,20 +36,16 @@ def answer(body: Body) -> str:
 
 
 @pytest.mark.slow
-def test_the_worker_script_in_a_shell_loop(tmp_path: Path) -> None:
+def test_the_worker_script_in_a_shell_loop(postgres: Postgres, tmp_path: Path) -> None:
     script = tmp_path / "worker.py"
     script.write_text(block("worker"))
     loop = f'for i in $(seq 2); do "{sys.executable}" "{script}" & done; wait'
-    with (
-        tempfile.TemporaryDirectory(prefix="optuna-llm-") as folder,
-        embedded_postgres(Path(folder) / "data") as url,
-        answering_server(answer) as server,
-    ):
-        storage = RDBStorage(url)
+    with answering_server(answer) as server:
+        storage = RDBStorage(postgres.url)
         study = optuna.create_study(study_name="tumours", storage=storage, direction="maximize")
         environment = {
             **os.environ,
-            "STORAGE": url,
+            "STORAGE": postgres.url,
             "TRIALS": "5",
             "OPTUNA_LLM": "openai/m",
             "OPENAI_BASE_URL": server.url,

@@ -10,12 +10,11 @@ import threading
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
-from .._advice.advice import is_duplicate
 from .._advice.advice import IsDuplicate
 from .._advice.ask import Answer
 from .._advice.ask import ask
 from .._advice.call import Call
-from .._advice.prompts.build import Question
+from .._advice.question import Question
 from .._policy.allocation import Plan
 from .._policy.limits import Limits
 from .._policy.patience import Patience
@@ -27,6 +26,7 @@ from .._store.store import AdviceStore
 from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import parents_first
+from .._study.distance import Points
 from .._study.summary import TrialSummary
 from .._study.summary import with_attrs
 from ..errors import CallTimeoutError
@@ -169,9 +169,9 @@ class Advisor:
                 Leave out this trial and the assignments of later ones, see :meth:`Plan.pending`.
         """
         space, history = self.space(plan.snapshot), plan.snapshot.history
-        pending = list(plan.running_params(space, number).values())
+        pending = Points(plan.running_params(space, number).values())
         return lambda params: (
-            history.has_duplicate(params, space) or is_duplicate(params, pending, space)
+            history.has_duplicate(params, space) or pending.has_duplicate(params, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:

@@ -14,13 +14,13 @@ import pytest
 
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import is_duplicate
 from optuna_llm_sampler._advice.advice import MAX_CONFIGS
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.parse import parse
+from optuna_llm_sampler._study.distance import Points
 
-from ..study.test_space import assert_optuna_keeps
+from ..support.pipeline import assert_optuna_keeps
 from ..support.strategies import distributions
 from ..support.strategies import json_values
 
@@ -75,7 +75,8 @@ def test_repetitions_are_one_idea() -> None:
     near = {**GOOD, "lr": 3.001e-4}
     other = {**GOOD, "layers": 7}
     text = json.dumps({"configs": [GOOD, near, GOOD, other]})
-    advice = parse([text], SPACE, is_duplicate=lambda params: is_duplicate(params, [other], SPACE))
+    tried = Points([other])
+    advice = parse([text], SPACE, is_duplicate=lambda p: tried.has_duplicate(p, SPACE))
     assert len(advice.configs) == 1
     assert advice.n_ideas == 2
     assert advice.rejected == {"repeated": 2, "known": 1}

@@ -14,8 +14,8 @@ from benchmarks.customer_service.objective import WORKER
 from benchmarks.customer_service.ray_engine import run_ray
 from benchmarks.customer_service.ray_engine import Tickets
 
-from .test_customer_service import small_config
-from .test_customer_service import study_of
+from ..support.main_job import small_config
+from ..support.main_job import study_of
 
 
 def test_a_lost_trials_ticket_is_given_again() -> None:

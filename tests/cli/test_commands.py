@@ -384,12 +384,12 @@ def test_suggest_says_why_there_are_fewer(
         data = json.loads(prints(capsys, "suggest", "--storage", url, "-n", "5", "--json"))
         enough = prints(capsys, "suggest", "--storage", url, "-n", "1")
     line = (
-        "1 of the 5 configurations asked for; left out of the answer: 1 nearly the same as "
-        "another one, 1 nearly the same as a trial of the study, 1 without a usable value."
+        "1 of the 5 configurations requested; rejected: 1 nearly the same as another one, "
+        "1 nearly the same as a trial of the study, 1 without a usable value."
     )
     assert line in text
     assert data["missing"] == line
-    assert "asked for" not in enough
+    assert "requested" not in enough
 
 
 def test_suggest_enqueues_on_request(tmp_path: Path, capsys: Capture) -> None:
@@ -430,7 +430,7 @@ def test_explain(url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> 
     assert "learning_rate: importance " in text
     assert text.endswith("\nWhat matters: learning_rate.\n")
     assert data["paragraphs"] == []
-    assert data["left_out"][0] == "7 is not known of learning_rate"
+    assert data["left_out"][0] == "7 is not a fact about learning_rate"
     assert "is left out" in data["text"]
     assert {param["param"] for param in data["facts"]["params"]} == set(SPACE)
 

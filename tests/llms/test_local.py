@@ -276,9 +276,9 @@ def test_threads_take_turns(llm: LocalLLM) -> None:
     request = Request(
         messages=(QUESTION, PREFILL), grammar=GRAMMAR, n=8, max_tokens=40, timeout=300.0
     )
-    with ThreadPoolExecutor(3) as pool:
-        completions = list(pool.map(llm.complete, [request] * 3))
-    assert [len(c.texts) for c in completions] == [8, 8, 8]
+    with ThreadPoolExecutor(2) as pool:
+        completions = list(pool.map(llm.complete, [request] * 2))
+    assert [len(c.texts) for c in completions] == [8, 8]
 
 
 @pytest.mark.slow

@@ -28,9 +28,9 @@ from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..sampler.test_sampler import objective
-from ..sampler.test_sampler import POINT
-from ..sampler.test_sampler import SPACE
+from ..support.mixed import objective
+from ..support.mixed import POINT
+from ..support.mixed import SPACE
 from ..support.servers import error
 from ..support.servers import good
 from ..support.servers import Handler

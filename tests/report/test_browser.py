@@ -25,9 +25,9 @@ from optuna_llm_sampler.testing import FakeLLM
 from optuna_llm_sampler.visualization import save_plots
 from optuna_llm_sampler.visualization import write_note
 
-from ..benchmarks.test_customer_service import answer
-from ..benchmarks.test_customer_service import SMALL
 from ..support import chromium
+from ..support.main_job import answer
+from ..support.main_job import SMALL
 from ..support.studies import hostile
 from ..support.studies import objective
 from ..support.studies import tuned

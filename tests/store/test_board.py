@@ -52,7 +52,7 @@ def advice(n: int, first: float = 0.0) -> Advice:
 
 
 def board_of(study: Study) -> AdviceStore:
-    return AdviceStore(study._storage, study._study_id)
+    return AdviceStore.of(study)
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -79,12 +79,14 @@ def call_threads() -> list[threading.Thread]:
 # --- whose configuration --------------------------------------------------------------------
 
 
+_FINISHED = [create_trial(value=0.0) for _ in range(60)]
+
+
 def view_of(
     records: list[AdviceRecord], running: list[Running] | None = None, n: int = 0
 ) -> Snapshot:
     history = History([optuna.study.StudyDirection.MINIMIZE])
-    trials = [create_trial(value=0.0) for _ in range(n)]
-    return Snapshot(trials, records, [], running or [], frozenset(), history)
+    return Snapshot(_FINISHED[:n], records, [], running or [], frozenset(), history)
 
 
 @given(
@@ -146,8 +148,9 @@ def test_a_trial_before_the_latest_advice_waits_for_no_other() -> None:
 
 
 def test_an_enqueued_trial_uses_up_no_position() -> None:
+    enqueued = create_trial(value=0.0, system_attrs={"fixed_params": {"x": 1.0}})
     snapshot = view_of([AdviceRecord(0, 0, start=0, advice=advice(4))], n=8)
-    snapshot.trials[1].system_attrs["fixed_params"] = {"x": 1.0}
+    snapshot = replace(snapshot, trials=[_FINISHED[0], enqueued, *_FINISHED[2:8]])
     plan = Plan(Policy(1.0, 4, 4), snapshot)
     found = [plan.turn(n).assignment for n in (0, 2, 3, 4)]
     assert [each and each.position for each in found] == [0, 1, 2, 3]

@@ -37,9 +37,9 @@ from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.report.text import to_text
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..sampler.test_sampler import objective
-from ..sampler.test_sampler import POINT
-from ..sampler.test_sampler import SPACE
+from ..support.mixed import objective
+from ..support.mixed import POINT
+from ..support.mixed import SPACE
 from ..support.servers import answering_server
 from ..support.servers import Body
 from ..support.servers import misbehaving_server

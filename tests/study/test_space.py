@@ -20,20 +20,12 @@ from optuna_llm_sampler._study.space import normalize
 from optuna_llm_sampler._study.space import Rejected
 from optuna_llm_sampler._study.space import to_label
 
+from ..support.pipeline import assert_optuna_keeps
 from ..support.strategies import categoricals
 from ..support.strategies import distributions
 from ..support.strategies import floats
 from ..support.strategies import ints
 from ..support.strategies import json_values
-
-
-def assert_optuna_keeps(value: Any, distribution: BaseDistribution) -> None:
-    """Fail if Optuna would replace the value, or store another one than the trial gets."""
-    internal = distribution.to_internal_repr(value)
-    assert distribution._contains(internal)
-    stored = distribution.to_external_repr(internal)
-    assert type(stored) is type(value)
-    assert stored == value or (stored != stored and value != value)
 
 
 @settings(max_examples=600, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +19,12 @@ import os
 from pathlib import Path
 import random
 import socket
+import tempfile
 import time
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
 from optuna.storages import GrpcStorageProxy
@@ -38,6 +37,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from optuna.trial import Trial
 
+from benchmarks._postgres import embedded_postgres
 from benchmarks._postgres import PRELOAD
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._store.records import AdviceRecord
@@ -45,13 +45,8 @@ from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-
-SPACE: dict[str, BaseDistribution] = {
-    "x": FloatDistribution(-10, 10),
-    "y": FloatDistribution(1e-5, 1e-1, log=True),
-    "n": IntDistribution(1, 9),
-    "kind": CategoricalDistribution(["a", "b", None]),
-}
+from .mixed import objective
+from .mixed import SPACE
 
 
 @dataclass(frozen=True)
@@ -83,6 +78,30 @@ class Job:
     heartbeat: int = 0
     threads: int = 1
     name: str = "study"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A server of this test process.
+
+    Attributes:
+        url:
+            Its SQLAlchemy URL.
+        folder:
+            Its data.
+    """
+
+    url: str
+    folder: Path
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    # Not in tmp_path: every pytest session closes its root to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="optuna-llm-") as name:
+        folder = Path(name) / "data"
+        with embedded_postgres(folder, connections=200) as url:
+            yield Postgres(url, folder)
 
 
 # --- storages -------------------------------------------------------------------------------
@@ -130,7 +149,7 @@ def trials(job: Job) -> list[FrozenTrial]:
 
 def records(job: Job) -> Sequence[AdviceRecord]:
     with opened(job) as study:
-        return AdviceStore(study._storage, study._study_id).read().records
+        return AdviceStore.of(study).read().records
 
 
 @contextmanager
@@ -219,14 +238,6 @@ def noted(job: Job, what: str) -> list[dict[str, Any]]:
 # --- workers --------------------------------------------------------------------------------
 
 
-def objective(trial: Trial) -> float:
-    x = trial.suggest_float("x", -10, 10)
-    y = trial.suggest_float("y", 1e-5, 1e-1, log=True)
-    n = trial.suggest_int("n", 1, 9)
-    kind = trial.suggest_categorical("kind", ["a", "b", None])
-    return float(x**2 + y + n + (kind == "b"))
-
-
 class TimedSampler(LLMSampler):
     """Measures how long a trial spends with the sampler before it has its parameters."""
 
@@ -308,3 +319,14 @@ def run(job: Job, n: int, n_trials: int) -> list[FrozenTrial]:
     with workers(job, n, n_trials) as processes:
         assert join(processes) == [0] * n
     return trials(job)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+def source(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get("llm_source"))
