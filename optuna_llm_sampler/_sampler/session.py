@@ -24,7 +24,7 @@ from optuna.logging import get_logger
 from .._advice.advice import Config
 from .._advice.advice import IsDuplicate
 from .._advice.advice import values
-from .._advice.prompts.build import Question
+from .._advice.question import Question
 from .._policy.allocation import Plan
 from .._policy.allocation import Policy
 from .._policy.patience import Patience

@@ -21,7 +21,7 @@ import pytest
 
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler._advice.ask import ask
-from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
 
 from ..support import servers
