@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 import os
 
-from .._extras import need
 from ..errors import TurnedOffError
 from .base import LLM
 from .providers import PROVIDERS
@@ -87,7 +86,6 @@ def _from_string(text: str) -> Callable[[], LLM]:
 def _local(model: str | None) -> LLM:
     from .local.client import LocalLLM
 
-    need("xllamacpp", "The embedded model", "local")
     return LocalLLM(model)
 
 
