@@ -28,7 +28,7 @@ import pytest
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import record_failures
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.prompts.grammar import code_grammar
 from optuna_llm_sampler._advice.prompts.notation import Notation
 from optuna_llm_sampler._advice.question import Question
