@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import os
 import signal
 
 from hypothesis import HealthCheck
@@ -14,6 +15,10 @@ from .support.storages import postgres_server
 
 pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 
+
+# Before torch is imported, here and in every process that a test starts: more threads than free
+# cores take many times longer.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How fast examples are made and run says something about the machine only.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
