@@ -14,7 +14,7 @@ from .._advice.advice import IsDuplicate
 from .._advice.ask import Answer
 from .._advice.ask import ask
 from .._advice.call import Call
-from .._advice.prompts.build import Question
+from .._advice.question import Question
 from .._policy.allocation import Plan
 from .._policy.limits import Limits
 from .._policy.patience import Patience

@@ -1,4 +1,4 @@
-"""The thin adapter between Optuna's sampler interface and a session."""
+"""LLMSampler: Optuna's sampler interface; the decisions are made in a session."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ from .failure_filter import first_that_works
 from .failure_filter import MAX_DRAWS
 from .failure_filter import outcomes_of
 from .own_configs import own_configs
-from .provenance import complete
-from .provenance import describe
+from .provenance import write_decision
+from .provenance import write_from_base
 from .session import Decision
 from .session import Session
 from .settings import read_conditions
@@ -67,7 +67,6 @@ if TYPE_CHECKING:
 
 
 _logger = get_logger(f"optuna.{__name__}")
-
 
 _Key: TypeAlias = tuple[int, datetime | None]
 
@@ -376,9 +375,12 @@ class LLMSampler(BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         draft = self._drafts.get(storage_of(study), {}).pop(_key(trial), None)
-        if draft is not None and self._pid == os.getpid():
-            self._session(study).finished(trial.number)
-        complete(storage_of(study), trial, None if draft is None else draft.from_base)
+        if draft is not None:
+            write_from_base(study, trial, draft.from_base)
+            if self._pid == os.getpid():
+                self._session(study).finished(trial.number)
+        elif fixed_params(trial):  # all parameters were fixed, so none was sampled
+            write_decision(study, trial, Decision("enqueued"))
         self._base.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
@@ -387,14 +389,14 @@ class LLMSampler(BaseSampler):
     # --- one trial --------------------------------------------------------------------------
 
     def _draft(self, study: Study, trial: FrozenTrial) -> _Draft:
-        """Return a trial's draft, decided and described on the first call."""
+        """Return a trial's draft; decide on the first call."""
         if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
             self._start_clean()
         drafts = self._drafts.setdefault(storage_of(study), {})
         key = _key(trial)
         if key not in drafts:
             decision = self._decide(study, trial)
-            describe(storage_of(study), trial, decision)
+            write_decision(study, trial, decision)
             drafts[key] = _Draft(decision)
         return drafts[key]
 

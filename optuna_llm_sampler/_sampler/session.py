@@ -24,7 +24,7 @@ from optuna.logging import get_logger
 from .._advice.advice import Config
 from .._advice.advice import IsDuplicate
 from .._advice.advice import values
-from .._advice.prompts.build import Question
+from .._advice.question import Question
 from .._policy.allocation import Plan
 from .._policy.allocation import Policy
 from .._policy.patience import Patience
@@ -315,37 +315,25 @@ class Session:
     # --- asking -----------------------------------------------------------------------------
 
     def _ask_ahead(self, plan: Plan, host: HostTrial) -> None:
-        """Start a call for coming trials if it is time to, without waiting for it.
-
-        The first advice is not asked for ahead: trials wait for it, and a later call knows more.
-        """
+        """Start a call for coming trials if it is time to, without waiting for it."""
         if not self._settings.prefetch:
             return
-        ahead = 0
-        if plan.snapshot.advices:
-            n_running = len(plan.snapshot.running)
-            ahead = self._patience.trials_ahead(plan.snapshot.call_seconds, n_running)
+        snapshot, ahead = plan.snapshot, 0
+        if snapshot.advices:  # the first advice is asked for when it is needed, to know more
+            ahead = self._patience.trials_ahead(snapshot.call_seconds, len(snapshot.running))
         self._call_for(plan, host, ahead=ahead)
 
     def _call_for(self, plan: Plan, host: HostTrial, *, ahead: int = 0) -> BackgroundCall | None:
-        """Return this process's call; start it if a trial needs it and nobody else asks.
+        """Return this process's call; start it if the trial needs it and nobody else asks.
 
-        Args:
-            plan:
-                The plan now.
-            host:
-                The trial on which the call is noted.
-            ahead:
-                How many trials later an advice may be needed.
+        It also starts if one of the next ``ahead`` trials needs it.
         """
         if self._is_calling():
             return self._call
         block = plan.block_to_ask(host.number, ahead)
-        if (
-            block is None
-            or self._is_asked_by_others(plan, host.number)
-            or self._advisor.limits.reason(plan.snapshot)
-        ):
+        if block is None or self._is_asked_by_others(plan, host.number):
+            return None
+        if self._advisor.limits.reason(plan.snapshot):
             return None
         return self._start_call(plan, host, block)
 
@@ -353,9 +341,8 @@ class Session:
         return self._call is not None and not self._call.done.is_set()
 
     def _is_asked_by_others(self, plan: Plan, number: int) -> bool:
-        return any(
-            claim.asking or claim.asked_on < number for claim in plan.snapshot.other_claims(number)
-        )
+        claims = plan.snapshot.other_claims(number)
+        return any(claim.asking or claim.asked_on < number for claim in claims)
 
     def _start_call(self, plan: Plan, host: HostTrial, block: int) -> BackgroundCall:
         policy, timeout = plan.policy, self._settings.timeout

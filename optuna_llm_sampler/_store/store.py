@@ -39,6 +39,10 @@ from optuna.trial import TrialState
 
 from .._study import keys as _keys
 from .._study.history import History
+from .._study.optuna_internals import fixed_params
+from .._study.optuna_internals import metric_names_of
+from .._study.optuna_internals import storage_of
+from .._study.optuna_internals import study_id_of
 from .records import AdviceRecord
 from .records import CallId
 from .records import Claim
@@ -50,6 +54,7 @@ from .records import to_attribute
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+    from optuna.study import Study
     from optuna.study import StudyDirection
     from optuna.trial import FrozenTrial
 
@@ -142,7 +147,7 @@ class Snapshot:
 
     def n_enqueued(self, start: int, stop: int) -> int:
         """Count the trials from ``start`` to before ``stop`` whose parameters the user fixed."""
-        return sum(bool(t.system_attrs.get("fixed_params")) for t in self.trials[start:stop])
+        return sum(bool(fixed_params(t)) for t in self.trials[start:stop])
 
 
 class AdviceStore:
@@ -165,6 +170,11 @@ class AdviceStore:
         self._claims: dict[int, tuple[Claim, float]] = {}
         self._calls_begun: set[CallId] = set()
         self._history: History | None = None
+
+    @classmethod
+    def of(cls, study: Study) -> AdviceStore:
+        """Return the store of a study."""
+        return cls(storage_of(study), study_id_of(study))
 
     def read(self) -> Snapshot:
         """Read the store."""
@@ -233,9 +243,7 @@ class AdviceStore:
 
     def metric_names(self) -> list[str] | None:
         """Read the names that the user gave to the objectives, if any."""
-        # The key of Study.set_metric_names (optuna/study/study.py).
-        names = self.attrs().get("study:metric_names")
-        return [str(name) for name in names] if isinstance(names, list) else None
+        return metric_names_of(self.attrs())
 
     def claim(self, trial_id: int, claim: Claim) -> None:
         """Write a claim, in place of the trial's former one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
@@ -19,7 +18,7 @@ from optuna.distributions import IntDistribution
 
 from .._advice.ask import ask
 from .._advice.call import Call
-from .._advice.prompts.build import Question
+from .._advice.question import Question
 from .._store.prices import cost_of
 from .._store.prices import Price
 from .._study.summary import StudySummary
@@ -30,6 +29,9 @@ from ..errors import OptunaLLMError
 from ..llms.base import LLM
 from ..llms.base import Request
 from ..llms.openai.endpoint import Endpoint
+from ..llms.providers import OPENAI
+from ..llms.providers import OutputMode
+from ..llms.providers import PROVIDERS
 from ..llms.registry import resolve
 from ..report.text import usd
 from .common import add_model
@@ -106,7 +108,19 @@ def _show(check: Check) -> None:
         print(f"        {check.hint}")
 
 
+def _keys() -> Check:
+    """Say which providers can be asked, by the names of their keys and never the keys."""
+    rows = [row for row in (OPENAI, *PROVIDERS.values()) if row.needs_key]
+    found = [f"{row.prefix} ({row.key_variable})" for row in rows if row.key()]
+    others = [f"{row.prefix} ({row.key_variable})" for row in rows if not row.key()]
+    free = [row.prefix for row in PROVIDERS.values() if not row.needs_key]
+    said = {"key set": found, "no key": others, "needs none": [*free, "local", "hf"]}
+    parts = [f"{words}: {', '.join(names)}" for words, names in said.items() if names]
+    return Check("providers", None, "; ".join(parts))
+
+
 def _checks(name: str | None, timeout: float, price: Price | None) -> Iterator[Check]:
+    yield _keys()
     try:
         why, build = resolve(name)
         llm = build()
@@ -158,22 +172,12 @@ def _structured(llm: LLM, timeout: float) -> Iterator[Check]:
     if not isinstance(llm, Endpoint):
         yield _probe(llm, "JSON schema", request, timeout)
         return
-    for rung, name in ((1, "JSON mode"), (0, "JSON schema")):
-        with _asked_by(llm, rung):
+    modes: dict[OutputMode, str] = {"json_object": "JSON mode", "json_schema": "JSON schema"}
+    for mode, name in modes.items():
+        with llm.asked_for(mode) as is_refused:
             check = _probe(llm, name, request, timeout)
-            refused = any(a.rung > rung for a in llm._abilities.values())
-        yield replace(check, ok=None, detail="not offered") if refused and check.ok else check
-
-
-@contextmanager
-def _asked_by(llm: Endpoint, rung: int) -> Iterator[None]:
-    """Make an endpoint try one output mode, whatever it has learned before."""
-    learned = dict(llm._abilities)
-    llm._abilities = {url: replace(a, rung=rung) for url, a in learned.items()}
-    try:
-        yield
-    finally:
-        llm._abilities = learned
+            missing = check.ok and is_refused()
+        yield replace(check, ok=None, detail="not offered") if missing else check
 
 
 def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 import os
 
 from ..errors import MissingExtraError
 from ..errors import TurnedOffError
 from .base import LLM
+from .providers import PROVIDERS
 
 
 _FORMS = (
     '"openai/<model>", "azure/<deployment>", "local", "local/<name or path.gguf>", '
-    '"hf/<hub id or folder>", "off", or an object with a method complete(request)'
+    '"hf/<hub id or folder>", "off", '
+    + ", ".join(f'"{prefix}/<model>"' for prefix in PROVIDERS)
+    + ", or an object with a method complete(request)"
 )
 _OFF = frozenset({"off", "none", "0"})
 
@@ -74,14 +78,10 @@ _DEFAULT_OPENAI = "gpt-5-mini"
 
 def _from_string(text: str) -> Callable[[], LLM]:
     kind, _, rest = text.partition("/")
-    if kind == "openai" and rest:
-        return lambda: _openai(rest)
-    if kind == "azure" and rest:
-        return lambda: _azure(rest)
-    if kind == "hf" and rest:
-        return lambda: _transformers(rest)
     if kind == "local":
         return lambda: _local(rest or None)
+    if rest and kind in (*_BY_PREFIX, *PROVIDERS):
+        return lambda: _BY_PREFIX.get(kind, partial(_provided, kind))(rest)
     raise ValueError(f"llm must be {_FORMS}; got {text!r}.")
 
 
@@ -95,6 +95,12 @@ def _azure(model: str) -> LLM:
     from .openai.client import AzureOpenAI
 
     return AzureOpenAI(model=model)
+
+
+def _provided(prefix: str, model: str) -> LLM:
+    from .openai.client import ProviderLLM
+
+    return ProviderLLM(PROVIDERS[prefix], model)
 
 
 def _local(model: str | None) -> LLM:
@@ -111,3 +117,10 @@ def _transformers(model: str) -> LLM:
     from .transformers import TransformersLLM
 
     return TransformersLLM(model)
+
+
+_BY_PREFIX: dict[str, Callable[[str], LLM]] = {
+    "openai": _openai,
+    "azure": _azure,
+    "hf": _transformers,
+}

@@ -100,7 +100,7 @@ def importances(study: Study) -> dict[str, float]:
 
 def facts(study: Study) -> Facts:
     """Compute the numbers. All are Optuna's or plain counts; no model is asked."""
-    store = AdviceStore(study._storage, study._study_id)
+    store = AdviceStore.of(study)
     trials = store.read().trials
     directions = store.directions()
     names = store.metric_names() or [""] * len(directions)

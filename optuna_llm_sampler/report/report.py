@@ -250,7 +250,7 @@ def report(study: Study, *, price: Price | None = None) -> Report:
         price:
             Price of the model, for all calls. :obj:`None`: what the sampler knew when it called.
     """
-    store = AdviceStore(study._storage, study._study_id)
+    store = AdviceStore.of(study)
     snapshot = store.read()
     directions = store.directions()
     calls = call_records(snapshot, store.attrs())

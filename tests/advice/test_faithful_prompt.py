@@ -30,6 +30,7 @@ from optuna_llm_sampler import record_failures
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.grammar import code_grammar
+from optuna_llm_sampler._advice.prompts.notation import Notation
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.numbers import exact
 from optuna_llm_sampler._study.numbers import result_text
@@ -428,7 +429,7 @@ def writings(value: float) -> Iterator[str]:
 
 def nearest(value: float, distribution: Number, *, exponents: bool) -> str | None:
     """Return what the grammar allows for a value and our reader takes for it, or nearly so."""
-    grammar = code_grammar({"x": distribution}, braces=False, exponents=exponents)
+    grammar = code_grammar({"x": distribution}, Notation(braces=False), exponents=exponents)
     terminal = grammar.splitlines()[-1].removeprefix("P0: ")
     pattern = re.compile(
         terminal[1:-1] if terminal[0] == "/" else terminal.replace('"', "").replace(" ", "")
@@ -489,7 +490,7 @@ def test_examples_of_ranges_that_a_grammar_can_write(
 
 def test_a_number_cannot_run_away() -> None:
     space = {"n": IntDistribution(0, 10**300), "x": FloatDistribution(0, 1e300)}
-    grammar = code_grammar(space, braces=False)
+    grammar = code_grammar(space, Notation(braces=False))
     assert all(int(count) < 20 for count in re.findall(r",(\d+)\}", grammar))
     assert "*" not in grammar
     assert "+" not in grammar

@@ -12,7 +12,7 @@ import pytest
 
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
-from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler._study.summary import TrialSummary
 

@@ -19,7 +19,7 @@ from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.first_proposals import consensus_first
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import prefill
-from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._policy.allocation import make_policy
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.llms import CODE

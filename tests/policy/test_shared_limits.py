@@ -45,7 +45,7 @@ def test_a_budget_holds_for_sixteen_processes_that_are_killed_and_started_again(
     assert len(found) >= len(killed) + 40
     assert {source(trial) for trial in found[-24:]} == {"fallback:budget"}
     with opened(job) as study:
-        snapshot = AdviceStore(study._storage, study._study_id).read()
+        snapshot = AdviceStore.of(study).read()
     known = sum(record.call.requests for record in snapshot.records)
     assert 5 <= known + len(snapshot.unanswered) <= 5 + 1
     assert len(noted(job, "calls")) <= known + len(snapshot.unanswered)

@@ -23,6 +23,7 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.grammar import list_grammar
+from optuna_llm_sampler._advice.prompts.notation import Notation
 from optuna_llm_sampler._advice.prompts.variants import variants
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.conditions import branches
@@ -217,7 +218,7 @@ def test_a_small_model_writes_one_configuration_per_branch() -> None:
     assert "    dict(model='boost', rate=..., scale=True | False, trees=...),\n" in text
     assert len(variants(asked)) == 4
     assert request.n == 2
-    assert request.grammar == list_grammar(asked.space, variants(asked), braces=False)
+    assert request.grammar == list_grammar(asked.space, variants(asked), Notation(braces=False))
     assert "v3" in request.grammar
 
 

@@ -172,7 +172,7 @@ def test_the_model_is_judged_by_the_old_names(study: Study, old: Study) -> None:
 def test_a_running_trial_is_whose_the_old_name_says() -> None:
     study = optuna.create_study()
     study.ask().set_user_attr("llm:source", "llm")
-    (running,) = AdviceStore(study._storage, study._study_id).read().running
+    (running,) = AdviceStore.of(study).read().running
     assert running.source == "llm"
 
 

@@ -52,7 +52,7 @@ def advice(n: int, first: float = 0.0) -> Advice:
 
 
 def board_of(study: Study) -> AdviceStore:
-    return AdviceStore(study._storage, study._study_id)
+    return AdviceStore.of(study)
 
 
 def objective(trial: optuna.Trial) -> float:

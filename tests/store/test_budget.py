@@ -160,7 +160,7 @@ def test_claims_of_nobody_do_not_eat_the_budget() -> None:
         study._storage.set_trial_system_attr(
             trial._trial_id, f"llm:claim{asked_on}", {**value, "at": 1.0, "lease": 3.0}
         )
-    assert AdviceStore(study._storage, study._study_id).read().unanswered == frozenset()
+    assert AdviceStore.of(study).read().unanswered == frozenset()
 
 
 class Silent:
@@ -208,7 +208,7 @@ def test_a_call_of_unknown_price_is_not_taken_for_free() -> None:
         for i, call in enumerate(past):
             trial = study.ask()
             record = AdviceRecord(i, i, call=call)
-            AdviceStore(study._storage, study._study_id).record(trial._trial_id, record)
+            AdviceStore.of(study).record(trial._trial_id, record)
             study.tell(trial, 0.0)
         arguments: dict[str, Any] = {"prices": {"fake": Price(1, 1)}, "n_trials": 1}
         llm = FakeLLM(Answers())
@@ -268,5 +268,5 @@ def test_it_travels_with_the_sampler_and_lies_with_the_advice() -> None:
     study._storage.set_trial_system_attr(
         trial._trial_id, "llm:post:0", {"v": 1, **to_attribute(record)}
     )
-    (found,) = AdviceStore(study._storage, study._study_id).read().records
+    (found,) = AdviceStore.of(study).read().records
     assert found == record

@@ -82,7 +82,7 @@ def look(key: str, value: Any) -> str | None:
     """Read all that there is to read; return what went wrong."""
     study = study_with(key, value)
     try:
-        AdviceStore(study._storage, study._study_id).read()
+        AdviceStore.of(study).read()
         usage(study)
     except Exception as error:
         return f"{key}: {value!r:.300} → {error!r}"
@@ -100,7 +100,7 @@ def changed(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def test_what_is_right_is_read() -> None:
     study = study_with(f"{_keys.RECORD}0", POST)
-    assert len(AdviceStore(study._storage, study._study_id).read().records) == 1
+    assert len(AdviceStore.of(study).read().records) == 1
     assert usage(study).input_tokens == 1
 
 
@@ -110,9 +110,7 @@ def test_the_prior_in_a_post_of_an_earlier_version_is_ignored(prior: Any) -> Non
     advices = []
     for advice in (POST["advice"], {**POST["advice"], "prior": prior}):
         study = study_with(f"{_keys.RECORD}0", {**POST, "advice": advice})
-        advices += [
-            record.advice for record in AdviceStore(study._storage, study._study_id).read().records
-        ]
+        advices += [record.advice for record in AdviceStore.of(study).read().records]
     assert len(advices) == 2
     assert advices[0] == advices[1]
 

@@ -145,7 +145,7 @@ def trials(job: Job) -> list[FrozenTrial]:
 
 def records(job: Job) -> Sequence[AdviceRecord]:
     with opened(job) as study:
-        return AdviceStore(study._storage, study._study_id).read().records
+        return AdviceStore.of(study).read().records
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""Task, space and digest → one request, in the form that suits the model.
+"""A question → one request, in the form that suits the model.
 
-``json`` is for large models: bounds, reasons, structured output. ``code`` is for small ones, which
-know hyperparameters as code and copy bounds that they are shown: no bounds at the start, natural
-number forms, several short answers to one reading of the prompt (small-models.md §2); ``script``
-is the same without a chat around it. The stable part comes first, so that prompt caches work.
+``json`` is for large models: bounds, reasons, structured output. ``code`` is for small models:
+no bounds and several short answers to one reading of the prompt (decisions.md, "What small models
+are shown"); ``script`` is the same without a chat around it. The stable part comes first, so that
+prompt caches work.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from ...llms.base import Request
 from ...llms.style import as_style
 from ...llms.style import Style
-from ..question import Question as Question
+from ..question import Question
 from .code import build_code
 from .json_style import build_json
 
@@ -23,6 +23,6 @@ def build(question: Question, style: Style | str) -> Request:
 
 
 def prefill(request: Request) -> str:
-    """Return the beginning of the answer that the request itself contains."""
+    """Return the beginning of the answer that the request contains, or ``""``."""
     last = request.messages[-1]
     return last["content"] if last["role"] == "assistant" else ""

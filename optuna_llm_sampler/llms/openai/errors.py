@@ -1,4 +1,4 @@
-"""What the openai SDK raises, as our own errors, with nothing in them that could be a key.
+"""From what the openai SDK raises to our own errors, with nothing in them that could be a key.
 
 Importing this module imports the SDK, which takes a second: it is imported with the first call.
 """
@@ -27,10 +27,11 @@ from ...errors import RefusalError
 from ...errors import ServerError
 from ...errors import TruncatedError
 from ...errors import UnusableAnswerError
+from ..providers import key_hint
 from .answers import is_page
 from .answers import page_title
-from .profile import Failure
-from .profile import is_about_messages
+from .refusals import Failure
+from .refusals import is_about_messages
 
 
 # Every public exception of the SDK; the nearest base class counts for any other.
@@ -70,11 +71,21 @@ _BY_CODE: dict[str, type[LLMError]] = {
     "server_error": ServerError,
 }
 
-# Gemini's compatible endpoint answers 400 to a wrong key.
+# Gemini and xAI answer 400 to a wrong key.
 _ABOUT_KEY = re.compile(
     r"(invalid|incorrect|missing).{0,20}api[ _-]?key"
     r"|api[ _-]?key.{0,20}(invalid|not valid|missing)",
     re.IGNORECASE,
+)
+# DeepSeek, Mistral, OpenRouter and Together answer 400 to an unknown model.
+_ABOUT_UNKNOWN_MODEL = re.compile(
+    r"\bmodel (does )?not exist|not a valid model|invalid model\b|unable to access.{0,20} model",
+    re.IGNORECASE,
+)
+# Gemini, OpenRouter and Groq say in the body when they want to be asked again.
+_RETRY = re.compile(
+    r"(?:retryDelay|retry_after_seconds|try again in|retry in)[\\\"': ]+"
+    r"(?:(\d+)h)?(?:(\d+)m(?!s))?([\d.]+)(ms)?"
 )
 # An endpoint answers with JSON, so a page with one of these comes from something before it.
 _OF_GATEWAYS = (401, 403, 407, 451, 511)
@@ -94,12 +105,19 @@ _SIZE_HINT = (
     "larger context, or shorten task= and the notes."
 )
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
-_KEY_LIKE = re.compile(r"\b(?:(?:sk|pk|rk|gsk|hf|xai|nvapi)[-_]|AIza)[\w*.-]{6,}")
+# Also what DeepSeek, xAI and others leave of a key: sk-***xyz, ****fcc2.
+_KEY_LIKE = re.compile(
+    r"\b(?:(?:sk|pk|rk|gsk|hf|xai|nvapi)[-_]|AIza)[\w*.-]{6,}|[\w-]*\*{3,}[\w-]+"
+)
 _NO_SECRETS = ("bearer", "basic", "none")
 
 
 def failure_from(
-    exc: Exception, *, asked: str, headers: Mapping[str, Any] | None = None
+    exc: Exception,
+    *,
+    asked: str,
+    headers: Mapping[str, Any] | None = None,
+    key_variable: str = "OPENAI_API_KEY",
 ) -> Failure:
     """Turn whatever a call raised into plain data.
 
@@ -111,83 +129,87 @@ def failure_from(
         headers:
             Headers whose values may be keys and must not appear in the message. Those of the
             request that failed are added.
+        key_variable:
+            Environment variable to name if the key is to blame.
     """
     request = getattr(exc, "request", None)
     secrets = {*_secrets(headers or {}), *_secrets(getattr(request, "headers", {}))}
-    body = getattr(exc, "body", None)
+    body = _only_item(getattr(exc, "body", None))
     status = _status(exc)
-    code = str(getattr(exc, "code", None) or "")
+    code = str(getattr(exc, "code", None) or (body.get("code") if isinstance(body, dict) else ""))
     text = redacted(_words(body), secrets)
     response_headers = getattr(getattr(exc, "response", None), "headers", {})
-    if isinstance(body, str) and is_page(body) and status in _OF_GATEWAYS:
-        return Failure(
-            error=_from_gateway(
-                f"{asked}: a proxy or gateway answered {status} with a web page"
-                f"{redacted(page_title(body), secrets)}",
-                retry_after=retry_after(response_headers),
-            ),
-            status=status,
-        )
-    error = _error_class(exc, status, code, text)
-    what = text if status is not None else redacted(_cause(exc), secrets)
+    wait = retry_after(response_headers, body)
+    page = ""
     if isinstance(body, str) and is_page(body):
-        what = f"a web page{redacted(page_title(body), secrets)}"
+        page = f"a web page{redacted(page_title(body), secrets)}"
+        if status in _OF_GATEWAYS:
+            error = ConnectionFailedError(
+                f"{asked}: a proxy or gateway answered {status} with {page}",
+                hint=_GATEWAY_HINT,
+                retry_after=wait,
+            )
+            error.local = True  # another machine may have another way to the endpoint
+            return Failure(error, status=status)
+    kind = _error_class(exc, status, code, text)
+    what = page or (text if status is not None else redacted(_cause(exc), secrets))
     answered = f"answered {status}" if status is not None else "did not answer"
     return Failure(
-        error=error(
+        error=kind(
             f"{asked} {answered}{': ' if what else ''}{what[:300]}",
-            retry_after=retry_after(response_headers),
-            hint=_hint(error, status, text, asked),
+            retry_after=wait,
+            hint=_hint(kind, status, text, key_variable),
         ),
         status=status,
         code=code,
         param=str(getattr(exc, "param", None) or _location(body)),
         text=text,
-        try_again=_may_try_again(error, status, code, response_headers)
+        try_again=_may_try_again(kind, status, code, response_headers)
         and not is_about_messages(text),
     )
 
 
-def _from_gateway(message: str, *, retry_after: float | None) -> LLMError:
-    error = ConnectionFailedError(message, hint=_GATEWAY_HINT, retry_after=retry_after)
-    error.local = True  # another machine may have another way to the endpoint
-    return error
+def _only_item(body: object) -> object:
+    """Unpack the list of one error in which Gemini answers."""
+    if not isinstance(body, list) or len(body) != 1 or not isinstance(body[0], dict):
+        return body
+    return body[0].get("error") or body[0]
 
 
-def _hint(error: type[LLMError], status: int | None, text: str, asked: str) -> str | None:
-    """What helps against this cause, where it is not what helps against most of its class."""
+def _hint(error: type[LLMError], status: int | None, text: str, key_variable: str) -> str | None:
+    """Return what helps against this cause, where the hint of its class does not."""
     if status in (403, 407, 402) and error in (AuthenticationError, RateLimitError):
         return _HINTS[status]
-    if error is AuthenticationError and asked.startswith("azure/"):
-        return "Set AZURE_OPENAI_API_KEY, or hand over a client that has a valid key."
+    if error is AuthenticationError:
+        return key_hint(key_variable)
     if error is BadRequestError and (status == 413 or _ABOUT_SIZE.search(text)):
         return _SIZE_HINT
     return None
 
 
 def failure_in_body(
-    body: Mapping[str, Any], *, asked: str, headers: Mapping[str, Any] | None = None
+    body: Mapping[str, Any],
+    *,
+    asked: str,
+    headers: Mapping[str, Any],
+    key_variable: str = "OPENAI_API_KEY",
 ) -> Failure | None:
-    """The error that some servers, and the Responses API, put into an answer with status 200.
+    """Return the error that some servers put into an answer with status 200, if there is one.
 
-    Args:
-        body:
-            The answer.
-        asked:
-            Who was asked, for the message.
-        headers:
-            Headers whose values may be keys and must not appear in the message.
+    The arguments are those of :func:`failure_from`.
     """
     error = _error_in(body)
     if error is None:
         return None
     code = error.get("code") if isinstance(error, dict) else None
     status = int(str(code)) if re.fullmatch(r"[45][0-9]{2}", str(code)) else None
-    text = redacted(_words(error), _secrets(headers or {}))
+    text = redacted(_words(error), _secrets(headers))
     kind = _BY_CODE.get(str(code)) or (ServerError if status is None else class_for_status(status))
     return Failure(
         error=kind(
-            f"{asked} answered with an error: {text[:300]}", hint=_hint(kind, status, text, asked)
+            f"{asked} answered with an error: {text[:300]}",
+            hint=_hint(kind, status, text, key_variable),
+            retry_after=retry_after({}, error),
         ),
         status=status,
         code=str(code or ""),
@@ -196,7 +218,7 @@ def failure_in_body(
 
 
 def _error_in(body: Mapping[str, Any]) -> Any:
-    """The error in a body without an answer, wherever it stands; :obj:`None` if there is none."""
+    """Return the error in a body without an answer, wherever it stands."""
     choices = [c for c in body.get("choices") or () if isinstance(c, dict)]
     messages = [c["message"] for c in choices if isinstance(c.get("message"), dict)]
     if body.get("output") or any(m.get("content") or m.get("refusal") for m in messages):
@@ -211,7 +233,7 @@ def _error_in(body: Mapping[str, Any]) -> Any:
 
 
 def class_for_status(status: int) -> type[LLMError]:
-    """The error for an HTTP status, where nothing else is known."""
+    """Return the error for an HTTP status, where nothing else is known."""
     known = {
         401: AuthenticationError,
         403: AuthenticationError,
@@ -229,15 +251,15 @@ def class_for_status(status: int) -> type[LLMError]:
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """The text without keys, be they the known ones or something that looks like one."""
+    """Remove keys from a text: known ones, and what looks like one."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"://[^/@\s]+@", "://***@", text)
     return _KEY_LIKE.sub("***", text)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the endpoint wants to be asked again."""
+def retry_after(headers: Mapping[str, str], body: object = None) -> float | None:
+    """Return the seconds until the endpoint wants to be asked again, if it says so."""
     for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) / divisor
@@ -246,7 +268,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
     date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+    if date is not None:
+        return max(0.0, email.utils.mktime_tz(date) - time.time())
+    said = _RETRY.search(json.dumps(body, default=str)[:10_000]) if body else None
+    if said is None:
+        return None
+    seconds = float(said[3].strip(".") or 0) / (1000 if said[4] else 1)
+    return 3600 * int(said[1] or 0) + 60 * int(said[2] or 0) + seconds
 
 
 def _error_class(exc: Exception, status: int | None, code: str, text: str) -> type[LLMError]:
@@ -254,6 +282,8 @@ def _error_class(exc: Exception, status: int | None, code: str, text: str) -> ty
         return _BY_CODE[code]
     if status == 400 and _ABOUT_KEY.search(text):
         return AuthenticationError
+    if status == 400 and _ABOUT_UNKNOWN_MODEL.search(text):
+        return ModelNotFoundError
     if isinstance(exc, TypeError) and "authentication method" in str(exc):
         return AuthenticationError
     # Nothing listens there; "raise the timeout" would be the wrong hint.
@@ -279,7 +309,7 @@ def _status(exc: Exception) -> int | None:
 
 
 def _words(body: object, depth: int = 0) -> str:
-    """What the endpoint says, in one line, with what the provider behind it says."""
+    """Return what the endpoint says, in one line, with what the provider behind it says."""
     behind = ""
     if isinstance(body, dict) and isinstance(body.get("message"), str) and body["message"]:
         behind = _words_behind(body.get("metadata"), depth)
@@ -293,7 +323,7 @@ def _words(body: object, depth: int = 0) -> str:
 
 
 def _words_behind(metadata: object, depth: int) -> str:
-    """What a provider said to OpenRouter or another middleman: its error is there as it came."""
+    """Return what a provider said to OpenRouter or another gateway, which passes it on."""
     if not isinstance(metadata, dict) or depth > 3:
         return ""
     raw = metadata.get("raw")
@@ -313,7 +343,7 @@ def _cause(exc: Exception) -> str:
 
 
 def _location(body: object) -> str:
-    """The parameter in an error of pydantic's, which vLLM, Mistral and others pass on."""
+    """Return the parameter in an error of pydantic's, which vLLM and Mistral pass on."""
     if isinstance(body, dict):
         place = body.get("loc")
         if isinstance(place, list):

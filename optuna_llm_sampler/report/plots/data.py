@@ -255,7 +255,7 @@ def param_panels(studies: Sequence[Study], params: Sequence[str] | None) -> list
     Raises:
         ValueError: A parameter is in none of the studies.
     """
-    snapshots = {study: AdviceStore(study._storage, study._study_id).read() for study in studies}
+    snapshots = {study: AdviceStore.of(study).read() for study in studies}
     spaces = {study: _space(snapshot) for study, snapshot in snapshots.items()}
     known = sorted({name for space in spaces.values() for name in space})
     for name in params or ():
