@@ -18,7 +18,7 @@ from optuna.study import Study
 import pytest
 
 from benchmarks.customer_service.__main__ import main as main_job
-from optuna_llm_sampler._store.prices import Price
+from optuna_llm_sampler import Price
 from optuna_llm_sampler.report.html import to_html
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.testing import FakeLLM
