@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,8 +40,7 @@ from ..llms.registry import turned_off
 from ..llms.style import JSON
 from ..llms.style import style_of
 from .default_base import DefaultBaseSampler
-from .failure_filter import first_that_works
-from .failure_filter import MAX_DRAWS
+from .failure_filter import away_from_failures
 from .failure_filter import outcomes_of
 from .own_configs import own_configs
 from .provenance import write_decision
@@ -123,8 +121,8 @@ class LLMSampler(BaseSampler):
             tried first, so that the base sampler learns from them as well.
         base_sampler:
             The classical sampler. :obj:`None` (default):
-            :class:`~optuna_llm_sampler.DefaultBaseSampler`, which uses a Gaussian process early in
-            simple studies and :class:`~optuna.samplers.TPESampler` otherwise.
+            :class:`~optuna_llm_sampler.DefaultBaseSampler`, which uses a Gaussian process in the
+            first 50 trials of most studies and :class:`~optuna.samplers.TPESampler` otherwise.
         llm_share:
             The model's share of the trials after its first proposals, from 0 to 1. :obj:`None`
             (default): between 0.05 and 0.95, starting at 0.75, by comparing the model's latest
@@ -331,23 +329,16 @@ class LLMSampler(BaseSampler):
     def _from_base(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the base sampler's parameters, drawn anew where trials have failed."""
+        """Return the base sampler's parameters, moved away from where trials have failed."""
         params = self._base.sample_relative(study, trial, search_space)
         if self._is_off or (outcomes := outcomes_of(study, search_space)) is None:
             return params
-
-        def candidates() -> Iterator[dict[str, Any]]:
-            for draw in range(MAX_DRAWS):
-                again = self._base.sample_relative
-                relative = again(study, trial, search_space) if draw else params
-                yield {
-                    name: relative[name]
-                    if name in relative
-                    else self._base.sample_independent(study, trial, name, distribution)
-                    for name, distribution in search_space.items()
-                }
-
-        return first_that_works(candidates(), outcomes)
+        if not params:  # the base sampler draws each parameter when it is asked for
+            params = {
+                name: self._base.sample_independent(study, trial, name, distribution)
+                for name, distribution in search_space.items()
+            }
+        return away_from_failures(params, outcomes)
 
     def sample_independent(
         self,
@@ -376,7 +367,7 @@ class LLMSampler(BaseSampler):
     ) -> None:
         draft = self._drafts.get(storage_of(study), {}).pop(_key(trial), None)
         if draft is not None:
-            write_from_base(study, trial, draft.from_base)
+            write_from_base(study, trial, [n for n in draft.from_base if n in trial.params])
             if self._pid == os.getpid():
                 self._session(study).finished(trial.number)
         elif fixed_params(trial):  # all parameters were fixed, so none was sampled

@@ -50,7 +50,7 @@ MAX_BYTES = 60_000
 
 # Where Optuna's own samplers publish the configuration of a running trial, as JSON in pieces
 # (optuna/samplers/_tpe/sampler.py and _gp/sampler.py, _RELATIVE_PARAMS_KEY).
-PUBLISHED_BY_OPTUNA = ("tpe:relative_params:", "gp:relative_params:")
+PUBLISHED_BY_OPTUNA = ("llm:relative_params:", "tpe:relative_params:", "gp:relative_params:")
 
 
 def source_kind(user_attrs: Mapping[str, Any]) -> str:

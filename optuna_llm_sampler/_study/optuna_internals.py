@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from optuna.trial import TrialState
 
 
-# Where TPESampler and GPSampler publish the configuration of a running trial, as JSON in pieces.
-_PUBLISHED = ("tpe:relative_params:", "gp:relative_params:")
+# Where samplers publish the configuration of a running trial, as JSON in pieces: this package's
+# base sampler, whose word is the last, TPESampler and GPSampler.
+_OURS = "llm:relative_params:"
+_PUBLISHED = (_OURS, "tpe:relative_params:", "gp:relative_params:")
+# A value may have 2,045 characters in a relational database (optuna/storages/_rdb/models.py).
+_MAX_PIECE = 2045
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -76,7 +80,7 @@ def fixed_params(trial: FrozenTrial) -> Mapping[str, Any]:
 
 
 def published_params(trial: FrozenTrial) -> dict[str, Any]:
-    """Return the parameters that a built-in sampler has chosen for a running trial.
+    """Return the parameters that a base sampler has chosen for a running trial.
 
     See ``_RELATIVE_PARAMS_KEY`` in optuna/samplers/_tpe/sampler.py and _gp/sampler.py.
     """
@@ -90,6 +94,17 @@ def published_params(trial: FrozenTrial) -> dict[str, Any]:
         if isinstance(params, dict):
             return params
     return {}
+
+
+def publish_params(study: Study, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
+    """Tell other workers which parameters a trial is going to have, as Optuna's samplers do."""
+    try:
+        text = json.dumps(params)
+    except TypeError:  # a choice that is no JSON
+        return
+    for i in range(0, len(text), _MAX_PIECE):
+        key = f"{_OURS}{i // _MAX_PIECE}"
+        study._storage.set_trial_system_attr(trial._trial_id, key, text[i : i + _MAX_PIECE])
 
 
 def known_params(trial: FrozenTrial) -> dict[str, Any]:

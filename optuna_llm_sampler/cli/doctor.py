@@ -29,6 +29,7 @@ from ..errors import OptunaLLMError
 from ..llms.base import LLM
 from ..llms.base import Request
 from ..llms.openai.endpoint import Endpoint
+from ..llms.providers import AZURE
 from ..llms.providers import OPENAI
 from ..llms.providers import OutputMode
 from ..llms.providers import PROVIDERS
@@ -110,7 +111,7 @@ def _show(check: Check) -> None:
 
 def _keys() -> Check:
     """Say which providers can be asked, by the names of their keys and never the keys."""
-    rows = [row for row in (OPENAI, *PROVIDERS.values()) if row.needs_key]
+    rows = [row for row in (OPENAI, AZURE, *PROVIDERS.values()) if row.needs_key]
     found = [f"{row.prefix} ({row.key_variable})" for row in rows if row.key()]
     others = [f"{row.prefix} ({row.key_variable})" for row in rows if not row.key()]
     free = [row.prefix for row in PROVIDERS.values() if not row.needs_key]
