@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.distributions import BaseDistribution
@@ -103,7 +102,6 @@ def view_of(
         max_size=8,
     ),
 )
-@settings(max_examples=300, deadline=None)
 def test_no_configuration_belongs_to_two_trials(
     share: float | None, records: list[tuple[int, int, int, int, float, int]]
 ) -> None:
