@@ -9,6 +9,8 @@ from hypothesis import settings
 import optuna
 import pytest
 
+from optuna_llm_sampler._store import background_call
+
 from .support.storages import Postgres
 from .support.storages import postgres_server
 
@@ -41,6 +43,15 @@ def _verbosity() -> Iterator[None]:
     optuna.logging.set_verbosity(_VERBOSITY)
     yield
     optuna.logging.set_verbosity(_VERBOSITY)
+
+
+@pytest.fixture(autouse=True)
+def _claims_settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save a wait before every call: no other process works on the study of a test.
+
+    Those that do, in some tests, are not touched.
+    """
+    monkeypatch.setattr(background_call, "_CLAIM_SETTLES", 0.0)
 
 
 @pytest.fixture(scope="session")
