@@ -34,6 +34,7 @@ from ..llms.providers import OPENAI
 from ..llms.providers import OutputMode
 from ..llms.providers import PROVIDERS
 from ..llms.registry import resolve
+from ..report.text import counts_text
 from ..report.text import usd
 from .common import add_model
 from .common import add_parser
@@ -196,10 +197,8 @@ def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
     yield Check("sample advice", True, f"{found} in {call.seconds:.1f} s. {_TASK}")
     why = f" ({best.why})" if best.why else ""
     yield Check("its best guess", None, f"{params_line(best.params, _SPACE)}{why}")
-    dropped = {**advice.repaired, **advice.rejected}
-    if dropped:
-        words = ", ".join(f"{reason} ×{n}" for reason, n in dropped.items())
-        yield Check("repaired or dropped", None, words)
+    if dropped := {**advice.repaired, **advice.rejected}:
+        yield Check("repaired or dropped", None, counts_text(dropped))
     yield Check("price of a call", None, _price(call, price))
 
 

@@ -134,6 +134,18 @@ def test_an_advice_begins_with_the_first_that_waits_else_with_the_next() -> None
     assert (first.start, first.share) == (7, 1.0)
 
 
+def test_a_trial_before_the_latest_advice_waits_for_no_other() -> None:
+    old = AdviceRecord(0, 0, start=0, advice=advice(4))
+    latest = AdviceRecord(9, 1, start=10, advice=advice(1))
+    plan = Plan(Policy(1.0, 4, 4), view_of([old, latest], n=16))
+    assert plan.turn(3).assignment
+    assert not plan.turn(6).is_models  # of a worker that died, or samples late
+    assert plan.turn(11).needs_advice
+    asked = AdviceRecord(12, 2, asked_on=12, advice=advice(4))
+    placed = plan.scheduled(asked, Claim(12, 2, 12, True, 0.0, 20.0), [6, 12])
+    assert placed.start == 12
+
+
 def test_an_enqueued_trial_uses_up_no_position() -> None:
     enqueued = create_trial(value=0.0, system_attrs={"fixed_params": {"x": 1.0}})
     snapshot = view_of([AdviceRecord(0, 0, start=0, advice=advice(4))], n=8)
