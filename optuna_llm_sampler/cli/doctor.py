@@ -29,10 +29,12 @@ from ..errors import OptunaLLMError
 from ..llms.base import LLM
 from ..llms.base import Request
 from ..llms.openai.endpoint import Endpoint
+from ..llms.providers import AZURE
 from ..llms.providers import OPENAI
 from ..llms.providers import OutputMode
 from ..llms.providers import PROVIDERS
 from ..llms.registry import resolve
+from ..report.text import counts_text
 from ..report.text import usd
 from .common import add_model
 from .common import add_parser
@@ -110,7 +112,7 @@ def _show(check: Check) -> None:
 
 def _keys() -> Check:
     """Say which providers can be asked, by the names of their keys and never the keys."""
-    rows = [row for row in (OPENAI, *PROVIDERS.values()) if row.needs_key]
+    rows = [row for row in (OPENAI, AZURE, *PROVIDERS.values()) if row.needs_key]
     found = [f"{row.prefix} ({row.key_variable})" for row in rows if row.key()]
     others = [f"{row.prefix} ({row.key_variable})" for row in rows if not row.key()]
     free = [row.prefix for row in PROVIDERS.values() if not row.needs_key]
@@ -195,10 +197,8 @@ def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
     yield Check("sample advice", True, f"{found} in {call.seconds:.1f} s. {_TASK}")
     why = f" ({best.why})" if best.why else ""
     yield Check("its best guess", None, f"{params_line(best.params, _SPACE)}{why}")
-    dropped = {**advice.repaired, **advice.rejected}
-    if dropped:
-        words = ", ".join(f"{reason} ×{n}" for reason, n in dropped.items())
-        yield Check("repaired or dropped", None, words)
+    if dropped := {**advice.repaired, **advice.rejected}:
+        yield Check("repaired or dropped", None, counts_text(dropped))
     yield Check("price of a call", None, _price(call, price))
 
 
