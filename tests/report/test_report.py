@@ -18,9 +18,9 @@ from optuna.trial import TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import Price
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._store.prices import cost_of
-from optuna_llm_sampler._store.prices import Price
 from optuna_llm_sampler._study.keys import KINDS
 from optuna_llm_sampler._study.objectives import best_trials
 from optuna_llm_sampler._study.objectives import good_trials

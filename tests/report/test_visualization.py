@@ -22,8 +22,8 @@ from optuna.trial import TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import Price
 from optuna_llm_sampler import visualization
-from optuna_llm_sampler._store.prices import Price
 from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.errors import RateLimitError
 from optuna_llm_sampler.testing import FakeLLM

@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.distributions import BaseDistribution
@@ -32,6 +31,7 @@ from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._policy.allocation import Plan
 from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._store import background_call
 from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.records import Claim
 from optuna_llm_sampler._store.records import to_attribute
@@ -103,7 +103,6 @@ def view_of(
         max_size=8,
     ),
 )
-@settings(max_examples=300, deadline=None)
 def test_no_configuration_belongs_to_two_trials(
     share: float | None, records: list[tuple[int, int, int, int, float, int]]
 ) -> None:
@@ -273,7 +272,8 @@ def test_a_claim_outlives_its_trial_and_ends_with_the_answer() -> None:
     assert not store.read().other_claims(7)
 
 
-def test_two_workers_that_claim_at_once_make_one_call() -> None:
+def test_two_workers_that_claim_at_once_make_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_call, "_CLAIM_SETTLES", 0.3)
     storage = InMemoryStorage()
     asked: list[float] = []
     barrier = threading.Barrier(2)
