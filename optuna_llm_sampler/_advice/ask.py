@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
+from typing import Any
 
 from ..errors import LLMError
 from ..errors import OptunaLLMError
@@ -23,7 +25,7 @@ from .first_proposals import consensus_first
 from .parse import parse
 from .prepare import prepare
 from .prepare import Prepared
-from .prompts.build import prefill
+from .prompts import prefill
 from .question import Question
 from .renaming import Redact
 
@@ -97,23 +99,20 @@ def ask(
         prepared = prepare(question, style_of(llm), timeout=timeout, redact=redact)
     except OptunaLLMError as error:
         return Answer(call, error=error)
-    renaming = prepared.renaming
-    answer = _ask(
-        llm,
-        prepared,
-        lambda params: is_duplicate(renaming.restore_values(params)),
-        call,
-        max_requests=max_requests,
-    )
-    return replace(answer, advice=renaming.restore(answer.advice))
+    answer = _ask(llm, prepared, is_duplicate, call, max_requests=max_requests)
+    return replace(answer, advice=prepared.renaming.restore(answer.advice))
 
 
 def _ask(
-    llm: LLM, prepared: Prepared, is_duplicate: IsDuplicate, call: Call, *, max_requests: int
+    llm: LLM, prepared: Prepared, is_own_duplicate: IsDuplicate, call: Call, *, max_requests: int
 ) -> Answer:
     """Make the requests; the advice has the names that were sent."""
-    question, samples, request = prepared.question, prepared.style.samples, prepared.request
+    question, request, samples = prepared.question, prepared.request, style_of(llm).samples
     timeout, start = request.timeout, prefill(request)
+
+    def is_duplicate(params: Mapping[str, Any]) -> bool:
+        return is_own_duplicate(prepared.renaming.restore_values(params))
+
     advice = Advice()
     texts: list[str] = []
     while True:
@@ -151,16 +150,10 @@ def _ask(
 
 def _ordered(advice: Advice, question: Question, is_duplicate: IsDuplicate) -> Advice:
     """Put samples, which come in no order, in the order in which to try them."""
-    configs = advice.configs[: question.n_configs]
+    n, configs = question.n_configs, advice.configs
     if question.summary.n_finished < _MIN_HISTORY:
-        configs = consensus_first(
-            advice.configs,
-            question.space,
-            question.n_configs,
-            is_duplicate,
-            question.conditions,
-        )
-    return replace(advice, configs=configs)
+        configs = consensus_first(configs, question.space, n, is_duplicate, question.conditions)
+    return replace(advice, configs=configs[:n])
 
 
 def _sampled_wider(request: Request) -> Request:

@@ -98,7 +98,7 @@ class Session:
         llm:
             Returns the model.
         policy:
-            How trials are shared out; :obj:`None` if the model is off.
+            How trials are allocated; :obj:`None` if the model is off.
 
     Attributes:
         decided:

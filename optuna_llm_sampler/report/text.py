@@ -105,7 +105,9 @@ def comparison(report: Report) -> tuple[str, ...]:
         lines.append(f"The model gets {report.share:.0%} of the next trials. This share {why}.")
     if report.fallbacks:
         n = plural(sum(report.fallbacks.values()), "trial")
-        lines.append(f"The base sampler replaced the model in {n}: {_counts(report.fallbacks)}.")
+        lines.append(
+            f"The base sampler replaced the model in {n}: {counts_text(report.fallbacks)}."
+        )
     return tuple(lines)
 
 
@@ -226,7 +228,7 @@ def _calls(report: Report) -> tuple[str, ...]:
         plain(c.outcome if c.purpose == "advice" else f"{c.purpose} ({c.outcome})", 60)
         for c in others
     )
-    other = f"Calls for other purposes or lost: {_counts(names)}." if others else ""
+    other = f"Calls for other purposes or lost: {counts_text(names)}." if others else ""
     return tuple(filter(None, (cost(report), budget(report), other)))
 
 
@@ -236,15 +238,16 @@ def _advice_row(line: AdviceLine) -> tuple[str, ...]:
         str(line.trial),
         line.outcome,
         f"{line.used} of {line.configs}" if line.outcome == "ok" else NOTHING,
-        _counts(line.repaired),
-        _counts(line.rejected),
+        counts_text(line.repaired),
+        counts_text(line.rejected),
         NOTHING if tokens == (None, None) else f"{count(tokens[0])} / {count(tokens[1])}",
         seconds(line.call.seconds),
         usd(line.call.usd),
     )
 
 
-def _counts(counts: Mapping[str, int]) -> str:
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Write counts by reason: "clipped ×2, known ×1"."""
     return ", ".join(f"{plain(k, 60)} ×{n}" for k, n in sorted(counts.items())) or NOTHING
 
 

@@ -14,7 +14,6 @@ from typing import Literal
 
 from hypothesis import assume
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.distributions import BaseDistribution
@@ -28,7 +27,7 @@ import pytest
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import record_failures
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.prompts.grammar import code_grammar
 from optuna_llm_sampler._advice.prompts.notation import Notation
 from optuna_llm_sampler._advice.question import Question
@@ -107,7 +106,6 @@ def numbers(draw: st.DrawFn, n: int) -> tuple[Number, list[Any]]:
 # --- values of parameters -------------------------------------------------------------------
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.composite(lambda draw: numbers(draw, 1))())
 def test_a_legal_value_is_shown_as_one_and_maps_back(case: tuple[Number, list[Any]]) -> None:
     distribution, (value,) = case
@@ -131,7 +129,6 @@ def test_a_legal_value_is_shown_as_one_and_maps_back(case: tuple[Number, list[An
         assert isinstance(shown, int)
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.composite(lambda draw: numbers(draw, 2))())
 def test_values_that_differ_are_shown_differently(case: tuple[Number, list[Any]]) -> None:
     distribution, (a, b) = case
@@ -142,7 +139,6 @@ def test_values_that_differ_are_shown_differently(case: tuple[Number, list[Any]]
     assert (rounded(a, distribution) > rounded(b, distribution)) == (a > b)
 
 
-@settings(max_examples=500, deadline=None)
 @given(ranges(), st.floats(allow_nan=False, allow_infinity=False))
 def test_what_is_not_legal_is_not_rounded_to_what_is(distribution: Number, value: float) -> None:
     assume(not is_legal(value, distribution))
@@ -150,7 +146,6 @@ def test_what_is_not_legal_is_not_rounded_to_what_is(distribution: Number, value
     assert not row(TrialSummary(0, {"x": value}), {"x": distribution})[1]
 
 
-@settings(max_examples=500, deadline=None)
 @given(ranges())
 def test_bounds_and_steps_read_back_as_they_are(distribution: Number) -> None:
     for bound in (distribution.low, distribution.high, distribution.step):
@@ -158,7 +153,6 @@ def test_bounds_and_steps_read_back_as_they_are(distribution: Number) -> None:
             assert type(bound)(exact(bound)) == bound
 
 
-@settings(max_examples=200, deadline=None)
 @given(categoricals(), st.data())
 def test_a_choice_is_shown_as_the_label_that_leads_back(
     distribution: CategoricalDistribution, data: st.DataObject
@@ -262,7 +256,6 @@ def call(point: Mapping[str, Any]) -> str:
 # --- results --------------------------------------------------------------------------------
 
 
-@settings(max_examples=500, deadline=None)
 @given(
     st.lists(st.integers(-1000, 1000), min_size=2, max_size=16, unique=True),
     st.integers(-1000, 1000),
@@ -442,7 +435,6 @@ def nearest(value: float, distribution: Number, *, exponents: bool) -> str | Non
     return None
 
 
-@settings(max_examples=1000, deadline=None)
 @given(st.composite(lambda draw: numbers(draw, 1))(), st.booleans())
 def test_a_grammar_can_write_every_legal_value(
     case: tuple[Number, list[Any]], exponents: bool

@@ -61,13 +61,13 @@ def test_a_node_dies_and_the_study_completes(cluster: Any, tmp_path: Path) -> No
             cluster.remove_node(doomed, allow_graceful=False)
 
     with study_of(config) as study:
-        outcome = run_ray(config, 8, 2, study, tick, address=cluster.address)
+        outcome = run_ray(config, 20, 2, study, tick, address=cluster.address)
         trials = study.trials
     assert len(victims) == 2
     assert outcome.troubles == ()  # Ray has started the worker again
     ended = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     lost = [t for t in trials if t not in ended]
-    assert 8 <= len(ended) <= 9  # nine if it had just told its trial
+    assert 20 <= len(ended) <= 21  # one more if it had just told its trial
     assert len(lost) <= 1
     assert {t.user_attrs.get(WORKER) for t in lost} <= {*victims, None}
     _no_configuration_twice(trials)

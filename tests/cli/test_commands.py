@@ -430,7 +430,7 @@ def test_explain(url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> 
     assert "learning_rate: importance " in text
     assert text.endswith("\nWhat matters: learning_rate.\n")
     assert data["paragraphs"] == []
-    assert data["left_out"][0] == "7 is not known of learning_rate"
+    assert data["left_out"][0] == "7 is not a fact about learning_rate"
     assert "is left out" in data["text"]
     assert {param["param"] for param in data["facts"]["params"]} == set(SPACE)
 

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 import pytest
 from sqlalchemy import event
 
-from optuna_llm_sampler._store.prices import Price
+from optuna_llm_sampler import Price
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.report import dashboard as _dashboard

@@ -28,7 +28,7 @@ import sqlalchemy
 
 from benchmarks._rows import fill
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.distance import NEAR
 from optuna_llm_sampler._study.distance import normalize

@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.distributions import BaseDistribution
@@ -32,6 +31,7 @@ from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._policy.allocation import Plan
 from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._store import background_call
 from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.records import Claim
 from optuna_llm_sampler._store.records import to_attribute
@@ -103,7 +103,6 @@ def view_of(
         max_size=8,
     ),
 )
-@settings(max_examples=300, deadline=None)
 def test_no_configuration_belongs_to_two_trials(
     share: float | None, records: list[tuple[int, int, int, int, float, int]]
 ) -> None:
@@ -133,6 +132,18 @@ def test_an_advice_begins_with_the_first_that_waits_else_with_the_next() -> None
     assert plan.scheduled(asked, replace(claim, block=0), []).outcome == "redundant"
     first = Plan(policy, view_of([], n=12)).scheduled(asked, replace(claim, block=0), [7])
     assert (first.start, first.share) == (7, 1.0)
+
+
+def test_a_trial_before_the_latest_advice_waits_for_no_other() -> None:
+    old = AdviceRecord(0, 0, start=0, advice=advice(4))
+    latest = AdviceRecord(9, 1, start=10, advice=advice(1))
+    plan = Plan(Policy(1.0, 4, 4), view_of([old, latest], n=16))
+    assert plan.turn(3).assignment
+    assert not plan.turn(6).is_models  # of a worker that died, or samples late
+    assert plan.turn(11).needs_advice
+    asked = AdviceRecord(12, 2, asked_on=12, advice=advice(4))
+    placed = plan.scheduled(asked, Claim(12, 2, 12, True, 0.0, 20.0), [6, 12])
+    assert placed.start == 12
 
 
 def test_an_enqueued_trial_uses_up_no_position() -> None:
@@ -261,7 +272,8 @@ def test_a_claim_outlives_its_trial_and_ends_with_the_answer() -> None:
     assert not store.read().other_claims(7)
 
 
-def test_two_workers_that_claim_at_once_make_one_call() -> None:
+def test_two_workers_that_claim_at_once_make_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_call, "_CLAIM_SETTLES", 0.3)
     storage = InMemoryStorage()
     asked: list[float] = []
     barrier = threading.Barrier(2)

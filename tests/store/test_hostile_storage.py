@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.samplers import RandomSampler
@@ -104,7 +103,6 @@ def test_what_is_right_is_read() -> None:
     assert usage(study).input_tokens == 1
 
 
-@settings(max_examples=50, deadline=None)
 @given(json_values() | st.just({"lr": [0.01, 0.001, 0.1, 0.5], "act": {"relu": 1.0}}))
 def test_the_prior_in_a_post_of_an_earlier_version_is_ignored(prior: Any) -> None:
     advices = []
@@ -121,7 +119,6 @@ def test_nothing_in_the_storage_breaks_the_board() -> None:
     assert [wrong for key, value in marks if (wrong := look(key, value))] == []
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from([f"{_keys.RECORD}0", _keys.CLAIM, f"{_keys.RECORD}x"]), json_values())
 def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
     assert look(key, value) is None

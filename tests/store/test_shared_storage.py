@@ -23,11 +23,17 @@ from optuna.trial import TrialState
 import pytest
 
 from benchmarks._postgres import restart_postgres
+from optuna_llm_sampler._policy.allocation import Plan
+from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._store.store import AdviceStore
+from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.storages import grpc_proxy
 from ..support.storages import Job
 from ..support.storages import join
+from ..support.storages import MoodyModel
 from ..support.storages import noted
+from ..support.storages import opened
 from ..support.storages import Postgres
 from ..support.storages import records
 from ..support.storages import run
@@ -208,6 +214,38 @@ def test_shares_move_while_workers_are_killed(postgres: Postgres, tmp_path: Path
     assert len(shares) >= 3, shares
     assert {source(t) for t in found} >= {"llm", "base"}
     assert slots_used_twice(found) == repeated_params(found) == 0
+
+
+@pytest.mark.slow
+def test_sixty_four_workers_use_every_configuration_once(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    job = Job(postgres.url, tmp_path, latency=0.3, seconds=0.5, threads=4, name="sixty-four")
+    job.arguments.update({"llm": FakeLLM(MoodyModel(job)), "timeout": 20.0, "prefetch": False})
+    rng = random.Random(0)
+    with workers(job, 16, 256) as processes:
+        for n_begun in (80, 160):
+            until(lambda n=n_begun: len(noted(job, "running")) >= n)  # type: ignore[misc]
+            pids = [p.pid for p in processes if p.is_alive()]
+            os.kill(rng.choice([pid for pid in pids if pid is not None]), signal.SIGKILL)
+        assert sorted(join(processes, 240), key=str) == [-signal.SIGKILL] * 2 + [0] * 14
+    found = trials(job)
+    states = Counter(t.state for t in found)
+    assert states[TrialState.RUNNING] <= 2 * job.threads
+    assert states[TrialState.COMPLETE] + states[TrialState.RUNNING] == len(found)
+    assert states[TrialState.COMPLETE] >= 256 - 2 * job.threads
+    with opened(job) as study:
+        snapshot = AdviceStore(study._storage, study._study_id).read()
+    assert len({record.share for record in snapshot.advices}) >= 3
+    assert slots_used_twice(found) == repeated_params(found) == 0
+    # Every configuration is used, unless its trial died, it resembles another trial, the model had
+    # lost its share, or its process could not store it in time.
+    plan = Plan(Policy(None, 4, 4, is_fixed=True), snapshot)
+    assigned = [trial for trial in found if plan.turn(trial.number).assignment is not None]
+    sources = Counter(source(trial) for trial in assigned)
+    kinds = {"llm", "base", "None", "fallback:known_already", "fallback:not_stored"}
+    assert sources.keys() <= kinds
+    assert sources["llm"] >= 30
 
 
 @pytest.mark.slow

@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -28,7 +27,6 @@ from ..support.strategies import ints
 from ..support.strategies import json_values
 
 
-@settings(max_examples=600, deadline=None)
 @given(distributions(), json_values())
 def test_any_value_is_legal_or_named(distribution: BaseDistribution, value: Any) -> None:
     result = coerce(value, distribution)
@@ -38,7 +36,6 @@ def test_any_value_is_legal_or_named(distribution: BaseDistribution, value: Any)
         assert_optuna_keeps(result.value, distribution)
 
 
-@settings(max_examples=200, deadline=None)
 @given(categoricals())
 def test_labels_are_unique_and_lead_back(distribution: CategoricalDistribution) -> None:
     names = labels(distribution)
