@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Container
 from collections.abc import Mapping
+from datetime import datetime
 import json
 from typing import Any
 from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from . import keys as _keys
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from optuna.trial import TrialState
 
+
+# What identifies a trial in one process.
+TrialKey: TypeAlias = tuple[int, datetime | None]
 
 # Where samplers publish the parameters of a running trial, as JSON in pieces: this package's base
 # sampler, which has the last word, TPESampler and GPSampler.
@@ -49,6 +54,15 @@ def trial_id_of(trial: FrozenTrial) -> int:
     Trials of different in-memory storages have the same ids.
     """
     return trial._trial_id
+
+
+def key_of(trial: FrozenTrial) -> TrialKey:
+    """Return what identifies a trial in one process.
+
+    Its id alone does not: trials of different in-memory storages have the same ids, and SQLite
+    uses the ids of deleted trials again.
+    """
+    return trial_id_of(trial), trial.datetime_start
 
 
 def all_trials(study: Study) -> list[FrozenTrial]:
