@@ -19,12 +19,13 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
+from .._study.distance import Points
+from .._study.optuna_internals import forget_constraints
+from .._study.optuna_internals import key_of
 from .._study.optuna_internals import known_params
 from .._study.optuna_internals import publish_params
 from .._study.optuna_internals import sampled_trials
-from .._study.optuna_internals import trial_id_of
-from .._study.space import is_at
-from .._study.space import locate
+from .._study.optuna_internals import TrialKey
 from .branching import Branching
 from .branching import candidates
 from .gp_study import are_alike
@@ -103,12 +104,12 @@ class DefaultBaseSampler(BaseSampler):
             else None
         )
         self._gp_names: set[str] = set()
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[TrialKey, _Plan] = {}
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        plan = self._plans[trial_id_of(trial)] = self._plan(study)
+        plan = self._plans[key_of(trial)] = self._plan(study)
         if plan.branching is not None:
             return dict(plan.branching.space)
         assert plan.sampler is not None
@@ -136,7 +137,7 @@ class DefaultBaseSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        plan = self._plans.get(trial_id_of(trial), _Plan(self._tpe))
+        plan = self._plans.get(key_of(trial), _Plan(self._tpe))
         space = (plan.branching or Branching(search_space, {})).within(search_space)
         states = (TrialState.RUNNING, TrialState.WAITING)
         others = sampled_trials(study, states, cached=False)
@@ -154,7 +155,7 @@ class DefaultBaseSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        plan = self._plans.get(trial_id_of(trial))
+        plan = self._plans.get(key_of(trial))
         sampler = (plan and plan.sampler) or self._tpe
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
@@ -164,7 +165,7 @@ class DefaultBaseSampler(BaseSampler):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: State, values: Sequence[float] | None
     ) -> None:
-        self._plans.pop(trial_id_of(trial), None)
+        self._plans.pop(key_of(trial), None)
         self._tpe.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
@@ -199,9 +200,7 @@ class DefaultBaseSampler(BaseSampler):
     ) -> dict[str, Any]:
         assert self._gp is not None
         if self._gp_names != space.keys():
-            # PartialFixedSampler makes the space smaller. Optuna then drops the kernels of the
-            # objective that it keeps, but not those of constraints (_get_constraints_acqf_args).
-            self._gp._constraints_gprs_cache_list = None
+            forget_constraints(self._gp)  # PartialFixedSampler makes the space smaller
             self._gp_names = set(space)
         wide = relaxed(space)
         seen = cast("Study", GPStudy(study, space, wide))
@@ -244,14 +243,14 @@ class DefaultBaseSampler(BaseSampler):
         def is_new(params: dict[str, Any]) -> bool:
             return not any(params.items() <= other.items() for other in known)
 
+        busy = Points(taken)
         proposal: dict[str, Any] = {}
         new: dict[str, Any] | None = None
         for proposal in draws:
             if not proposal and not is_small:
                 return proposal
             if proposal and is_new(proposal):
-                point = locate(proposal, space.space)
-                if not any(is_at(point, other, space.space, _NEAR) for other in taken):
+                if not busy.has_near(proposal, space.space, _NEAR):
                     return proposal
                 new = new or proposal
         if new is not None:

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
-from datetime import datetime
 import os
 import threading
 from typing import Any
 from typing import TYPE_CHECKING
-from typing import TypeAlias
 import weakref
 from weakref import WeakKeyDictionary
 
@@ -28,9 +26,11 @@ from .._store.prices import Budget
 from .._store.prices import Price
 from .._store.store import AdviceStore
 from .._study.optuna_internals import fixed_params
+from .._study.optuna_internals import key_of
 from .._study.optuna_internals import storage_of
 from .._study.optuna_internals import study_id_of
 from .._study.optuna_internals import trial_id_of
+from .._study.optuna_internals import TrialKey
 from .._study.space import coerce
 from .._study.space import Coerced
 from ..errors import OptunaLLMError
@@ -64,8 +64,6 @@ if TYPE_CHECKING:
 
 
 _logger = get_logger(f"optuna.{__name__}")
-
-_Key: TypeAlias = tuple[int, datetime | None]
 
 
 @dataclass
@@ -247,7 +245,7 @@ class LLMSampler(BaseSampler):
         # By storage object: ids of studies and trials are unique in one storage only, and a new
         # storage can have the id() of one that was collected.
         self._sessions: WeakKeyDictionary[BaseStorage, dict[int, Session]] = WeakKeyDictionary()
-        self._drafts: WeakKeyDictionary[BaseStorage, dict[_Key, _Draft]] = WeakKeyDictionary()
+        self._drafts: WeakKeyDictionary[BaseStorage, dict[TrialKey, _Draft]] = WeakKeyDictionary()
         off = turned_off(self._settings.llm)
         self._is_off = bool(off) or self._settings.llm_share == 0
         if off:
@@ -348,7 +346,7 @@ class LLMSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        draft = self._drafts.get(storage_of(study), {}).get(_key(trial))
+        draft = self._drafts.get(storage_of(study), {}).get(key_of(trial))
         if draft is not None and draft.decision.config is not None:
             coerced = _value(draft.decision.config, param_name, param_distribution)
             if coerced is not None:
@@ -366,7 +364,7 @@ class LLMSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        draft = self._drafts.get(storage_of(study), {}).pop(_key(trial), None)
+        draft = self._drafts.get(storage_of(study), {}).pop(key_of(trial), None)
         if draft is not None:
             write_from_base(study, trial, [n for n in draft.from_base if n in trial.params])
             if self._pid == os.getpid():
@@ -384,7 +382,7 @@ class LLMSampler(BaseSampler):
         """Return a trial's draft; decide on the first call."""
         if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
             self._start_clean()
-        drafts, key = self._drafts.setdefault(storage_of(study), {}), _key(trial)
+        drafts, key = self._drafts.setdefault(storage_of(study), {}), key_of(trial)
         if key not in drafts:
             if fixed_params(trial):
                 decision = Decision("enqueued")  # it uses up none of the model's ideas
@@ -394,11 +392,6 @@ class LLMSampler(BaseSampler):
             write_decision(study, trial, decision)
             drafts[key] = _Draft(decision)
         return drafts[key]
-
-
-def _key(trial: FrozenTrial) -> _Key:
-    """Identify a trial in its storage; the ids of deleted trials may be used again."""
-    return trial_id_of(trial), trial.datetime_start
 
 
 def _value(config: Config, name: str, distribution: BaseDistribution) -> Coerced | None:

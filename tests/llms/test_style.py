@@ -19,8 +19,8 @@ from optuna_llm_sampler import Replay
 from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.first_proposals import consensus_first
-from optuna_llm_sampler._advice.prompts.build import build
-from optuna_llm_sampler._advice.prompts.build import prefill
+from optuna_llm_sampler._advice.prompts import build
+from optuna_llm_sampler._advice.prompts import prefill
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._policy.allocation import make_policy
 from optuna_llm_sampler._study.summary import StudySummary

@@ -21,7 +21,7 @@ import pytest
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.prompts.grammar import list_grammar
 from optuna_llm_sampler._advice.prompts.notation import Notation
 from optuna_llm_sampler._advice.prompts.variants import variants
