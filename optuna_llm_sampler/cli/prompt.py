@@ -13,6 +13,7 @@ import sys
 from typing import Any
 from typing import TYPE_CHECKING
 
+from .._advice.call import estimate
 from .._advice.prepare import prepare
 from .._sampler.sampler import LLMSampler
 from .._sampler.session import NextQuestion
@@ -66,7 +67,7 @@ def _run(args: argparse.Namespace) -> int:
         shown = {"llm": name, "style": str(style), "tokens": counted}
         common.print_json({**shown, "request": asdict(request)})
         return 0
-    counted_by = "counted by the model" if exact else "estimate: characters / 4"
+    counted_by = "counted by the model" if exact else "estimate: bytes / 3"
     print(f"To {name or 'any model'}, as {style}: about {tokens:,} tokens ({counted_by}).")
     if not args.sampler and not args.task:
         print("It describes no task: use --task, or --sampler for your own sampler.")
@@ -96,10 +97,7 @@ def count_tokens(llm: Any, request: Request) -> tuple[int, bool]:
             counted = None
         if isinstance(counted, int):
             return counted, True
-    characters = sum(len(message["content"]) for message in request.messages)
-    if request.schema is not None:
-        characters += len(json.dumps(request.schema))
-    return (characters + 3) // 4, False
+    return estimate(request).input_tokens or 0, False
 
 
 def _parts(request: Request) -> list[tuple[str, str]]:

@@ -286,13 +286,13 @@ def test_prompt_is_what_the_next_call_sends(
     for name in ("max_tokens", "seed", "n", "temperature"):
         assert shown["request"][name] == getattr(sent, name)
     assert shown["tokens"]["exact"] is False
-    characters = sum(len(m["content"]) for m in sent.messages) + len(json.dumps(sent.schema))
-    assert shown["tokens"]["count"] == pytest.approx(characters / 4, abs=1)
+    text = "".join(m["content"] for m in sent.messages) + json.dumps(sent.schema)
+    assert shown["tokens"]["count"] == pytest.approx(len(text.encode()) / 3, abs=2)
 
 
 def test_prompt_reads_as_text(url: str, capsys: Capture) -> None:
     text = prints(capsys, "prompt", "--storage", url, "--llm", "openai/m", "--task", "My task")
-    assert "estimate: characters / 4" in text
+    assert "estimate: bytes / 3" in text
     assert "My task" in text
     assert "JSON schema of the answer" in text
     assert "--- user" in text
