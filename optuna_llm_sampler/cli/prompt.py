@@ -40,10 +40,15 @@ def add_prompt(commands: common.Subparsers) -> None:
     add_sampler(parser)
     parser.add_argument(
         "--llm",
-        help="the model, whose form of the request is printed; default: the model of LLMSampler()",
+        help="the model that would be asked; default: the model of LLMSampler()",
     )
-    parser.add_argument("--n-configs", type=int, default=8, help="as n_configs= (default: 8)")
-    parser.add_argument("--seed", type=int, help="as seed= of the sampler")
+    parser.add_argument(
+        "--n-configs",
+        type=int,
+        default=8,
+        help="number of configurations, as LLMSampler(n_configs=...)",
+    )
+    parser.add_argument("--seed", type=int, help="as LLMSampler(seed=...)")
     parser.add_argument(
         "--style",
         choices=tuple(STYLES),
@@ -122,17 +127,17 @@ def _parts(request: Request) -> list[tuple[str, str]]:
 
 
 def add_sampler(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", default="", help="as task= of the sampler")
+    parser.add_argument("--task", default="", help="what is tuned, as LLMSampler(task=...)")
     parser.add_argument(
         "--param-notes",
         type=Path,
         metavar="FILE",
-        help="JSON object of notes by parameter, as param_notes= of the sampler",
+        help="JSON object of notes by parameter, as LLMSampler(param_notes=...)",
     )
     parser.add_argument(
         "--sampler",
         metavar="MODULE:NAME",
-        help="your own LLMSampler, or a function that returns it; imports (runs) MODULE",
+        help="your own LLMSampler, or a function that returns it; MODULE is imported, so it runs",
     )
 
 
