@@ -393,7 +393,7 @@ def narrow() -> optuna.Study:
 
 def test_reports_tell_results_and_values_apart() -> None:
     made = report(narrow())
-    assert "Best trial\n123457 (trial 1, not recorded)\ngamma = 0.9998, n = 1\n" in to_text(made)
+    assert "Best trial\nTrial 1, not recorded: 123457\ngamma = 0.9998, n = 1\n" in to_text(made)
     page = to_html(made)
     for value, gamma in ((123459, 0.9996), (123458, 0.9997), (123460, 0.9995)):
         assert f"<td class='nowrap'>{value}</td>" in page

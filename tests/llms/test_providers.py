@@ -514,7 +514,7 @@ def test_a_study_by_the_environment(environment: pytest.MonkeyPatch) -> None:
         study = optuna.create_study(sampler=LLMSampler(search_space=space))
         study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     assert study.trials[0].params == {"x": 0.5}
-    assert len(server.bodies) == 1
+    assert server.bodies[0]["model"] == "m"
 
 
 @pytest.mark.parametrize(
