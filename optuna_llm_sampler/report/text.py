@@ -92,12 +92,13 @@ def comparison(report: Report) -> tuple[str, ...]:
             f"The model has {'given no advice' if report.advice else 'not been asked'} yet."
         )
     elif found.n_base:
-        lines.append(
+        lines += [
             f"The model's last {plural(found.n_model, 'trial')}, compared with the base sampler's "
             f"{plural(found.n_base, 'trial')} around them, were better in {found.beaten:.0%} of "
-            f"the comparisons. During that time, the model improved the best result "
-            f"{_times(found.model_improved)} and the base sampler {_times(found.base_improved)}."
-        )
+            f"the comparisons.",
+            f"During that time, the model improved the best result {_times(found.model_improved)} "
+            f"and the base sampler {_times(found.base_improved)}.",
+        ]
     else:
         lines.append("There are no trials of the base sampler to compare the model's with yet.")
     if report.share is not None:

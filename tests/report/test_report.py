@@ -197,7 +197,7 @@ def test_the_report_states_the_rule_by_which_the_model_gets_its_share() -> None:
 def test_a_fixed_share_is_called_fixed(study: Study) -> None:
     data = report(study)
     assert (data.share, data.is_fixed) == (0.5, True)
-    assert comparison(data)[1] == "The model gets 50% of the next trials. This share is fixed."
+    assert comparison(data)[-1] == "The model gets 50% of the next trials. This share is fixed."
 
 
 def test_first_proposals_are_compared_with_nothing() -> None:
