@@ -317,6 +317,14 @@ def test_prompt_needs_neither_model_nor_extra(
     assert "params = " in text
 
 
+def test_prompt_of_a_model_that_is_turned_off(
+    url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTUNA_LLM", "off")
+    err = fails(capsys, "prompt", "--storage", url, "--style", "json", code=1)
+    assert "turned off" in err
+
+
 def test_tokens_are_exact_where_the_model_counts() -> None:
     class Counting(FakeLLM):
         def count_tokens(self, request: Request) -> int:
