@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
-from typing import Any
 
 from ..errors import LLMError
 from ..errors import OptunaLLMError
@@ -94,25 +92,35 @@ def ask(
         The advice or the error. Exceptions other than
         :class:`~optuna_llm_sampler.errors.OptunaLLMError` are raised.
     """
-    call = Call(model=llm.name, asked=llm.name, purpose=purpose)
+    call, style = Call(model=llm.name, asked=llm.name, purpose=purpose), style_of(llm)
     try:
-        prepared = prepare(question, style_of(llm), timeout=timeout, redact=redact)
+        prepared = prepare(question, style, timeout=timeout, redact=redact)
     except OptunaLLMError as error:
         return Answer(call, error=error)
-    answer = _ask(llm, prepared, is_duplicate, call, max_requests=max_requests)
-    return replace(answer, advice=prepared.renaming.restore(answer.advice))
+    renaming = prepared.renaming
+    answer = _ask_prepared(
+        llm,
+        prepared,
+        lambda params: is_duplicate(renaming.restore_values(params)),
+        call,
+        samples=style.samples,
+        max_requests=max_requests,
+    )
+    return replace(answer, advice=renaming.restore(answer.advice))
 
 
-def _ask(
-    llm: LLM, prepared: Prepared, is_own_duplicate: IsDuplicate, call: Call, *, max_requests: int
+def _ask_prepared(
+    llm: LLM,
+    prepared: Prepared,
+    is_duplicate: IsDuplicate,
+    call: Call,
+    *,
+    samples: bool,
+    max_requests: int,
 ) -> Answer:
-    """Make the requests; the advice has the names that were sent."""
-    question, request, samples = prepared.question, prepared.request, style_of(llm).samples
+    """Make the requests. The advice has the names that were sent."""
+    question, request = prepared.question, prepared.request
     timeout, start = request.timeout, prefill(request)
-
-    def is_duplicate(params: Mapping[str, Any]) -> bool:
-        return is_own_duplicate(prepared.renaming.restore_values(params))
-
     advice = Advice()
     texts: list[str] = []
     while True:

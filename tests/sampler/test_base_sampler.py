@@ -25,8 +25,7 @@ import pytest
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._sampler import default_base
-from optuna_llm_sampler._study.space import is_near
-from optuna_llm_sampler._study.space import locate
+from optuna_llm_sampler._study.distance import Points
 from optuna_llm_sampler.testing import FakeLLM
 
 
@@ -299,10 +298,10 @@ def in_parallel(sampler: BaseSampler, n: int, space: Any, objective: Any) -> Stu
 
 def repeats(study: Study, space: Any, limit: float = 0.025) -> int:
     """Count the trials that began near one of the seven that ran then."""
-    points = [locate(trial.params, space) for trial in study.trials]
+    params = [trial.params for trial in study.trials]
     return sum(
-        any(is_near(point, other, limit) for other in points[max(0, n - 7) : n])
-        for n, point in enumerate(points)
+        Points(params[max(0, n - 7) : n]).has_near(params[n], space, limit)
+        for n in range(len(params))
     )
 
 

@@ -31,9 +31,9 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.distance import NEAR
+from optuna_llm_sampler._study.distance import normalize
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler._study.history import seen_space
-from optuna_llm_sampler._study.space import normalize
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
