@@ -79,8 +79,8 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser, *, timeout: float) -> None:
     parser.add_argument(
         "--llm",
-        help="openai/MODEL, azure/DEPLOYMENT, local, local/NAME or local/PATH.gguf; default: the "
-        "model of LLMSampler()",
+        help="openai/MODEL, another PROVIDER/MODEL, azure/DEPLOYMENT, local, local/NAME or "
+        "local/PATH.gguf; default: the model of LLMSampler()",
     )
     parser.add_argument(
         "--timeout",
@@ -97,7 +97,7 @@ def add_price(parser: argparse.ArgumentParser) -> None:
         type=_price,
         metavar="IN,OUT",
         help="price of the model in USD per million tokens sent and received, such as 0.25,2; "
-        "default: OpenAI's list prices",
+        "default: the price that is known",
     )
 
 

@@ -418,6 +418,9 @@ def writings(value: float) -> Iterator[str]:
         yield f"{value:.{digits}f}"
         mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
         yield f"{mantissa}e{int(exponent)}"
+    whole, _, decimals = f"{value:.17f}".partition(".")
+    for digits in range(1, 17):  # not rounded: a bound rounded up is out of range
+        yield f"{whole}.{decimals[:digits]}"
 
 
 def nearest(value: float, distribution: Number, *, exponents: bool) -> str | None:
@@ -456,6 +459,7 @@ def test_a_grammar_can_write_every_legal_value(
         FloatDistribution(-1e300, 1e300),
         FloatDistribution(1e-300, 1e300, log=True),
         FloatDistribution(123456, 123461),
+        FloatDistribution(-9.999999999999998, 0),
         FloatDistribution(0.5, 0.5 + 1e-15),
         FloatDistribution(0, 1e-3, step=1e-5),
         IntDistribution(-100, 100),

@@ -266,7 +266,7 @@ def test_prompt_is_what_the_next_call_sends(
     study.optimize(objective, n_trials=3)
     notes = tmp_path / "notes.json"
     notes.write_text('{"dropout": "of the classifier only"}')
-    options = ("--task", "What is tuned", "--param-notes", str(notes), "--n-configs", "4")
+    options = ("--task", "What is tuned", "--param-notes", str(notes))
     arguments = ("prompt", "--storage", url, "--llm", "openai/m", "--seed", "7", *options)
     shown = json.loads(prints(capsys, *arguments, "--json"))
     assert study.get_trials(states=[optuna.trial.TrialState.RUNNING]) == []
@@ -276,7 +276,6 @@ def test_prompt_is_what_the_next_call_sends(
         llm,
         task="What is tuned",
         param_notes={"dropout": "of the classifier only"},
-        n_configs=4,
         seed=7,
     )
     study.optimize(objective, n_trials=1)
@@ -286,13 +285,13 @@ def test_prompt_is_what_the_next_call_sends(
     for name in ("max_tokens", "seed", "n", "temperature"):
         assert shown["request"][name] == getattr(sent, name)
     assert shown["tokens"]["exact"] is False
-    characters = sum(len(m["content"]) for m in sent.messages) + len(json.dumps(sent.schema))
-    assert shown["tokens"]["count"] == pytest.approx(characters / 4, abs=1)
+    text = "".join(m["content"] for m in sent.messages) + json.dumps(sent.schema)
+    assert shown["tokens"]["count"] == pytest.approx(len(text.encode()) / 3, abs=2)
 
 
 def test_prompt_reads_as_text(url: str, capsys: Capture) -> None:
     text = prints(capsys, "prompt", "--storage", url, "--llm", "openai/m", "--task", "My task")
-    assert "estimate: characters / 4" in text
+    assert "estimate: bytes / 3" in text
     assert "My task" in text
     assert "JSON schema of the answer" in text
     assert "--- user" in text

@@ -220,11 +220,11 @@ def test_shares_move_while_workers_are_killed(postgres: Postgres, tmp_path: Path
 def test_sixty_four_workers_use_every_configuration_once(
     postgres: Postgres, tmp_path: Path
 ) -> None:
-    job = Job(postgres.url, tmp_path, latency=0.3, seconds=0.5, threads=4, name="sixty-four")
+    job = Job(postgres.url, tmp_path, latency=0.3, seconds=0.2, threads=4, name="sixty-four")
     job.arguments.update({"llm": FakeLLM(MoodyModel(job)), "timeout": 20.0, "prefetch": False})
     rng = random.Random(0)
-    with workers(job, 16, 256) as processes:
-        for n_begun in (80, 160):
+    with workers(job, 16, 192) as processes:
+        for n_begun in (70, 120):
             until(lambda n=n_begun: len(noted(job, "running")) >= n)  # type: ignore[misc]
             pids = [p.pid for p in processes if p.is_alive()]
             os.kill(rng.choice([pid for pid in pids if pid is not None]), signal.SIGKILL)
@@ -233,7 +233,7 @@ def test_sixty_four_workers_use_every_configuration_once(
     states = Counter(t.state for t in found)
     assert states[TrialState.RUNNING] <= 2 * job.threads
     assert states[TrialState.COMPLETE] + states[TrialState.RUNNING] == len(found)
-    assert states[TrialState.COMPLETE] >= 256 - 2 * job.threads
+    assert states[TrialState.COMPLETE] >= 192 - 2 * job.threads
     with opened(job) as study:
         snapshot = AdviceStore(study._storage, study._study_id).read()
     assert len({record.share for record in snapshot.advices}) >= 3
@@ -245,7 +245,7 @@ def test_sixty_four_workers_use_every_configuration_once(
     sources = Counter(source(trial) for trial in assigned)
     kinds = {"llm", "base", "None", "fallback:known_already", "fallback:not_stored"}
     assert sources.keys() <= kinds
-    assert sources["llm"] >= 30
+    assert sources["llm"] >= 20
 
 
 @pytest.mark.slow
