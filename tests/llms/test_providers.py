@@ -16,9 +16,6 @@ import traceback
 from typing import Any
 from typing import cast
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
 import pytest
 
 from optuna_llm_sampler import LLMSampler
@@ -506,15 +503,14 @@ def test_a_provider_without_schemas_is_told_the_schema(
     )
 
 
-def test_a_study_by_the_environment(environment: pytest.MonkeyPatch) -> None:
+def test_a_model_named_by_the_environment(environment: pytest.MonkeyPatch) -> None:
     with serving(always(Reply(body=CASES["anthropic"].good))) as server:
         at(server, "anthropic", environment)
         environment.setenv("OPTUNA_LLM", "anthropic/m")
-        space: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
-        study = optuna.create_study(sampler=LLMSampler(search_space=space))
-        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    assert study.trials[0].params == {"x": 0.5}
-    assert server.bodies[0]["model"] == "m"
+        why, build = resolve(None)
+        assert why == "OPTUNA_LLM='anthropic/m'"
+        assert build().complete(REQUEST).texts == (GOOD,)
+    assert LLMSampler("anthropic/m")  # no key is needed before the first trial
 
 
 @pytest.mark.parametrize(
