@@ -108,10 +108,10 @@ class Timed(LLMSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         session = self._session(study)
-        waits, start = session.waits, time.monotonic()
+        waits, start = session.n_waits, time.monotonic()
         params = super().sample_relative(study, trial, search_space)
         seconds = time.monotonic() - start
-        timings.append(Timing(seconds, session.waits > waits, time.time()))
+        timings.append(Timing(seconds, session.n_waits > waits, time.time()))
         return params
 
 

@@ -1,15 +1,18 @@
-"""One study as one process sees it: whose is this trial, and who asks the model.
+"""One study as one process sees it: decide where each trial's parameters come from.
 
-Knows trial numbers and the store, not Optuna's study or trial.
+A trial starts. Its process takes a snapshot of the advice store, and the plan that follows from
+it says whose trial it is. The trial tries one of the user's own configurations, is left to the
+base sampler, or takes the configuration that an advice assigns to it. If that advice does not
+exist yet, the trial waits for it, and its process asks the model unless another process does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Iterator
-from collections.abc import Sequence
 from contextlib import contextmanager
 from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from dataclasses import replace
 import random
@@ -27,13 +30,13 @@ from .._policy.patience import Patience
 from .._policy.shares import Policy
 from .._store.background_call import BackgroundCall
 from .._store.background_call import HostTrial
-from .._store.store import AdviceRecord
 from .._store.store import AdviceStore
 from .._store.store import Claim
 from .._store.store import CLOCK_SKEW
 from .._store.store import Snapshot
+from ..errors import TurnedOffError
 from ..llms.base import LLM
-from .advisor import Caller
+from .advisor import Advisor
 from .own_configs import config_for
 from .progress import waiting
 from .settings import Settings
@@ -41,10 +44,10 @@ from .settings import Settings
 
 _logger = get_logger(f"optuna.{__name__}")
 
-# A worker that has not renewed its claim for so long is taken for dead. A third of the timeout, so
-# that whoever takes over still has time to answer those who wait, within these bounds.
+# The lease of a claim, in seconds: a third of the timeout within these bounds. A worker that has
+# not renewed its claim for so long counts as dead, and another one has time left to ask.
 _MIN_LEASE, _MAX_LEASE = 3.0, 20.0
-# Seconds between two looks at what another worker is doing, growing.
+# Pauses between two looks at another worker's call, in seconds; they grow.
 _FIRST_PAUSE, _MAX_PAUSE = 0.2, 1.0
 
 
@@ -54,11 +57,11 @@ class Decision:
 
     Attributes:
         source:
-            ``"defaults"``, ``"llm"``, ``"base"`` or ``"fallback:<reason>"``.
+            As in ``_study.keys.SOURCE``.
         config:
-            The configuration, when it is not the base sampler's.
+            The configuration to try; :obj:`None` leaves the trial to the base sampler.
         advice:
-            Where the configuration lies, in words.
+            Where the configuration is from, for people to read.
     """
 
     source: str
@@ -67,14 +70,14 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class Ahead:
-    """The next question.
+class NextQuestion:
+    """The next question to the model.
 
     Attributes:
         question:
-            What would be asked.
+            What the model would be asked.
         is_duplicate:
-            Whether a configuration need not be run again.
+            Detects configurations that need not be tried again.
         timeout:
             Longest time for the call, in seconds.
     """
@@ -87,9 +90,19 @@ class Ahead:
 class Session:
     """Decides for the trials of one study that run in this process. Thread-safe.
 
+    Args:
+        store:
+            The study's advice store.
+        settings:
+            The sampler's arguments.
+        llm:
+            Returns the model.
+        policy:
+            How trials are shared out; :obj:`None` if the model is off.
+
     Attributes:
-        waits:
-            How many trials have waited for the model, however shortly.
+        n_waits:
+            Number of trials that have waited for the model.
     """
 
     def __init__(
@@ -100,214 +113,207 @@ class Session:
         llm: Callable[[], LLM],
         policy: Policy | None,
     ) -> None:
-        self.waits = 0
-        self._policy = policy
+        self.n_waits = 0
         self._store = store
         self._settings = settings
+        self._policy = policy
         self._patience = Patience(settings.timeout)
-        self._caller = Caller(store, settings, self._patience, llm=llm, policy=policy)
-        self._lock = threading.Lock()
-        self._last: Plan | None = None
-        self._background_call: BackgroundCall | None = None
+        self._advisor = Advisor(store, settings, self._patience, llm)
+        self._has_own = bool(settings.own_configs)
+        self._latest_plan: Plan | None = None
+        self._call: BackgroundCall | None = None
+        self._call_lock = threading.Lock()
+        self._progress_lock = threading.Lock()
         self._waited_in_vain: set[int] = set()
-        self._saying = threading.Lock()
-        self._first_left = bool(settings.own_configs)
 
     def decide(self, trial_id: int, number: int) -> Decision:
-        """Say whose a trial is; waits for the model no longer than the timeout.
+        """Decide where a trial's parameters come from. Wait ``timeout`` seconds at most.
 
-        Never fails: a trial must not be lost because of what only this sampler reads and writes.
+        Errors of the storage lead to a fallback: a trial must not be lost because of attributes
+        that only this sampler reads and writes.
         """
+        host = HostTrial(trial_id=trial_id, number=number)
         try:
-            return self._decide(HostTrial(trial_id, number))
-        except Exception as error:  # a storage may fail in its own ways
-            self._caller.warn("storage", repr(error), "The base sampler goes on.")
+            if self._call is not None and self._call.open:
+                self._call.move_to(host)
+            return self._decide(host)
+        except Exception as error:  # each storage has its own errors
+            self._advisor.warn("storage", repr(error), "The base sampler goes on.")
             return Decision("fallback:storage")
         finally:
             self._patience.started(number)
 
     def finished(self, number: int) -> None:
-        """Note how long a trial of this process took."""
+        """Note that a trial of this process has ended."""
         self._patience.finished(number)
 
-    def look_ahead(self) -> Ahead:
-        """Return what the model would be asked next. Asks nothing."""
-        snapshot = self._store.read()
-        return Ahead(
-            self._caller.question(snapshot, snapshot.settled + 1),
-            self._caller.known(snapshot),
-            self._caller.call_timeout,
+    def next_question(self) -> NextQuestion:
+        """Return what the model would be asked next. Ask nothing.
+
+        Raises:
+            TurnedOffError: The model is off.
+        """
+        plan = self._plan(self._store.read())
+        question = self._advisor.question(plan, plan.snapshot.settled + 1)
+        return NextQuestion(
+            question=question,
+            is_duplicate=self._advisor.is_duplicate(plan),
+            timeout=self._advisor.call_timeout,
         )
 
+    # --- deciding ---------------------------------------------------------------------------
+
     def _decide(self, host: HostTrial) -> Decision:
-        call = self._background_call
-        if call is not None and call.open:
-            call.move_to(host)
-        if self._policy is None and not self._first_left:
-            return Decision("base")
-        if self._is_surely_base(host.number):
+        if not self._has_own and (self._policy is None or self._stays_base(host.number)):
             return Decision("base")
         snapshot = self._store.read()
-        if self._first_left and (first := self._first(snapshot, host.number)) is not None:
-            if self._policy is not None and self._settings.search_space:
-                self._ask_ahead(self._look(snapshot), host)
-            return first
-        if self._policy is None or not self._caller.space(snapshot):
-            return Decision("base")
-        plan = self._look(snapshot)
-        if not plan.turn(host.number).is_models:
+        own = self._own_config(snapshot, host.number)
+        if self._policy is None or not self._advisor.space(snapshot):
+            return own or Decision("base")
+        plan = self._plan(snapshot)
+        if own is None:
+            return self._take(plan, host)
+        if self._settings.search_space:
             self._ask_ahead(plan, host)
-            return Decision("base")
-        return self._take(plan, host)
+        return own
 
-    def _first(self, snapshot: Snapshot, number: int) -> Decision | None:
-        """Return the user's own configuration that this trial is to try, if one is left for it.
-
-        Trials that have yet to take theirs are counted by number, so that each configuration is
-        tried once, and by the first trial that can, whatever the study held before.
-        """
-        left = [own for own in self._settings.own_configs if not own.is_taken(snapshot.trials)]
-        self._first_left = bool(left)
-        own = config_for(number, left, snapshot)
-        return None if own is None else Decision(own.source, Config(own.params), own.label)
-
-    def _is_surely_base(self, number: int) -> bool:
-        """Tell from what was stored when last read, where no later advice can change it."""
-        plan = self._last
-        if plan is None or self._first_left or plan.policy.share != 0 or not plan.snapshot.advices:
+    def _stays_base(self, number: int) -> bool:
+        """Tell without reading the storage that no later advice can make a trial the model's."""
+        plan = self._latest_plan
+        if plan is None or plan.policy.share != 0 or not plan.snapshot.advices:
             return False
         return not plan.turn(number).is_models
 
-    def _look(self, snapshot: Snapshot) -> Plan:
-        assert self._policy is not None
-        self._last = Plan(self._policy, snapshot)
-        return self._last
+    def _own_config(self, snapshot: Snapshot, number: int) -> Decision | None:
+        """Decide for the user's own configuration that a trial has to try, if there is one."""
+        if not self._has_own:
+            return None
+        left = [own for own in self._settings.own_configs if not own.is_taken(snapshot.trials)]
+        self._has_own = bool(left)
+        own = config_for(number, left, snapshot)
+        return None if own is None else Decision(own.source, Config(own.params), own.label)
 
-    # --- taking a configuration -------------------------------------------------------------
+    def _plan(self, snapshot: Snapshot) -> Plan:
+        if self._policy is None:
+            raise TurnedOffError("The language model is turned off for this sampler.")
+        self._latest_plan = Plan(self._policy, snapshot)
+        return self._latest_plan
 
     def _take(self, plan: Plan, host: HostTrial) -> Decision:
-        with ExitStack() as until_decided:
-            return self._wait(plan, host, until_decided)
-
-    def _wait(self, plan: Plan, host: HostTrial, until_decided: ExitStack) -> Decision:
-        start, pause, patience, deadline = time.monotonic(), _FIRST_PAUSE, 0.0, 0.0
-        waited, block = False, plan.snapshot.settled
-        try:
-            while True:
-                decision = self._ready(plan, host.number)
-                if decision is not None:
-                    self._ask_ahead(plan, host)
-                    return decision
-                if shut := self._why_not(plan, host.number):
-                    return Decision(f"fallback:{shut}")
-                call = self._call_for(plan, host, ahead=0)
-                if not waited or plan.snapshot.settled != block:
-                    block, patience = plan.snapshot.settled, self._patience_for(plan, call)
-                    deadline = time.monotonic() + patience
+        """Take what the plan has for a trial; wait for the advice that it needs."""
+        block: int | None = None
+        allowed, deadline, pause = 0.0, 0.0, _FIRST_PAUSE
+        with ExitStack() as wait:
+            while (decision := self._decide_by(plan, host)) is None:
+                call = self._call_for(plan, host)
+                is_first = block is None
+                if block != plan.snapshot.settled + 1:  # each advice has its own deadline
+                    block = plan.snapshot.settled + 1
+                    allowed = self._allowed_wait(plan, call)
+                    deadline = time.monotonic() + allowed
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    return self._give_up(plan, patience)
-                if not waited:
-                    self.waits += 1
-                    until_decided.enter_context(self._said_once(left))
-                waited, snapshot = True, None
-                if call is None:
+                    return self._give_up(block, allowed)
+                if is_first:
+                    wait.enter_context(self._waiting(left))
+                if call is None:  # another process asks
                     time.sleep(min(left, pause * random.uniform(0.7, 1.3)))
                     pause = min(1.5 * pause, _MAX_PAUSE)
-                elif call.done.wait(left):
-                    decision, snapshot = self._outcome_of(call)
-                    if decision is not None:
-                        return decision
-                plan = self._look(snapshot or self._store.read())
-        finally:
-            if waited and plan.snapshot.advices:
-                self._patience.waited(time.monotonic() - start)
+                    found: Snapshot | Decision = self._store.read()
+                else:
+                    found = self._outcome_of(call, left)
+                if isinstance(found, Decision):
+                    return found
+                plan = self._plan(found)
+        return decision
+
+    def _decide_by(self, plan: Plan, host: HostTrial) -> Decision | None:
+        """Return what a plan decides for a trial; :obj:`None`: the trial needs a new advice."""
+        turn = plan.turn(host.number)
+        if turn.is_due:
+            if self._is_calling() or self._is_asked_by_others(plan, host.number):
+                return None
+            reason = self._advisor.limits.reason(plan.snapshot)
+            return Decision(f"fallback:{reason}") if reason else None
+        if turn.assignment is None:
+            decision = Decision("base")
+        else:
+            config = turn.assignment.config
+            params = values(config, self._advisor.space(plan.snapshot))
+            if self._advisor.is_duplicate(plan, host.number)(params):
+                decision = Decision("fallback:known_already")
+            else:
+                decision = Decision("llm", config, str(turn.assignment))
+        self._ask_ahead(plan, host)
+        return decision
+
+    # --- waiting ----------------------------------------------------------------------------
 
     @contextmanager
-    def _said_once(self, at_most: float) -> Iterator[None]:
-        """Say what is being waited for, unless another thread does."""
-        if not self._saying.acquire(blocking=False):
-            yield
-            return
+    def _waiting(self, at_most: float) -> Iterator[None]:
+        """Count a wait, and show it unless another thread shows one."""
+        begin = time.monotonic()
+        self.n_waits += 1
+        shows = self._progress_lock.acquire(blocking=False)
         try:
-            with waiting("the language model's advice", at_most):
+            with waiting("the language model's advice", at_most) if shows else nullcontext():
                 yield
         finally:
-            self._saying.release()
+            if shows:
+                self._progress_lock.release()
+            if self._latest_plan is not None and self._latest_plan.snapshot.advices:
+                self._patience.waited(time.monotonic() - begin)
 
-    def _patience_for(self, plan: Plan, call: BackgroundCall | None) -> float:
-        """Return for how many seconds a trial may wait for the advice that it needs.
+    def _allowed_wait(self, plan: Plan, call: BackgroundCall | None) -> float:
+        """Return how many seconds a trial may wait for the advice that it needs.
 
-        For the first advice, and wherever nothing is asked ahead, that is the timeout, but not
-        again for an advice that this process has waited for in vain: its asker may be dead. Later
-        advices are waited for if they are likely to come soon enough.
+        The timeout, for the first advice and wherever nothing is asked ahead, unless this process
+        has waited for that advice in vain: its worker may be dead. For later advices, what the
+        process has earned by its trials, if they are likely to come within that time.
         """
-        block = plan.snapshot.settled + 1
-        if block in self._waited_in_vain:
+        if plan.snapshot.settled + 1 in self._waited_in_vain:
             return 0.0
         if not plan.snapshot.advices or not self._settings.prefetch:
             return self._settings.timeout
-        under_way = 0.0 if call is None else call.seconds
-        return self._patience.allowed(plan.snapshot.call_seconds - under_way)
+        passed = 0.0 if call is None else call.seconds
+        return self._patience.allowed(plan.snapshot.call_seconds - passed)
 
-    def _ready(self, plan: Plan, number: int) -> Decision | None:
-        """Return the decision on a trial that does not need to ask the model."""
-        turn = plan.turn(number)
-        if not turn.is_models:
-            return Decision("base")
-        if turn.assignment is None:
-            return None
-        if self._is_repetition(plan, turn.assignment.config, number):
-            return Decision("fallback:known_already")
-        return Decision("llm", turn.assignment.config, str(turn.assignment))
-
-    def _is_repetition(self, plan: Plan, config: Config, number: int) -> bool:
-        params = values(config, self._caller.space(plan.snapshot))
-        return self._caller.known(plan.snapshot, number)(params)
-
-    def _outcome_of(self, call: BackgroundCall) -> tuple[Decision | None, Snapshot | None]:
-        """Return what a call has come to: a decision, or the store with the new advice."""
+    def _outcome_of(self, call: BackgroundCall, seconds: float) -> Snapshot | Decision:
+        """Wait for this process's call; return a snapshot with its advice, or a fallback."""
+        if not call.done.wait(seconds):
+            return self._store.read()
         if call.interrupt is not None:
             raise call.interrupt
         if call.open:
-            return Decision("fallback:not_stored"), None
+            return Decision("fallback:not_stored")
         record, snapshot = call.record, call.snapshot
         if record is None or snapshot is None or record.outcome == "redundant":
-            return None, None  # another worker was first
+            return self._store.read()  # another worker was first
         if record.outcome != "ok":
             # The same trial does not ask again: a passing error needs time to pass.
-            return Decision(f"fallback:{record.outcome}"), None
-        return None, replace(snapshot, records=[*snapshot.records, record])
+            return Decision(f"fallback:{record.outcome}")
+        return replace(snapshot, records=[*snapshot.records, record])
 
-    def _give_up(self, plan: Plan, patience: float) -> Decision:
-        if patience < self._settings.timeout or not patience:
+    def _give_up(self, block: int, waited: float) -> Decision:
+        if waited < self._settings.timeout or not waited:
             return Decision("fallback:not_ready")
-        self._waited_in_vain.add(plan.snapshot.settled + 1)
-        self._caller.warn(
+        self._waited_in_vain.add(block)
+        self._advisor.warn(
             "timeout",
             f"no advice within {self._settings.timeout:g} s.",
-            "The base sampler goes on, and the advice is used as soon as it is there. "
+            "The base sampler goes on, and later trials use the advice. "
             "Raise timeout= to wait for it.",
         )
         return Decision("fallback:timeout")
 
-    # --- who asks ---------------------------------------------------------------------------
-
-    def _call_for(self, plan: Plan, host: HostTrial, *, ahead: int) -> BackgroundCall | None:
-        """Return this process's call, started now if nobody asks, or None if another one does."""
-        if self._is_calling():
-            return self._background_call
-        block = plan.due(host.number, ahead)
-        if block is None or self._is_asked(plan, host.number) or self._why_not(plan, host.number):
-            return None
-        return self._start_call(plan, host, block)
+    # --- asking -----------------------------------------------------------------------------
 
     def _ask_ahead(self, plan: Plan, host: HostTrial) -> None:
-        """Start the call for coming trials if it is time to, without waiting for it.
+        """Start a call for coming trials if it is time to, without waiting for it.
 
-        An answer that trials may wait for is not asked for ahead, so that it knows all results.
+        The first advice is not asked for ahead: trials wait for it, and a later call knows more.
         """
-        if not self._settings.prefetch or not self._caller.space(plan.snapshot):
+        if not self._settings.prefetch:
             return
         ahead = 0
         if plan.snapshot.advices:
@@ -315,54 +321,71 @@ class Session:
             ahead = self._patience.trials_ahead(plan.snapshot.call_seconds, n_running)
         self._call_for(plan, host, ahead=ahead)
 
+    def _call_for(self, plan: Plan, host: HostTrial, *, ahead: int = 0) -> BackgroundCall | None:
+        """Return this process's call; start it if a trial needs it and nobody else asks.
+
+        Args:
+            plan:
+                The plan now.
+            host:
+                The trial on which the call is noted.
+            ahead:
+                How many trials later an advice may be needed.
+        """
+        if self._is_calling():
+            return self._call
+        block = plan.due(host.number, ahead)
+        if (
+            block is None
+            or self._is_asked_by_others(plan, host.number)
+            or self._advisor.limits.reason(plan.snapshot)
+        ):
+            return None
+        return self._start_call(plan, host, block)
+
     def _is_calling(self) -> bool:
-        return self._background_call is not None and not self._background_call.done.is_set()
+        return self._call is not None and not self._call.done.is_set()
 
-    def _why_not(self, plan: Plan, number: int) -> str:
-        """Return why nobody is going to ask the model now, ``""`` if somebody may or does."""
-        if self._is_calling() or self._is_asked(plan, number):
-            return ""
-        return self._caller.limits.reason(plan.snapshot)
-
-    def _is_asked(self, plan: Plan, number: int) -> bool:
+    def _is_asked_by_others(self, plan: Plan, number: int) -> bool:
         return any(
-            rival.asking or rival.asked_on < number for rival in plan.snapshot.rivals(number)
+            claim.asking or claim.asked_on < number for claim in plan.snapshot.rivals(number)
         )
 
     def _start_call(self, plan: Plan, host: HostTrial, block: int) -> BackgroundCall:
-        timeout = self._settings.timeout
+        policy, timeout = plan.policy, self._settings.timeout
         lease = min(max(timeout / 3, _MIN_LEASE), _MAX_LEASE) if timeout else _MAX_LEASE
-        claim = Claim(host.number, block, host.number, False, time.time(), lease)
+        claim = Claim(
+            trial=host.number,
+            block=block,
+            asked_on=host.number,
+            asking=False,
+            at=time.time(),
+            lease=lease,
+        )
         call = BackgroundCall(
             self._store,
             claim,
             host,
             alone=all(running.number == host.number for running in plan.snapshot.running),
-            ask=lambda snapshot: self._caller.ask(snapshot, claim),
-            may_ask=lambda snapshot: not self._caller.limits.reason(snapshot),
-            place=lambda snapshot, record, begun: self._place(
-                snapshot, record, claim, [record.trial] if begun else self._waiting(snapshot)
+            ask=lambda snapshot: self._advisor.ask(Plan(policy, snapshot), claim),
+            may_ask=lambda snapshot: not self._advisor.limits.reason(snapshot),
+            place=lambda snapshot, record, begun: Plan(policy, snapshot).place_record(
+                record, claim, [record.trial] if begun else self._waiting_trials(snapshot)
             ),
         )
-        with self._lock:
-            if self._background_call is not None and self._background_call.open:
-                return self._background_call
-            self._background_call = call
+        with self._call_lock:
+            if self._call is not None and self._call.open:
+                return self._call
+            self._call = call
         try:
             call.start(plan.snapshot)
         except BaseException:
-            self._background_call = None
+            self._call = None
             raise
         return call
 
-    def _place(
-        self, snapshot: Snapshot, record: AdviceRecord, claim: Claim, waiting: Sequence[int]
-    ) -> AdviceRecord:
-        assert self._policy is not None
-        return Plan(self._policy, snapshot).place_record(record, claim, waiting)
-
-    def _waiting(self, snapshot: Snapshot) -> list[int]:
-        """Guess which trials wait for a call: those of dead workers may look as if they did."""
+    def _waiting_trials(self, snapshot: Snapshot) -> list[int]:
+        """Guess which trials wait for a call; trials of dead workers may look like them."""
         if self._settings.timeout <= 0:
             return []
         return [

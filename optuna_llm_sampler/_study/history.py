@@ -41,6 +41,19 @@ N_RUNNING = 16
 _logger = get_logger(f"optuna.{__name__}")
 
 
+def seen_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
+    """Return the latest distribution of every parameter that a finished trial had, by name.
+
+    Failed trials count. Parameters with a single value are left out: Optuna asks no sampler for
+    them.
+    """
+    space: dict[str, BaseDistribution] = {}
+    for trial in trials:
+        if trial.state.is_finished():
+            space.update(trial.distributions)
+    return {name: space[name] for name in sorted(space) if not space[name].single()}
+
+
 class History:
     """The finished trials of one study. Thread-safe.
 
@@ -78,7 +91,9 @@ class History:
 
     def _add_params(self, trial: FrozenTrial) -> None:
         self._tried.add(trial.params)
-        self._structure.add(trial)
+        internal = {n: trial.distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
+        full = trial.state == TrialState.COMPLETE
+        self._structure.add(trial.number, internal, trial.distributions, full=full)
         for name, distribution in trial.distributions.items():
             number, known = self._latest.get(name, (-1, distribution))
             if trial.number < number:
@@ -99,11 +114,7 @@ class History:
         self._kinds[name] = f"a {_kind(old)} before trial {number}"
 
     def space(self) -> dict[str, BaseDistribution]:
-        """Return the latest distribution of every parameter in use that a trial had, by name.
-
-        Failed trials count. Parameters with a single value are left out: Optuna asks no sampler
-        for them.
-        """
+        """Return what :func:`seen_space` does, without parameters that are no longer used."""
         with self._lock:
             space = {
                 name: distribution

@@ -1,7 +1,4 @@
-"""Search space ↔ words: labels for choices, and a model's value → a legal value or a reason.
-
-Pure functions of Optuna's distributions. Nothing here knows a study or a trial.
-"""
+"""A parameter's values: as labels, coerced to its distribution, and normalized to [0, 1]."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from .optuna_internals import contains
 
 
 SearchSpace: TypeAlias = Mapping[str, BaseDistribution]
-# The repair of a number that was outside of its range.
+# Repair of a number outside of its range.
 CLIPPED = "clipped"
 # Two configurations closer than this in every parameter are the same idea.
 NEAR = 0.01
@@ -31,11 +28,11 @@ NEAR = 0.01
 
 @dataclass(frozen=True)
 class Coerced:
-    """A value that the distribution contains.
+    """A value that a distribution contains.
 
     Attributes:
         value:
-            What Optuna gets: a :obj:`float`, an :obj:`int` or one of the choices.
+            A :obj:`float`, an :obj:`int` or one of the choices.
         repair:
             What had to be changed, as a short word, or ``""``.
     """
@@ -46,36 +43,30 @@ class Coerced:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A value that cannot be mapped onto the distribution, with the reason as a short word."""
+    """The reason, as a short word, why a value cannot be mapped to a distribution."""
 
     reason: str
 
 
 def to_label(value: Any, distribution: BaseDistribution) -> Any:
-    """Write a parameter's value the way the model reads it: labels for choices, else a number."""
+    """Return the label of a choice, and any other value unchanged."""
     if isinstance(distribution, CategoricalDistribution):
         try:
             return labels(distribution)[int(distribution.to_internal_repr(value))]
-        except ValueError:  # the choices moved since this trial ran
+        except ValueError:  # no longer one of the choices
             return str(value)
     return value
 
 
 def coerce(value: Any, distribution: BaseDistribution) -> Coerced | Rejected:
-    """Map whatever a model wrote onto a distribution.
+    """Map any JSON value to a distribution.
 
-    Optuna replaces a relative value that is out of range or off the grid by a random one without
-    a word, and fails the trial for a wrong choice (``Trial._is_relative_param``), so nothing
-    leaves here that Optuna does not accept.
-
-    Args:
-        value:
-            Any JSON value.
-        distribution:
-            The distribution as it is now.
+    Optuna silently replaces a relative value out of range or off the grid by a random one, and
+    fails the trial for a wrong choice (``Trial._is_relative_param``). So a value is returned only
+    if Optuna accepts it.
 
     Returns:
-        A legal value with what was repaired, or the reason for which there is none.
+        A legal value and its repair, or the reason why there is none.
     """
     if distribution.single():
         return Coerced(_single_value(distribution))
@@ -91,17 +82,17 @@ def coerce(value: Any, distribution: BaseDistribution) -> Coerced | Rejected:
             coerced = _coerce_int(number, distribution)
         else:
             return Rejected("unknown_distribution")
-        # Optuna stores a float: of an integer beyond 2**53, another one may be read back.
+        # Optuna stores floats, so integers beyond 2**53 change.
         stored = distribution.to_internal_repr(coerced.value)
         if not contains(distribution, stored):
             return Rejected("not_contained")
         return Coerced(distribution.to_external_repr(stored), coerced.repair or repair)
-    except (OverflowError, ValueError):  # a range that is beyond the floats
+    except (OverflowError, ValueError):  # a range beyond the floats
         return Rejected("not_contained")
 
 
 def is_legal(value: Any, distribution: BaseDistribution) -> bool:
-    """Tell whether a distribution has a value, within what floats can say of a grid."""
+    """Tell whether a distribution contains a value, up to rounding errors on its grid."""
     try:
         internal = distribution.to_internal_repr(value)
         if contains(distribution, internal):
@@ -113,7 +104,7 @@ def is_legal(value: Any, distribution: BaseDistribution) -> bool:
     low, high, step = distribution.low, distribution.high, distribution.step
     if not low <= internal <= high:
         return False
-    # Far from zero, Optuna's own values are off its grid by more than it allows.
+    # Far from zero, Optuna's own values are off the grid by more than it allows.
     nearest = low + round((internal - low) / step) * step
     return abs(internal - nearest) <= 2 * math.ulp(max(abs(low), abs(high)))
 
@@ -153,8 +144,8 @@ def _coerce_choice(value: Any, distribution: CategoricalDistribution) -> Coerced
     index, repair = find_choice(value, distribution)
     if index is None:
         return Rejected("not_a_choice")
-    # Of choices that are equal to `==`, Optuna stores the first, whichever one was meant
-    # (CategoricalDistribution.to_internal_repr), so the first is what the trial must get.
+    # Of equal choices, Optuna stores the first (CategoricalDistribution.to_internal_repr), so the
+    # trial must get the first.
     stored = int(distribution.to_internal_repr(distribution.choices[index]))
     if stored != index:
         repair = "equal_choice"
@@ -162,7 +153,11 @@ def _coerce_choice(value: Any, distribution: CategoricalDistribution) -> Coerced
 
 
 def normalize(value: Any, distribution: BaseDistribution) -> float:
-    """Place a legal value on [0, 1] in the distribution's own scale (choices: their index)."""
+    """Map a legal value to [0, 1] in the distribution's own scale; a choice to its index.
+
+    Raises:
+        ValueError: The value is of another kind or no longer a choice.
+    """
     internal = distribution.to_internal_repr(value)
     if isinstance(distribution, CategoricalDistribution):
         return float(internal)
@@ -170,7 +165,7 @@ def normalize(value: Any, distribution: BaseDistribution) -> float:
     low, high = float(distribution.low), float(distribution.high)
     if high <= low:
         return 0.0
-    internal = min(max(internal, low), high)  # the bounds may have moved since the value was used
+    internal = min(max(internal, low), high)  # the bounds may have moved
     if distribution.log:
         width = math.log(high) - math.log(low)  # 0 for bounds that are neighbouring floats
         return (math.log(internal) - math.log(low)) / width if width > 0 else 0.0
@@ -179,23 +174,23 @@ def normalize(value: Any, distribution: BaseDistribution) -> float:
     return (internal - low) / (high - low)
 
 
-def denormalize(place: float, distribution: FloatDistribution | IntDistribution) -> float:
-    """Return the number at a place of [0, 1]; the inverse of :func:`unit`."""
+def denormalize(position: float, distribution: FloatDistribution | IntDistribution) -> float:
+    """Map a position in [0, 1] to a number, which may be off the grid."""
     low, high = float(distribution.low), float(distribution.high)
-    place = min(max(place, 0.0), 1.0)
+    position = min(max(position, 0.0), 1.0)
     if distribution.log:
-        return min(max(math.pow(low, 1 - place) * math.pow(high, place), low), high)
-    return min(max(low * (1 - place) + high * place, low), high)
+        return min(max(math.pow(low, 1 - position) * math.pow(high, position), low), high)
+    return min(max(low * (1 - position) + high * position, low), high)
 
 
 def legal_or(otherwise: Any, value: Any, distribution: BaseDistribution) -> Any:
-    """Return a value as the distribution has it, or another one if it cannot be mapped."""
+    """Coerce a value to a distribution; return ``otherwise`` if it is rejected."""
     coerced = coerce(value, distribution)
     return coerced.value if isinstance(coerced, Coerced) else otherwise
 
 
 def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
-    """Return a legal value at a share of the way from one to another, in the own scale."""
+    """Return the legal value at a share of the way from ``a`` to ``b``, in the own scale."""
     if isinstance(distribution, CategoricalDistribution):
         return a if share < 0.5 else b
     assert isinstance(distribution, (FloatDistribution, IntDistribution))

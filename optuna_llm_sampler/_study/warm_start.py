@@ -1,8 +1,7 @@
-"""What earlier studies have shown, as plain data: told to the model, and tried first.
+"""What prior studies have shown, as plain data: told to the model, and tried first.
 
-A sampler cannot add finished trials to a study, so a base sampler cannot be given another study's
-trials. It is given the next best: the earlier study's best configurations are tried, and it sees
-what they are worth here.
+A sampler cannot add another study's trials to its own, so the base sampler cannot learn from them.
+Instead, the prior studies' best configurations are tried, and it learns what they are worth here.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import TrialState
 
+from .distance import Points
 from .numbers import Spread
 from .numbers import spreads_of
 from .objectives import good_trials
 from .space import coerce
 from .space import Coerced
-from .space import normalize
 from .space import SearchSpace
 from .space import to_label
 from .summary import rounded_params
 
 
-# Configurations that are tried before the model's: as many as leave it a say in the first five.
+# Tried before the model's first five trials are over, with room for its own proposals.
 N_TRIED = 3
 N_TOLD = 4
-# Of the parameters of this study, the share that an earlier study must have had.
+# A prior study needs this share of the parameters of this one.
 _MIN_OVERLAP = 0.5
 # Configurations of one study nearer than this in every parameter are one idea.
 _NEAR = 0.1
@@ -39,15 +38,15 @@ _NEAR = 0.1
 
 @dataclass(frozen=True)
 class PriorStudy:
-    """What is kept of a study.
+    """What is kept of a prior study.
 
     Attributes:
         name:
-            Its name.
+            Name of the study.
         goals:
-            ``"maximize accuracy"`` per objective.
+            One per objective: ``"maximize accuracy"``.
         n_complete:
-            How many complete, feasible trials it has, or had when it was handed over.
+            Number of its complete trials.
         best:
             Parameters and values of its best trials that differ from each other, best first.
     """
@@ -58,25 +57,23 @@ class PriorStudy:
     best: tuple[tuple[Mapping[str, Any], tuple[float, ...]], ...]
 
     def spreads(self) -> tuple[Spread, ...]:
-        """Return how the results of these trials differ, per objective."""
+        """Return the spread of these values, per objective."""
         directions = [goal.partition(" ")[0] for goal in self.goals]
         return spreads_of((values for _, values in self.best), directions)
 
 
 def remember(study: Study) -> PriorStudy:
-    """Take from a study what is worth knowing in another one."""
+    """Extract from a study what may help in another one."""
     directions = study.directions
     names = study.metric_names or [""] * len(directions)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     kept: list[tuple[Mapping[str, Any], tuple[float, ...]]] = []
-    points: list[tuple[SearchSpace, list[float]]] = []
+    tried: dict[str, Points] = {}
     for trial in good_trials(trials, directions):
-        space = {n: d for n, d in trial.distributions.items() if not d.single()}
-        here = [
-            normalize(trial.params[name], distribution) for name, distribution in space.items()
-        ]
-        if space and not any(other == space and _near(here, p) for other, p in points):
-            points.append((space, here))
+        space = {n: d for n, d in sorted(trial.distributions.items()) if not d.single()}
+        points = tried.setdefault(repr(space), Points())
+        if space and not points.has_near(trial.params, space, _NEAR):
+            points.add(trial.params)
             kept.append((dict(trial.params), tuple(trial.values)))
     return PriorStudy(
         name=study.study_name,
@@ -89,15 +86,11 @@ def remember(study: Study) -> PriorStudy:
     )
 
 
-def _near(a: Sequence[float], b: Sequence[float]) -> bool:
-    return all(abs(x - y) < _NEAR for x, y in zip(a, b, strict=True))
-
-
 def adopted(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
-    """Return what of a configuration is possible in another space, in that space's values.
+    """Return the part of a configuration that another space has, in that space's values.
 
-    By name and by value: a number beyond the bounds, or a choice that is not there, is left out,
-    because what it would become was never tried.
+    Numbers beyond its bounds and choices that it lacks are left out: what they would become was
+    never tried.
     """
     found = {}
     for name, value in params.items():
@@ -107,22 +100,22 @@ def adopted(params: Mapping[str, Any], space: SearchSpace) -> dict[str, Any]:
     return found
 
 
-def fits(params: Mapping[str, Any], space: SearchSpace | None) -> bool:
-    """Tell whether enough of a configuration is possible here; unknown spaces take everything."""
+def _fits(params: Mapping[str, Any], space: SearchSpace | None) -> bool:
+    """Tell whether a space has enough of a configuration; an unknown space takes all."""
     if not space:
         return True
     return len(adopted(params, space)) >= _MIN_OVERLAP * min(len(space), len(params))
 
 
 def told(
-    earlier: Sequence[PriorStudy], space: SearchSpace
+    studies: Sequence[PriorStudy], space: SearchSpace
 ) -> list[tuple[PriorStudy, list[tuple[tuple[float, ...], dict[str, Any]]]]]:
-    """Return the studies that have something to say, with scores and configurations in words.
+    """Return the studies that share parameters, with values and configurations, worst first.
 
-    Numbers are rounded and choices are labels, worst first, as in the history.
+    Numbers are rounded and choices are labels, as in the history.
     """
     found = []
-    for study in earlier:
+    for study in studies:
         rows = []
         for params, values in study.best[:N_TOLD]:
             kept = rounded_params(adopted(params, space), space)
@@ -133,11 +126,11 @@ def told(
     return found
 
 
-def to_try(earlier: Sequence[PriorStudy], space: SearchSpace | None) -> tuple[dict[str, Any], ...]:
-    """Choose the configurations that are tried: the best of each study, then the second best."""
-    rounds = zip_longest(*(study.best for study in earlier))
+def to_try(studies: Sequence[PriorStudy], space: SearchSpace | None) -> tuple[dict[str, Any], ...]:
+    """Choose the configurations to try: the best of each study, then the second best."""
+    rounds = zip_longest(*(study.best for study in studies))
     found: Iterator[Mapping[str, Any]] = (
-        entry[0] for round_ in rounds for entry in round_ if entry and fits(entry[0], space)
+        entry[0] for round_ in rounds for entry in round_ if entry and _fits(entry[0], space)
     )
     chosen: list[dict[str, Any]] = []
     for params in found:

@@ -13,7 +13,7 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from .._sampler.sampler import LLMSampler
-from .._sampler.session import Ahead
+from .._sampler.session import NextQuestion
 from .._text import plain
 from .common import BAD_STUDY
 from .common import Problem
@@ -53,7 +53,7 @@ def sampler_of(args: argparse.Namespace, llm: Any, **arguments: Any) -> LLMSampl
         raise Problem(str(error)) from error
 
 
-def look_ahead(study: Study, sampler: LLMSampler, n: int | None = None) -> Ahead:
+def look_ahead(study: Study, sampler: LLMSampler, n: int | None = None) -> NextQuestion:
     """Return the next question.
 
     Args:
@@ -67,7 +67,7 @@ def look_ahead(study: Study, sampler: LLMSampler, n: int | None = None) -> Ahead
     Raises:
         Problem: The parameters are not known yet.
     """
-    ahead = sampler._session(study).look_ahead()
+    ahead = sampler._session(study).next_question()
     if not ahead.question.space:
         raise Problem(
             "The parameters are not known yet: no trial of this study has finished.",

@@ -15,7 +15,7 @@ from optuna.distributions import FloatDistribution
 import pytest
 
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._sampler import advisor as _caller
+from optuna_llm_sampler._sampler import advisor
 from optuna_llm_sampler.testing import FakeLLM
 
 
@@ -72,7 +72,7 @@ def test_a_study_that_is_thrown_away_says_nothing_of_the_call_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     thrown_away, ended = threading.Event(), threading.Event()
-    question, said = _caller.Caller.question, []
+    question, said = advisor.Advisor.question, []
 
     def late(*arguments: Any) -> Any:
         thrown_away.wait(30)
@@ -85,7 +85,7 @@ def test_a_study_that_is_thrown_away_says_nothing_of_the_call_under_way(
         def emit(self, record: logging.LogRecord) -> None:
             said.append(record.getMessage())
 
-    monkeypatch.setattr(_caller.Caller, "question", late)
+    monkeypatch.setattr(advisor.Advisor, "question", late)
     llm = FakeLLM(lambda request: "{}")
     study = optuna.create_study(sampler=LLMSampler(llm, search_space=SPACE, timeout=0))
     study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)

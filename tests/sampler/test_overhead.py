@@ -34,6 +34,7 @@ from optuna_llm_sampler._advice.advice import is_duplicate
 from optuna_llm_sampler._advice.prompts.build import build
 from optuna_llm_sampler._advice.prompts.build import Question
 from optuna_llm_sampler._study.history import History
+from optuna_llm_sampler._study.history import seen_space
 from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
@@ -277,8 +278,7 @@ def test_the_history_agrees_with_a_walk_over_all_trials() -> None:
     history = History([StudyDirection.MINIMIZE])
     for trial in trials:
         history.add(trial)
-    space = {name: d for trial in trials for name, d in trial.distributions.items()}
-    assert history.space() == {name: space[name] for name in sorted(space)}
+    assert history.space() == seen_space(trials)
     assert history.optional(list(SPACE), {}) == {"y"}
     rng = random.Random(1)
     known = [trial.params for trial in trials]

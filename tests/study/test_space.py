@@ -15,10 +15,7 @@ import pytest
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
 from optuna_llm_sampler._study.space import denormalize
-from optuna_llm_sampler._study.space import is_at
-from optuna_llm_sampler._study.space import is_near
 from optuna_llm_sampler._study.space import labels
-from optuna_llm_sampler._study.space import locate
 from optuna_llm_sampler._study.space import normalize
 from optuna_llm_sampler._study.space import Rejected
 from optuna_llm_sampler._study.space import to_label
@@ -103,29 +100,9 @@ def test_a_trial_whose_choice_is_gone_still_has_a_label() -> None:
     assert to_label("old", CategoricalDistribution(["new", "newer"])) == "old"
 
 
-def test_nearness_is_measured_in_the_scale_of_the_distribution() -> None:
-    space = {
-        "lr": FloatDistribution(1e-4, 1.0, log=True),
-        "kind": CategoricalDistribution(["a", "b"]),
-    }
-    here = locate({"lr": 1e-4, "kind": "a"}, space)
-    for params, distance in (
-        ({"lr": 1e-4, "kind": "a"}, 0.0),
-        ({"lr": 1e-2, "kind": "a"}, 0.5),
-        ({"lr": 1e-4, "kind": "b"}, 1.0),
-        ({"lr": 1e-4}, 1.0),
-        # The bounds moved since this one ran.
-        ({"lr": 1e-9, "kind": "a"}, 0.0),
-    ):
-        for limit in (0.1, 0.6, 0.9):
-            assert is_near(here, locate(params, space), limit) == (distance < limit)
-            assert is_at(here, params, space, limit) == (distance < limit)
-    assert is_at(here, {"lr": 1e-4, "kind": "gone"}, space, 0.5) is False
-
-
 def test_ranges_beyond_the_floats() -> None:
     wide = FloatDistribution(-1e308, 1e308)
-    assert locate({"x": 0.0}, {"x": wide}) == (0.5,)
+    assert normalize(0.0, wide) == 0.5
     for distribution, value, legal in (
         (FloatDistribution(-1e308, 1e308, step=1e300), 1e308, False),
         (IntDistribution(1, 2**62), 2**61 + 2, True),
@@ -148,7 +125,7 @@ def test_labels_of_many_equal_choices() -> None:
 
 
 @given(st.one_of(floats(), ints()), st.floats(0, 1))
-def test_at_unit_is_the_inverse_of_unit(
+def test_denormalize_is_the_inverse_of_normalize(
     distribution: FloatDistribution | IntDistribution, place: float
 ) -> None:
     if distribution.single() or distribution.high - distribution.low < 1e-6 * abs(

@@ -210,9 +210,9 @@ class TimedSampler(LLMSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        waits, start = self._session(study).waits, time.monotonic()
+        waits, start = self._session(study).n_waits, time.monotonic()
         params = super().sample_relative(study, trial, search_space)
-        waited = self._session(study).waits > waits
+        waited = self._session(study).n_waits > waits
         seconds = time.monotonic() - start
         note(self.job, "trials", number=trial.number, seconds=seconds, waited=waited)
         return params
