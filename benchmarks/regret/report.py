@@ -118,7 +118,7 @@ _WORDS = {
     "ours(openai/frontier)": "LLMSampler,\na frontier chat model",
 }
 # Height of a line of a label, in powers of ten.
-_LINE = 0.055
+_LINE = 0.065
 
 
 def plot(rows: Sequence[Row], path: Path) -> None:
