@@ -86,8 +86,7 @@ def run(trial_seconds: float, call_seconds: float, n_workers: int, n_trials: int
 
 def _outcome(study: optuna.Study) -> Outcome:
     records = {
-        (record.trial, record.block): record
-        for record in AdviceStore(study._storage, study._study_id).read().records
+        (record.trial, record.block): record for record in AdviceStore.of(study).read().records
     }
     first = next(record for record in records.values() if record.block == 0)
     trials = study.trials

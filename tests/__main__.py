@@ -12,8 +12,8 @@ CHECKS = (
     ["ruff", "check", "."],
     ["ruff", "format", "--check", "."],
     ["mypy"],
-    # Many tests wait: for processes, for time to run out. Two at a time share two cores well.
-    ["pytest", "-n", "2", "--dist", "loadgroup"],
+    # Many tests wait, for processes or a time limit: two files at a time share two cores well.
+    ["pytest", "-n", "2", "--dist", "loadfile"],
 )
 
 

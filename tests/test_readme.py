@@ -9,7 +9,6 @@ from pathlib import Path
 import re
 import subprocess
 import sys
-import tempfile
 from typing import Any
 
 import optuna
@@ -17,13 +16,13 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 import pytest
 
-from benchmarks._postgres import embedded_postgres
 import optuna_llm_sampler
 from optuna_llm_sampler import visualization
 from optuna_llm_sampler.cli import main
 
 from .support.servers import answering_server
 from .support.servers import Body
+from .support.storages import Postgres
 from .support.studies import tuned
 
 
@@ -121,20 +120,16 @@ def test_every_command_in_the_readme_runs(
 
 
 @pytest.mark.slow
-def test_the_worker_script_in_a_shell_loop(tmp_path: Path) -> None:
+def test_the_worker_script_in_a_shell_loop(postgres: Postgres, tmp_path: Path) -> None:
     script = tmp_path / "worker.py"
     script.write_text(block("worker"))
     loop = f'for i in $(seq 2); do "{sys.executable}" "{script}" & done; wait'
-    with (
-        tempfile.TemporaryDirectory(prefix="optuna-llm-") as folder,
-        embedded_postgres(Path(folder) / "data") as url,
-        answering_server(answer) as server,
-    ):
-        storage = RDBStorage(url)
+    with answering_server(answer) as server:
+        storage = RDBStorage(postgres.url)
         study = optuna.create_study(study_name="tumours", storage=storage, direction="maximize")
         environment = {
             **os.environ,
-            "STORAGE": url,
+            "STORAGE": postgres.url,
             "TRIALS": "5",
             "OPTUNA_LLM": "openai/m",
             "OPENAI_BASE_URL": server.url,

@@ -13,7 +13,7 @@ from typing import Any
 
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.ask import ask
-from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request

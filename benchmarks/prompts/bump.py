@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.distributions import FloatDistribution
 
-from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler._study.summary import TrialSummary
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from benchmarks.tasks import load
 from benchmarks.tasks import table_names
-from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import JSON

@@ -10,13 +10,9 @@ from dataclasses import field
 from typing import Any
 from typing import TypeAlias
 
+from .._study.distance import Points
 from .._study.space import coerce
 from .._study.space import Coerced
-from .._study.space import is_at
-from .._study.space import is_near
-from .._study.space import locate
-from .._study.space import NEAR
-from .._study.space import Point
 from .._study.space import SearchSpace
 from .._text import MAX_WHY_CHARS
 from .._text import one_line
@@ -102,22 +98,13 @@ def values(config: Config, space: SearchSpace) -> dict[str, Any]:
 def distinct(configs: Sequence[Config], space: SearchSpace) -> list[Config]:
     """Drop each configuration that is nearly the same as one before it."""
     kept: list[Config] = []
-    points: list[Point] = []
+    points = Points()
     for config in configs:
-        point = locate(values(config, space), space)
-        if not any(is_near(point, other, NEAR) for other in points):
+        params = values(config, space)
+        if not points.has_near(params, space):
             kept.append(config)
-            points.append(point)
+            points.add(params)
     return kept
-
-
-def is_duplicate(
-    params: Mapping[str, Any], others: Sequence[Mapping[str, Any]], space: SearchSpace
-) -> bool:
-    """Tell whether a configuration is nearly the same as one of the others."""
-    shared = {name: space[name] for name in params if name in space}
-    point = locate(params, shared)
-    return any(is_at(point, other, shared, NEAR) for other in others)
 
 
 def to_json(advice: Advice) -> dict[str, Any]:

@@ -26,16 +26,18 @@ from statistics import median
 from typing import Any
 from typing import TypeAlias
 
+import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .._study.conditions import Conditions
-from .._study.space import denormalize
-from .._study.space import interpolate
+from .._study.distance import denormalize
+from .._study.distance import interpolate
+from .._study.distance import normalize
+from .._study.distance import Points
 from .._study.space import legal_or
-from .._study.space import normalize
 from .._study.space import SearchSpace
 from .._study.space import to_label
 from .advice import Config
@@ -227,24 +229,14 @@ def _farthest_first(
     first: Sequence[Config], rest: Sequence[Config], space: SearchSpace
 ) -> tuple[Config, ...]:
     """Append each time the configuration that differs most from all before it."""
-    order, left = list(first), list(rest)
-    points = {id(config): values(config, space) for config in [*order, *left]}
-    while left:
-        distances = [
-            min((_distance(points[id(c)], points[id(o)], space) for o in order), default=0.0)
-            for c in left
-        ]
-        order.append(left.pop(distances.index(max(distances))))
+    points = Points(values(config, space) for config in rest)
+    nearest = np.full(len(rest), np.inf)
+    for config in first:
+        nearest = np.minimum(nearest, points.distances(values(config, space), space))
+    order = list(first)
+    for _ in rest:
+        farthest = int(nearest.argmax())
+        order.append(rest[farthest])
+        nearest = np.minimum(nearest, points.distances(values(rest[farthest], space), space))
+        nearest[farthest] = -np.inf
     return tuple(order)
-
-
-def _distance(a: Mapping[str, Any], b: Mapping[str, Any], space: SearchSpace) -> float:
-    """City-block distance; another choice, or a parameter that only one has, counts a half."""
-    total = 0.0
-    for name, distribution in space.items():
-        if name not in a or name not in b:
-            total += 0.5 * ((name in a) != (name in b))
-            continue
-        gap = abs(normalize(a[name], distribution) - normalize(b[name], distribution))
-        total += 0.5 * (gap > 0) if isinstance(distribution, CategoricalDistribution) else gap
-    return total

@@ -1,4 +1,10 @@
-"""Whose trial it is and which configuration it takes: pure functions of policy and storage."""
+"""Whose trial it is, and which configuration it takes: pure functions of policy and storage.
+
+Trial numbers are unique and atomic in every storage, so positions that follow from them need no
+lock. The worker that asks the model writes the share into the advice, and with it the positions:
+the i-th trial after the advice's start is the model's where ``floor(phase + i * share)``
+increases, and takes the configuration of that index.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +13,116 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
 from functools import cached_property
+import math
 from typing import Any
 
 from .._advice.advice import Config
 from .._advice.advice import values
-from .._store.store import AdviceRecord
-from .._store.store import Claim
+from .._store.records import AdviceRecord
+from .._store.records import Claim
+from .._store.records import MAX_PHASE
 from .._store.store import Snapshot
 from .._study.space import SearchSpace
+from ..llms.style import Style
 from .evidence import Evidence
 from .evidence import evidence_of
-from .shares import count
-from .shares import Policy
-from .shares import position
+
+
+# Configurations asked for in one call: few, so that each call knows the latest results
+# (benchmarks/decisions.md, "Configurations per call").
+N_CONFIGS_JSON = 4
+N_CONFIGS_SAMPLES = 8
+# Of a small model's first proposals, so many are tried; then a classical sampler has enough data.
+N_FIRST_SAMPLES = 5
+# An advice serves about this many trials, so a small share means few configurations.
+_HORIZON = 8
+# No call asks for more, however many workers there are, unless ``n_configs`` does.
+_MAX_WANTED = 16
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How trials are allocated.
+
+    Attributes:
+        share:
+            The model's share of the trials after the first advice, in [0, 1]; :obj:`None`: it
+            follows from evidence.
+        n_configs:
+            Configurations of one advice.
+        n_first:
+            How many configurations of the first advice are tried.
+        is_fixed:
+            Whether the user has set the share, so that evidence changes nothing.
+    """
+
+    share: float | None
+    n_configs: int
+    n_first: int
+    is_fixed: bool = False
+
+    def n_wanted(self, share: float, n_starting: int) -> int:
+        """Return how many configurations to ask for.
+
+        Args:
+            share:
+                The model's share of the next trials.
+            n_starting:
+                Trials that are about to start before another call can be answered.
+        """
+        several = max(1, round(_HORIZON * share))
+        wanted = max(min(self.n_configs, several), math.ceil(share * n_starting))
+        return min(wanted, max(_MAX_WANTED, self.n_configs))
+
+
+def make_policy(style: Style, *, share: float | None, n_configs: int | None) -> Policy:
+    """Complete what the user left open, by the style in which the model is asked.
+
+    A small model, which is asked for samples, gets the first trials only: it reads a history no
+    better than chance does.
+    """
+    is_fixed = share is not None
+    n = n_configs or (N_CONFIGS_SAMPLES if style.samples else N_CONFIGS_JSON)
+    if style.samples and share is None:
+        share = 0.0
+    n_first = min(N_FIRST_SAMPLES, n) if style.samples and share != 1 else n
+    return Policy(share, n, n_first, is_fixed)
+
+
+def count(index: int, share: float, phase: int) -> int:
+    """Return how many of the first ``index`` trials after the start of an advice are the model's.
+
+    Args:
+        index:
+            Number of trials, 0 or more.
+        share:
+            The model's share in [0, 1], rounded to hundredths.
+        phase:
+            Hundredths of a trial that the model has been given before, from 0 to 99. They carry
+            over from advice to advice, so the base sampler gets its share between short advices.
+    """
+    return (phase + index * round(100 * share)) // 100
+
+
+def position(index: int, share: float, phase: int = MAX_PHASE) -> int | None:
+    """Return the position of one of the model's trials, :obj:`None` for the base sampler's."""
+    before = count(index, share, phase)
+    return before if count(index + 1, share, phase) > before else None
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """A trial's own configuration: its index in an advice."""
+    """A trial's own configuration: a position in an advice."""
 
     record: AdviceRecord
-    index: int
+    position: int
 
     @property
     def config(self) -> Config:
-        return self.record.advice.configs[self.index]
+        return self.record.advice.configs[self.position]
 
     def __str__(self) -> str:
-        return f"trial {self.record.trial}, block {self.record.block}, config {self.index}"
+        return f"trial {self.record.trial}, block {self.record.block}, config {self.position}"
 
 
 @dataclass(frozen=True)
@@ -43,8 +131,8 @@ class Turn:
 
     Attributes:
         is_models:
-            Whether the trial is the model's.
-        slot:
+            Whether it is the model's.
+        assignment:
             Its configuration; :obj:`None` while no advice has one for it.
     """
 
@@ -52,22 +140,19 @@ class Turn:
     assignment: Assignment | None = None
 
     @property
-    def is_due(self) -> bool:
+    def needs_advice(self) -> bool:
         """Whether the model has to be asked for this trial."""
         return self.is_models and self.assignment is None
 
 
-_BASE = Turn(False)
-
-
 @dataclass(frozen=True)
 class Plan:
-    """The policy as it applies to a study now.
+    """A policy applied to a study.
 
     Attributes:
         policy:
-            How trials are shared out.
-        view:
+            How trials are allocated.
+        snapshot:
             What the storage holds.
     """
 
@@ -76,7 +161,6 @@ class Plan:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What the model's latest trials came to beside the base sampler's."""
         return evidence_of(self.snapshot)
 
     @property
@@ -85,19 +169,21 @@ class Plan:
         return self.evidence.share if self.policy.share is None else self.policy.share
 
     def turn(self, number: int) -> Turn:
-        """Return whose trial it is."""
-        record = self._advice_for(number)
+        """Return whose a trial is."""
+        record = next((r for r in reversed(self.snapshot.advices) if r.start <= number), None)
         if record is None:  # the first proposals are the model's
             return Turn(True)
         index = self._index(record, number)
         if count(index, record.share, record.phase) >= len(record.advice.configs):
-            return Turn(position(index, self.share, record.phase) is not None)
-        place = position(index, record.share, record.phase)
-        if place is None or self._has_lost(record, index):
-            return _BASE
-        return Turn(True, Assignment(record, place))
+            # No new advice serves a trial before the latest start: it would wait in vain.
+            is_latest = record is self.snapshot.advices[-1]
+            return Turn(is_latest and position(index, self.share, record.phase) is not None)
+        assigned = position(index, record.share, record.phase)
+        if assigned is None or self._is_revoked(record, index):
+            return Turn(False)
+        return Turn(True, Assignment(record, assigned))
 
-    def due(self, number: int, ahead: int = 0) -> int | None:
+    def block_to_ask(self, number: int, ahead: int = 0) -> int | None:
         """Return the block to ask for when this trial starts, if any.
 
         Args:
@@ -106,54 +192,50 @@ class Plan:
             ahead:
                 How many trials before it is needed an advice is asked for.
         """
-        if any(self.turn(number + i).is_due for i in range(ahead + 1)):
-            return self.snapshot.settled + 1
+        if any(self.turn(number + i).needs_advice for i in range(ahead + 1)):
+            return self.snapshot.next_block
         return None
 
-    def assignment(self, number: int) -> Assignment | None:
-        """Return a trial's configuration, if an advice has one for it."""
-        return self.turn(number).assignment
-
-    def pending(self, space: SearchSpace, number: int | None = None) -> dict[int, dict[str, Any]]:
-        """Return the parameters of the trials that run, whether set or only promised.
+    def running_params(
+        self, space: SearchSpace, number: int | None = None
+    ) -> dict[int, dict[str, Any]]:
+        """Return the parameters of the running trials, whether set or assigned, by trial number.
 
         Args:
             space:
-                The space in which the promised configurations are read.
+                The space in which assigned configurations are read.
             number:
-                Leave out this trial, and what is promised to later ones, which have yet to see
-                what this one takes.
+                A trial to leave out, together with the assignments of later ones, which have yet
+                to see what this trial takes.
         """
         found: dict[int, dict[str, Any]] = {}
         for running in self.snapshot.running:
             if running.number == number:
                 continue
-            late = number is not None and running.number > number
-            promised: Mapping[str, Any] = {}
-            if running.source == "llm" or (running.source is None and not late):
-                assignment = self.assignment(running.number)
-                promised = values(assignment.config, space) if assignment else {}
-            if promised or running.params:
-                found[running.number] = {**promised, **running.params}
+            is_later = number is not None and running.number > number
+            assigned: Mapping[str, Any] = {}
+            if running.source == "llm" or (running.source is None and not is_later):
+                assignment = self.turn(running.number).assignment
+                assigned = values(assignment.config, space) if assignment else {}
+            if assigned or running.params:
+                found[running.number] = {**assigned, **running.params}
         return found
 
     def n_wanted(self, n_starting: int) -> int:
         """Return how many configurations to ask for, see :meth:`Policy.n_wanted`."""
-        if not self.snapshot.advices:
-            return self.policy.n_wanted(1.0, n_starting)
-        return self.policy.n_wanted(self.share, n_starting)
+        return self.policy.n_wanted(self.share if self.snapshot.advices else 1.0, n_starting)
 
-    def place_record(
+    def scheduled(
         self, record: AdviceRecord, claim: Claim, waiting: Iterable[int]
     ) -> AdviceRecord:
-        """Write into a new advice which trials it serves.
+        """Return a new record with the trials that it serves.
 
-        It begins with the first trial that waits for it, else with the next one to come, so that
+        It starts with the first trial that waits for it, else with the next one to come, so that
         no best guess is left to the past.
 
         Args:
             record:
-                The result of the call.
+                The outcome of the call.
             claim:
                 The claim under which it was made.
             waiting:
@@ -162,9 +244,9 @@ class Plan:
         record = replace(record, fixed_share=self.policy.share)
         if record.outcome != "ok":
             return record
-        if claim.block <= self.snapshot.settled:
+        if claim.block < self.snapshot.next_block:
             return replace(record, outcome="redundant")
-        served = [number for number in waiting if self.turn(number).is_due]
+        served = [number for number in waiting if self.turn(number).needs_advice]
         start = min(served, default=len(self.snapshot.trials))
         if not self.snapshot.advices:
             configs = record.advice.configs[: max(self.policy.n_first, len(served))]
@@ -173,26 +255,26 @@ class Plan:
         last, share = self.snapshot.advices[-1], max(self.share, 0.01)
         start = max(start, last.start)
         phase = (last.phase + self._index(last, start) * round(100 * share)) % 100
-        least = 100 - round(100 * share)  # with which the first trial is the model's
+        first_is_models = 100 - round(100 * share)  # the least phase with which it is
         if len(self.snapshot.advices) == 1:
-            phase = least  # so the second one is the base sampler's: something to compare with
-        elif served:
-            phase = max(phase, least)  # a trial that has waited gets what it has waited for
+            # The second trial is the base sampler's, so that there is something to compare with.
+            phase = first_is_models
+        elif served:  # a trial that has waited gets its configuration
+            phase = max(phase, first_is_models)
         return replace(record, start=start, share=share, phase=phase)
 
-    def _has_lost(self, record: AdviceRecord, index: int) -> bool:
-        """Tell whether a trial that was promised to the model is the base sampler's after all."""
+    def _is_revoked(self, record: AdviceRecord, index: int) -> bool:
+        """Return whether an assigned trial is the base sampler's, since the model has lost share.
+
+        A share has to fall below half of the advice's.
+        """
         if self.policy.is_fixed or self.evidence.share >= record.share / 2:
             return False
         return position(index, self.evidence.share, record.phase) is None
 
-    def _advice_for(self, number: int) -> AdviceRecord | None:
-        """Return the latest advice that serves a trial."""
-        return next((p for p in reversed(self.snapshot.advices) if p.start <= number), None)
-
     def _index(self, record: AdviceRecord, number: int) -> int:
-        """Count the trials from the start of the advice on, without enqueued ones.
+        """Count the trials from the start of an advice, without enqueued ones.
 
-        An enqueued trial is known as such before any later trial exists: all workers count alike.
+        An enqueued trial is marked before any later trial exists, so all workers count alike.
         """
         return number - record.start - self.snapshot.n_enqueued(record.start, number)

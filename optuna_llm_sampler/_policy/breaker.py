@@ -4,8 +4,9 @@ All workers read the same records, so they agree without messages.
 
 1. The first failure changes nothing, since it may be chance. After 2, 3, 4 … failures in a row,
    the model is asked again 1, 2, 4 … 64 trials after the last one.
-2. As many seconds have to pass, too, so that fast trials do not hammer a dead server. A study with
-   a seed counts trials only, because it must not depend on time.
+2. As many seconds have to pass, too, so that fast trials do not hammer a dead server. Only trials
+   count after a useless answer (the server is alive), and in a study with a seed, which must not
+   depend on time.
 3. ``retry_after`` of the endpoint is honoured, up to an hour.
 4. A failure that cannot heal (a dead key) is final for every sampler that was there. For a later
    sampler, which may have a better key, the first such failure counts as the second.
@@ -87,6 +88,7 @@ def breaker(
         return Breaker(last.outcome, n, is_final=True)
     step = n - 2 if last.retryable else n - 1
     pause = 0 if step < 0 else min(2 ** min(step, 30), _MAX_PAUSE)
+    is_timed = is_timed and not last.call.output_tokens
     seconds = max(pause if is_timed else 0, min(last.retry_after, _MAX_RETRY_AFTER))
     return Breaker(
         last.outcome,

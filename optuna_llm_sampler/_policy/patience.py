@@ -1,4 +1,4 @@
-"""How long trials may wait for the model, given how long they last."""
+"""How long trials may wait for the model, given their duration."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import threading
 import time
 
 
-# Share of the trials' own time that may be spent waiting for the model.
+# Waiting time as a fraction of the trials' own duration.
 _SHARE = 0.04
-# Durations of the latest trials count, and no advice is asked for longer ahead.
+# The median duration is that of so many latest trials.
 _N_DURATIONS = 32
+# No advice is asked for more trials ahead.
 _MAX_AHEAD = 16
 
 
 class Patience:
-    """Seconds that the trials of one process have earned and spent by waiting. Thread-safe.
+    """The waiting time that the trials of one process have earned and spent. Thread-safe.
 
     Args:
         timeout:
@@ -41,7 +42,7 @@ class Patience:
         with self._lock:
             if (start := self._started.pop(number, None)) is not None:
                 self._durations.append(time.monotonic() - start)
-                # One very long trial does not pay for long waits of many short ones.
+                # The median: one very long trial must not pay for many short ones.
                 self._earned += _SHARE * median(self._durations)
 
     def waited(self, seconds: float) -> None:
@@ -50,31 +51,31 @@ class Patience:
             self._earned -= seconds
 
     def allowed(self, expected: float) -> float:
-        """Return for how many seconds a trial may wait for an answer, 0 if that is in vain.
+        """Return how many seconds a trial may wait for an answer, 0 if it would come too late.
 
         Args:
             expected:
-                Seconds after which the answer is likely to come.
+                Seconds after which the answer is expected.
         """
         with self._lock:
             allowed = min(self._earned, self._timeout)
         return allowed if expected <= allowed and allowed > 0 else 0.0
 
     def starts_during(self, call_seconds: float, n_running: int) -> float:
-        """Return how many trials are likely to start during a call."""
+        """Estimate how many trials start during a call."""
         duration = self._duration()
         if not call_seconds or duration is None:
             return 0.0
         return n_running * call_seconds / max(duration, 1e-3)
 
     def trials_ahead(self, call_seconds: float, n_running: int) -> int:
-        """Return how many trials before it is needed an advice has to be asked for.
+        """Return how many trials before its first use an advice has to be asked for.
 
         Args:
             call_seconds:
-                How long a call takes.
+                Duration of a call.
             n_running:
-                How many trials of the study run at the same time.
+                Number of trials of the study that run at the same time.
         """
         duration = self._duration()
         with self._lock:

@@ -10,23 +10,23 @@ import threading
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
-from .._advice.advice import is_duplicate
 from .._advice.advice import IsDuplicate
 from .._advice.ask import Answer
 from .._advice.ask import ask
 from .._advice.call import Call
-from .._advice.prompts.build import Question
+from .._advice.question import Question
 from .._policy.allocation import Plan
 from .._policy.limits import Limits
 from .._policy.patience import Patience
 from .._store.calls import record_of
 from .._store.prices import cost_of
-from .._store.store import AdviceRecord
+from .._store.records import AdviceRecord
+from .._store.records import Claim
 from .._store.store import AdviceStore
-from .._store.store import Claim
 from .._store.store import Snapshot
 from .._study.conditions import combined
 from .._study.conditions import parents_first
+from .._study.distance import Points
 from .._study.summary import TrialSummary
 from .._study.summary import with_attrs
 from ..errors import CallTimeoutError
@@ -132,7 +132,7 @@ class Advisor:
         settings, snapshot = self._settings, plan.snapshot
         space, history = self.space(snapshot), snapshot.history
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
-        running = [TrialSummary(n, params) for n, params in plan.pending(space).items()]
+        running = [TrialSummary(n, params) for n, params in plan.running_params(space).items()]
         conditions = combined(settings.conditions, history.conditions(space), space)
         summary = history.summary(running, self._store.metric_names(), space)
         return Question(
@@ -166,12 +166,13 @@ class Advisor:
             plan:
                 The plan now.
             number:
-                Leave out this trial and the assignments of later ones, see :meth:`Plan.pending`.
+                Leave out this trial and the assignments of later ones, see
+                :meth:`Plan.running_params`.
         """
         space, history = self.space(plan.snapshot), plan.snapshot.history
-        pending = list(plan.pending(space, number).values())
+        pending = Points(plan.running_params(space, number).values())
         return lambda params: (
-            history.has_duplicate(params, space) or is_duplicate(params, pending, space)
+            history.has_duplicate(params, space) or pending.has_duplicate(params, space)
         )
 
     def space(self, snapshot: Snapshot) -> dict[str, BaseDistribution]:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import dataclass
 import importlib.util
 from typing import Any
 from typing import cast
 from typing import TYPE_CHECKING
 
+import numpy as np
 from optuna.samplers import BaseSampler
 from optuna.samplers import GPSampler
 from optuna.samplers import TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from .._policy.shares import N_FIRST_SAMPLES
-from .._study.space import is_at
-from .._study.space import locate
+from .._policy.allocation import N_FIRST_SAMPLES
+from .._study.distance import Points
+from .._study.optuna_internals import forget_constraints
+from .._study.optuna_internals import key_of
+from .._study.optuna_internals import known_params
+from .._study.optuna_internals import publish_params
+from .._study.optuna_internals import sampled_trials
+from .._study.optuna_internals import TrialKey
+from .branching import Branching
+from .branching import candidates
 from .gp_study import are_alike
 from .gp_study import GPStudy
-from .gp_study import known_params
-from .relaxed import relaxed
-from .relaxed import rounded
+from .gp_study import relaxed
+from .gp_study import rounded
 
 
 if TYPE_CHECKING:
@@ -30,105 +41,112 @@ if TYPE_CHECKING:
     from optuna.trial import TrialState as State
 
 
-# From here on, on benchmarks/regret, the GP hardly finds anything better, and costs ever more.
-# Regret at trials 50, 80, 100 on 13 pairs with the same first 50 trials: GP .045, .040, .037; TPE
-# .045, .018, .017; both in turn .045, .030, .022. TPE from trial 20, 30, 40 or 50 on, at trials 50
-# and 100 (25 pairs, a few hundredths of noise): .051, .036; .056, .042; .050, .031; .051, .023.
+# From here on a Gaussian process hardly finds anything better, and costs ever more: "Where the
+# Gaussian process gives way" in benchmarks/decisions.md.
 GP_MAX_TRIALS = 50
-
-# A GP learns nothing from a failure, so its acquisition keeps its maximum there: where half of the
-# space fails, 23 of 30 trials did, against TPE's 8.5 (benchmarks/regret --failing, two tables).
+# A Gaussian process learns nothing from a failure, so its acquisition keeps its maximum there:
+# where half of the space fails, 23 of 30 trials did, against TPE's 8.5.
 _MAX_FAILED = 0.1
-
 # Two trials that run at the same time are to be farther apart than this in some parameter.
 _NEAR = 0.025
 _MAX_REDRAWS = 10
+# A space with no more configurations than these is searched for one that is new.
+_MAX_GRID = 1000
+# The structure of the space is read from the latest trials, as many as these.
+_LATEST = 200
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How one trial gets its parameters.
+
+    Attributes:
+        sampler:
+            The sampler of Optuna's that proposes them; None: the Gaussian process of this package.
+        branching:
+            The space, if not all trials had the same parameters or this package's process is used.
+    """
+
+    sampler: BaseSampler | None
+    branching: Branching | None = None
 
 
 class DefaultBaseSampler(BaseSampler):
     """A Gaussian process while it pays, TPE otherwise.
 
-    Each trial goes to :class:`~optuna.samplers.GPSampler` when torch and scipy are installed, the
-    study has one objective, fewer than 50 finished trials, none of them pruned and hardly one
-    failed, and all of them had the same parameters and set the same constraints; else to
-    :class:`~optuna.samplers.TPESampler`, which can do with constraints that only some trials set.
-    The GP models from the end of the language model's first proposals on
-    (``n_startup_trials=5``): five good trials are worth more to it than ten random ones. It
-    searches long ranges of integers and steps as floats (``_sampler.relaxed``), and
-    is shown no trial with a value outside of its range, which an enqueued one can have.
+    Below 50 finished trials of one objective, none of them pruned and hardly one failed, a
+    Gaussian process models the study: :class:`~optuna.samplers.GPSampler` where all trials had the
+    same parameters and constraints and torch and scipy are installed; else one in NumPy, which
+    takes spaces with branches (a parameter that is not used lies in the middle of its range) and
+    constraints that only some trials set. In every other study, and later,
+    :class:`~optuna.samplers.TPESampler` proposes. Both processes begin after five trials: five
+    good first trials of a language model are worth more to them than ten random ones.
 
-    A candidate that differs from a trial that runs or waits by less than 2.5 % of the range in
-    every parameter is replaced by one of TPE's, so that many workers do not try the same. A few
-    draws are made, since there may be nothing else left to try. With one worker, nothing changes.
+    No configuration is proposed twice while there are others, and none that differs by less than
+    2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
+    not try the same. TPE draws again instead, or the next best of the same fit is taken.
 
-    NOTE: What else was tried on it and brought no clear gain (benchmarks/regret, 0.5B model).
-    A prior fitted to the model's samples in its acquisition, β/n, as in πBO (arXiv 2204.11051):
-    regret at trials 20 and 30 .064, .056 without; .072, .049 (β = 1); .076, .062 (3); .099, .086
-    (10); 12 pairs. Bad values cut: at trials 20 and 50 .114, .057 → .113, .044 (45 pairs, streams
-    of their own), and .090, .054 → .093, .061 (19 pairs, the same streams). Ranks in their place:
-    .114, .057 → .121, .056 (the 45 pairs). TPE for every other trial from the 20th on: at trial 50
-    .050 → .047 (49 pairs).
-
-    Failures told to the GP, where half of the space fails (24 pairs; regret at trials 10, 20, 50,
-    and failed trials): as it is, TPE, .438, .295, .181, 11.3; with the worst value .593, .351,
-    .185, 8.9; as a violated constraint .608, .366, .124, 13.4. Without a language model .545,
-    .264, .120, 11.6 as a constraint; TPE alone .406, .300, .168, 20.5.
+    "The default base sampler" in benchmarks/decisions.md says what else was tried.
 
     Args:
         seed:
-            Seed from which those of both samplers are derived.
+            Seed from which those of all samplers are derived.
     """
 
     def __init__(self, *, seed: int | None = None) -> None:
         # Not the same seed: when a study goes over to TPE, its random trials would be those of the
         # GP's start-up once more.
         self._tpe = TPESampler(seed=None if seed is None else (seed + 1_000_003) % 2**32)
+        self._rng = np.random.RandomState(None if seed is None else (seed + 2_000_003) % 2**32)
         self._gp = (
             GPSampler(seed=seed, n_startup_trials=N_FIRST_SAMPLES, warn_independent_sampling=False)
             if _has_torch()
             else None
         )
         self._gp_names: set[str] = set()
-        self._chosen: dict[int, BaseSampler] = {}
+        self._plans: dict[TrialKey, _Plan] = {}
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        chosen = self._choose(study)
-        self._chosen[trial._trial_id] = chosen
-        return chosen.infer_relative_search_space(study, trial)
+        plan = self._plans[key_of(trial)] = self._plan(study)
+        if plan.branching is not None:
+            return dict(plan.branching.space)
+        assert plan.sampler is not None
+        return plan.sampler.infer_relative_search_space(study, trial)
+
+    def _plan(self, study: Study) -> _Plan:
+        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+        ended = sampled_trials(study, states)
+        trials = [trial for trial in ended if trial.state != TrialState.FAIL]
+        latest = [trial for trial in trials if trial.params][-_LATEST:]
+        flat = all(trial.distributions == latest[0].distributions for trial in latest)
+        if (
+            len(study.directions) > 1
+            or len(trials) >= GP_MAX_TRIALS
+            or len(ended) - len(trials) > _MAX_FAILED * len(ended)
+            or any(trial.state == TrialState.PRUNED for trial in trials)
+        ):
+            return _Plan(self._tpe, None if flat else Branching.of(latest))
+        if self._gp is not None and are_alike(trials):
+            return _Plan(self._gp)
+        return _Plan(None, Branching.of(latest))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        params = self._draw(study, trial, search_space)
-        if not params:
-            return params
-        taken = _unfinished(study, trial)
-        for _ in range(_MAX_REDRAWS):
-            if not _is_taken(params, taken, search_space):
-                break
-            # By TPE: a GP that is sure of its optimum finds it again and again.
-            params = self._tpe.sample_relative(study, trial, search_space) or {
-                name: self._tpe.sample_independent(study, trial, name, distribution)
-                for name, distribution in search_space.items()
-            }
+        if not search_space:
+            return {}
+        plan = self._plans.get(key_of(trial), _Plan(self._tpe))
+        space = (plan.branching or Branching(search_space, {})).within(search_space)
+        states = (TrialState.RUNNING, TrialState.WAITING)
+        others = sampled_trials(study, states, cached=False)
+        taken = [known_params(other) for other in others if other.number != trial.number]
+        draws = self._draws(study, trial, plan, space, taken)
+        params = self._first_new(draws, study, space, taken)
+        if plan.branching is not None:
+            publish_params(study, trial, params)
         return params
-
-    def _draw(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        sampler = self._of(trial)
-        if self._gp is None or sampler is not self._gp:
-            return sampler.sample_relative(study, trial, search_space)
-        if self._gp_names != search_space.keys():
-            # PartialFixedSampler makes the space smaller. Optuna then drops the kernels of the
-            # objective that it keeps, but not those of constraints (_get_constraints_acqf_args).
-            self._gp._constraints_gprs_cache_list = None
-            self._gp_names = set(search_space)
-        wide = relaxed(search_space)
-        seen = cast("Study", GPStudy(study, search_space, wide))
-        return rounded(self._gp.sample_relative(seen, trial, wide), search_space)
 
     def sample_independent(
         self,
@@ -137,7 +155,9 @@ class DefaultBaseSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
+        plan = self._plans.get(key_of(trial))
+        sampler = (plan and plan.sampler) or self._tpe
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._tpe.before_trial(study, trial)
@@ -145,43 +165,99 @@ class DefaultBaseSampler(BaseSampler):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: State, values: Sequence[float] | None
     ) -> None:
-        self._chosen.pop(trial._trial_id, None)
+        self._plans.pop(key_of(trial), None)
         self._tpe.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
+        self._rng.seed()
         self._tpe.reseed_rng()
         if self._gp is not None:
             self._gp.reseed_rng()
 
-    def _of(self, trial: FrozenTrial) -> BaseSampler:
-        return self._chosen.get(trial._trial_id, self._tpe)
+    # --- candidates -------------------------------------------------------------------------
 
-    def _choose(self, study: Study) -> BaseSampler:
-        if self._gp is None or len(study.directions) > 1:
-            return self._tpe
-        states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-        ended = study._get_trials(deepcopy=False, states=states, use_cache=True)
-        trials = [trial for trial in ended if trial.state != TrialState.FAIL]
-        many_fail = len(ended) - len(trials) > _MAX_FAILED * len(ended)
-        if len(trials) >= GP_MAX_TRIALS or many_fail:
-            return self._tpe
-        # GPSampler ignores pruned trials, TPE does not.
-        pruned = any(trial.state == TrialState.PRUNED for trial in trials)
-        return self._gp if are_alike(trials) and not pruned else self._tpe
+    def _draws(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        plan: _Plan,
+        space: Branching,
+        taken: Sequence[Mapping[str, Any]],
+    ) -> Iterator[dict[str, Any]]:
+        """Yield proposals, the best first; an empty one leaves all to `sample_independent`."""
+        if plan.sampler is None:
+            yield from self._by_numpy(study, space, taken)
+        elif plan.sampler is self._gp:
+            yield self._by_gp(study, trial, dict(space.space))
+        elif plan.branching is None:
+            yield self._tpe.sample_relative(study, trial, dict(space.space))
+        # A process that is sure of its optimum finds it again and again; TPE does not.
+        for _ in range(_MAX_REDRAWS):
+            yield self._by_tpe(study, trial, space)
 
+    def _by_gp(
+        self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        assert self._gp is not None
+        if self._gp_names != space.keys():
+            forget_constraints(self._gp)  # PartialFixedSampler makes the space smaller
+            self._gp_names = set(space)
+        wide = relaxed(space)
+        seen = cast("Study", GPStudy(study, space, wide))
+        return rounded(self._gp.sample_relative(seen, trial, wide), space)
 
-def _unfinished(study: Study, trial: FrozenTrial) -> list[dict[str, Any]]:
-    """Return what is known of the other trials that run or wait."""
-    states = (TrialState.RUNNING, TrialState.WAITING)
-    others = study._get_trials(deepcopy=False, states=states, use_cache=False)
-    return [known_params(other) for other in others if other.number != trial.number]
+    def _by_numpy(
+        self, study: Study, space: Branching, taken: Sequence[Mapping[str, Any]]
+    ) -> Iterator[dict[str, Any]]:
+        complete = sampled_trials(study, (TrialState.COMPLETE,))
+        known = [trial for trial in complete if space.places(trial.params) is not None]
+        if len(known) < N_FIRST_SAMPLES:
+            yield space.params(space.draw(1, self._rng)[0])
+            return
+        maximize = study.direction == StudyDirection.MAXIMIZE
+        yield from candidates(space, known, taken, self._rng, maximize=maximize)
 
+    def _by_tpe(self, study: Study, trial: FrozenTrial, space: Branching) -> dict[str, Any]:
+        common = self._tpe.infer_relative_search_space(study, trial)
+        shared = {name: d for name, d in common.items() if name in space.space}
+        params = self._tpe.sample_relative(study, trial, shared)
+        return space.complete(
+            lambda name, distribution: (
+                params[name]
+                if name in params
+                else self._tpe.sample_independent(study, trial, name, distribution)
+            )
+        )
 
-def _is_taken(
-    params: dict[str, Any], taken: Sequence[dict[str, Any]], space: dict[str, BaseDistribution]
-) -> bool:
-    point = locate(params, space)
-    return any(is_at(point, other, space, _NEAR) for other in taken)
+    def _first_new(
+        self,
+        draws: Iterator[dict[str, Any]],
+        study: Study,
+        space: Branching,
+        taken: Sequence[Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """Return the first proposal that no trial has had and that is near none that runs."""
+        is_small = space.size() <= _MAX_GRID
+        known = [t.params for t in sampled_trials(study) if t.state.is_finished()] + [*taken]
+
+        def is_new(params: dict[str, Any]) -> bool:
+            return not any(params.items() <= other.items() for other in known)
+
+        busy = Points(taken)
+        proposal: dict[str, Any] = {}
+        new: dict[str, Any] | None = None
+        for proposal in draws:
+            if not proposal and not is_small:
+                return proposal
+            if proposal and is_new(proposal):
+                if not busy.has_near(proposal, space.space, _NEAR):
+                    return proposal
+                new = new or proposal
+        if new is not None:
+            return new
+        rest = space.grid() if is_small else space.draw(_MAX_GRID, self._rng)
+        shuffled = (space.params(rest[i]) for i in self._rng.permutation(len(rest)))
+        return next(filter(is_new, shuffled), proposal)
 
 
 def _has_torch() -> bool:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 from typing import TYPE_CHECKING
 
-from .._store.store import CLOCK_SKEW
+from .._store.records import CLOCK_SKEW
 from .._store.store import Snapshot
 from .._study import keys as _keys
+from .._study.optuna_internals import fixed_params
 from .._study.space import SearchSpace
 from .._study.warm_start import PriorStudy
 from .._study.warm_start import to_try
@@ -38,13 +39,13 @@ class OwnConfig:
     params: Mapping[str, Any]
 
     def is_taken(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Tell whether a trial has tried this configuration or is about to."""
+        """Return whether a trial has tried this configuration or is about to."""
         return any(self._has(trial) for trial in trials)
 
     def _has(self, trial: FrozenTrial) -> bool:
         if _keys.read(trial.user_attrs, _keys.ADVICE) == self.label:
             return True
-        params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
+        params = {**fixed_params(trial), **trial.params}
         return all(name in params and params[name] == v for name, v in self.params.items())
 
 
@@ -77,7 +78,7 @@ def config_for(number: int, configs: Sequence[OwnConfig], snapshot: Snapshot) ->
         running.source is None
         and running.number < number
         and abs(running.age) < CLOCK_SKEW
-        and not snapshot.trials[running.number].system_attrs.get("fixed_params")
+        and not fixed_params(snapshot.trials[running.number])
         for running in snapshot.running
     )
     return configs[n_before] if n_before < len(configs) else None

@@ -1,4 +1,4 @@
-"""A line that says what is being waited for, and how long at most."""
+"""Show what is being waited for."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from optuna.logging import get_logger
 
 _logger = get_logger(f"optuna.{__name__}")
 
-# Shorter waits need no words.
+# Shorter waits are not shown, in seconds.
 _PATIENCE = 2.0
 _TICK = 0.5
 
 
 @contextmanager
 def waiting(what: str, at_most: float | None = None) -> Iterator[None]:
-    """Show on a terminal, while the block runs, what is being waited for and since when.
+    """Show what the block waits for: a running line on a terminal, else one line in the log.
 
-    Where stderr is no terminal, it is one line in the log. Silent when Optuna's logging is set to
-    warnings only.
+    Shows nothing if Optuna's logging is set to warnings or less.
 
     Args:
         what:
-            What is being waited for: ``"the first advice"``.
+            What is being waited for, such as ``"the first advice"``.
         at_most:
             Longest wait in seconds, if there is one.
     """
@@ -56,7 +55,5 @@ def _tick(what: str, at_most: float | None, done: threading.Event) -> None:
     line = ""
     while not done.wait(_TICK):
         line = f"Waiting for {what}: {time.monotonic() - start:.0f} s{limit}"
-        sys.stderr.write(f"\r{line}")
-        sys.stderr.flush()
-    sys.stderr.write("\r" + " " * len(line) + "\r")
-    sys.stderr.flush()
+        print(f"\r{line}", end="", file=sys.stderr, flush=True)
+    print("\r" + " " * len(line), end="\r", file=sys.stderr, flush=True)

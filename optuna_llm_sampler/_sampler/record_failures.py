@@ -1,4 +1,4 @@
-"""A wrapper around an objective that writes down why a trial failed."""
+"""Record why trials fail."""
 
 from __future__ import annotations
 
@@ -20,19 +20,12 @@ Objective = Callable[[Trial], float | Sequence[float]]
 
 
 def record_failures(objective: Objective) -> Objective:
-    """Record why trials fail, so that the model can see it.
+    """Wrap an objective so that the model learns why trials fail.
 
-    Optuna keeps a failed trial's parameters but not its exception, and callbacks are not told of
-    it. Wrapped by this function, an objective that raises leaves the exception's type and the
-    first line of its message in the trial's user attribute ``llm_error``; one that returns NaN
-    leaves that. The exception goes on its way. The text is shown to the language model.
-
-    Args:
-        objective:
-            What :meth:`~optuna.study.Study.optimize` is to call.
-
-    Returns:
-        The objective to give to it instead. Also usable as a decorator.
+    Optuna keeps a failed trial's parameters but not its exception. The wrapped objective writes
+    the exception's type and the first line of its message, or that it returned NaN, to the trial's
+    user attribute ``llm_error``, which is sent to the model. The exception is then raised again.
+    Also usable as a decorator.
 
     Example:
 
@@ -49,10 +42,10 @@ def record_failures(objective: Objective) -> Objective:
             raise
         except Exception as error:
             first = (str(error).strip().splitlines() or [""])[0]
-            _note(trial, f"{type(error).__name__}: {first}".removesuffix(": "))
+            _write(trial, f"{type(error).__name__}: {first}".removesuffix(": "))
             raise
         if any(map(_is_nan, values if isinstance(values, Sequence) else [values])):
-            _note(trial, "the objective returned nan")
+            _write(trial, "the objective returned nan")
         return values
 
     return recorded
@@ -62,5 +55,5 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
-def _note(trial: Trial, text: str) -> None:
+def _write(trial: Trial, text: str) -> None:
     trial.set_user_attr(_keys.ERROR, one_line(text, MAX_ERROR_CHARS))

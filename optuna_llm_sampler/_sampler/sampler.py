@@ -1,9 +1,8 @@
-"""The thin adapter between Optuna's sampler interface and a session."""
+"""LLMSampler: Optuna's sampler interface; the decisions are made in a session."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,27 +19,31 @@ from optuna.logging import get_logger
 from optuna.samplers import BaseSampler
 
 from .._advice.advice import Config
-from .._policy.shares import make_policy
-from .._policy.shares import Policy
+from .._policy.allocation import make_policy
+from .._policy.allocation import Policy
 from .._store.calls import CallHook
 from .._store.prices import Budget
 from .._store.prices import Price
 from .._store.store import AdviceStore
+from .._study.optuna_internals import fixed_params
+from .._study.optuna_internals import key_of
+from .._study.optuna_internals import storage_of
+from .._study.optuna_internals import study_id_of
+from .._study.optuna_internals import trial_id_of
+from .._study.optuna_internals import TrialKey
 from .._study.space import coerce
 from .._study.space import Coerced
-from .._study.space import Rejected
 from ..errors import OptunaLLMError
 from ..llms.registry import resolve
 from ..llms.registry import turned_off
 from ..llms.style import JSON
 from ..llms.style import style_of
 from .default_base import DefaultBaseSampler
-from .failure_filter import first_that_works
-from .failure_filter import MAX_DRAWS
+from .failure_filter import away_from_failures
 from .failure_filter import outcomes_of
 from .own_configs import own_configs
-from .provenance import complete
-from .provenance import describe
+from .provenance import write_decision
+from .provenance import write_from_base
 from .session import Decision
 from .session import Session
 from .settings import read_conditions
@@ -87,7 +90,8 @@ class LLMSampler(BaseSampler):
 
     Args:
         llm:
-            The model: ``"openai/<model>"``, ``"azure/<deployment>"``, ``"local"``,
+            The model: ``"openai/<model>"``, ``"anthropic/<model>"`` or another provider that
+            ``optuna-llm doctor`` lists, ``"azure/<deployment>"``, ``"local"``,
             ``"local/<name or path.gguf>"``, ``"hf/<hub id or folder>"``, ``"off"`` for none, or
             an object with a method ``complete(request)`` (see
             :class:`~optuna_llm_sampler.llms.LLM`). :obj:`None` (default): what the environment
@@ -115,8 +119,8 @@ class LLMSampler(BaseSampler):
             tried first, so that the base sampler learns from them as well.
         base_sampler:
             The classical sampler. :obj:`None` (default):
-            :class:`~optuna_llm_sampler.DefaultBaseSampler`, which uses a Gaussian process early in
-            simple studies and :class:`~optuna.samplers.TPESampler` otherwise.
+            :class:`~optuna_llm_sampler.DefaultBaseSampler`, which uses a Gaussian process in the
+            first 50 trials of most studies and :class:`~optuna.samplers.TPESampler` otherwise.
         llm_share:
             The model's share of the trials after its first proposals, from 0 to 1. :obj:`None`
             (default): between 0.05 and 0.95, starting at 0.75, by comparing the model's latest
@@ -137,7 +141,8 @@ class LLMSampler(BaseSampler):
             :obj:`False`: ask when an advice is needed; every advice then knows all results.
         budget:
             What the study may spend on the model, by all workers and across restarts:
-            ``Budget(usd=1.0)``. :obj:`None` (default): no limit.
+            ``Budget(usd=1.0)``. :obj:`None` (default): no limit. A model that leads is called
+            about once in four trials.
         prices:
             Prices by model name: ``{"openai/gpt-5-mini": Price(0.25, 2)}``. They take precedence
             over the built-in list prices of OpenAI's models. Needed for ``Budget(usd=...)`` with
@@ -146,14 +151,15 @@ class LLMSampler(BaseSampler):
             A function that gets a :class:`~optuna_llm_sampler.CallRecord` after every call that
             this process makes.
         share_user_attrs:
-            Names of at most eight user attributes of trials that the model is shown. Default: none
-            is sent.
+            Names of user attributes of trials that are sent to the model, eight at most. Default:
+            none.
         redact:
             A function that rewrites every text before it is sent: names of parameters, choices
             and metrics, your texts, shared attributes. Distinct names must stay distinct. The
             original names are put back in the answer, but not in the model's own explanations.
         seed:
             Seed of the default base sampler and of the requests, from 0 to 2**32 - 1.
+            :obj:`None` (default): a random one.
 
     Raises:
         ValueError: An argument is not as described. The message names it.
@@ -237,9 +243,10 @@ class LLMSampler(BaseSampler):
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._llm: LLM | None = None
-        # By storage, not by its id: another one may lie there once it is collected.
+        # By storage object: ids of studies and trials are unique in one storage only, and a new
+        # storage can have the id() of one that was collected.
         self._sessions: WeakKeyDictionary[BaseStorage, dict[int, Session]] = WeakKeyDictionary()
-        self._drafts: WeakKeyDictionary[BaseStorage, dict[int, _Draft]] = WeakKeyDictionary()
+        self._drafts: WeakKeyDictionary[BaseStorage, dict[TrialKey, _Draft]] = WeakKeyDictionary()
         off = turned_off(self._settings.llm)
         self._is_off = bool(off) or self._settings.llm_share == 0
         if off:
@@ -261,7 +268,7 @@ class LLMSampler(BaseSampler):
             return self._llm
 
     def _policy(self) -> Policy | None:
-        """Return how trials are shared out, :obj:`None` if the model is off."""
+        """Return how trials are allocated; :obj:`None` if the model is off."""
         if self._is_off:
             return None
         settings = self._settings
@@ -272,16 +279,21 @@ class LLMSampler(BaseSampler):
             style = JSON  # the first call will say why there is no model
         return make_policy(style, share=settings.llm_share, n_configs=settings.n_configs)
 
-    def _session(self, study: Study) -> Session:
+    def _session(self, study: Study, number: int | None = None) -> Session:
+        """Return a study's session; a new one if it has decided this trial number before.
+
+        The study is then another one that has the id of a deleted study, as SQLite gives it.
+        """
+        storage, study_id = storage_of(study), study_id_of(study)
         with self._lock:
-            sessions = self._sessions.setdefault(study._storage, {})
-            if study._study_id not in sessions:
+            sessions = self._sessions.setdefault(storage, {})
+            if study_id not in sessions or number in sessions[study_id].decided:
                 # Weak: a session that held its storage would keep the dictionary's key alive.
-                store = AdviceStore(weakref.proxy(study._storage), study._study_id)
-                sessions[study._study_id] = Session(
+                store = AdviceStore(weakref.proxy(storage), study_id)
+                sessions[study_id] = Session(
                     store, self._settings, llm=self._get_llm, policy=self._policy()
                 )
-            return sessions[study._study_id]
+            return sessions[study_id]
 
     # --- Optuna's interface -----------------------------------------------------------------
 
@@ -305,35 +317,28 @@ class LLMSampler(BaseSampler):
         params = {
             name: coerced.value
             for name, distribution in search_space.items()
-            if isinstance(coerced := _value(config, name, distribution), Coerced)
+            if (coerced := _value(config, name, distribution)) is not None
         }
-        missing = [name for name in search_space if name not in params]
-        if missing:
+        if len(params) < len(search_space):
             base = self._base.sample_relative(study, trial, search_space)
-            params.update({name: base[name] for name in missing if name in base})
-            draft.from_base.extend(name for name in missing if name in base)
+            missing = [name for name in search_space if name in base and name not in params]
+            params.update({name: base[name] for name in missing})
+            draft.from_base.extend(missing)
         return params
 
     def _from_base(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return the base sampler's parameters, drawn anew where trials have failed."""
+        """Return the base sampler's parameters, moved away from where trials have failed."""
         params = self._base.sample_relative(study, trial, search_space)
         if self._is_off or (outcomes := outcomes_of(study, search_space)) is None:
             return params
-
-        def candidates() -> Iterator[dict[str, Any]]:
-            for draw in range(MAX_DRAWS):
-                again = self._base.sample_relative
-                relative = again(study, trial, search_space) if draw else params
-                yield {
-                    name: relative[name]
-                    if name in relative
-                    else self._base.sample_independent(study, trial, name, distribution)
-                    for name, distribution in search_space.items()
-                }
-
-        return first_that_works(candidates(), outcomes)
+        if not params:  # the base sampler draws each parameter when it is asked for
+            params = {
+                name: self._base.sample_independent(study, trial, name, distribution)
+                for name, distribution in search_space.items()
+            }
+        return away_from_failures(params, outcomes)
 
     def sample_independent(
         self,
@@ -342,10 +347,10 @@ class LLMSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        draft = self._drafts.get(study._storage, {}).get(trial._trial_id)
+        draft = self._drafts.get(storage_of(study), {}).get(key_of(trial))
         if draft is not None and draft.decision.config is not None:
             coerced = _value(draft.decision.config, param_name, param_distribution)
-            if isinstance(coerced, Coerced):
+            if coerced is not None:
                 return coerced.value
             draft.from_base.append(param_name)
         return self._base.sample_independent(study, trial, param_name, param_distribution)
@@ -360,10 +365,13 @@ class LLMSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        draft = self._drafts.get(study._storage, {}).pop(trial._trial_id, None)
-        if draft is not None and self._pid == os.getpid():
-            self._session(study).finished(trial.number)
-        complete(study._storage, trial, None if draft is None else draft.from_base)
+        draft = self._drafts.get(storage_of(study), {}).pop(key_of(trial), None)
+        if draft is not None:
+            write_from_base(study, trial, [n for n in draft.from_base if n in trial.params])
+            if self._pid == os.getpid():
+                self._session(study).finished(trial.number)
+        elif fixed_params(trial):  # all parameters were fixed, so none was sampled
+            write_decision(study, trial, Decision("enqueued"))
         self._base.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
@@ -372,23 +380,22 @@ class LLMSampler(BaseSampler):
     # --- one trial --------------------------------------------------------------------------
 
     def _draft(self, study: Study, trial: FrozenTrial) -> _Draft:
-        """Return a trial's draft, decided and described on the first call."""
+        """Return a trial's draft; decide on the first call."""
         if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
             self._start_clean()
-        drafts = self._drafts.setdefault(study._storage, {})
-        if trial._trial_id not in drafts:
-            decision = self._decide(study, trial)
-            describe(study._storage, trial, decision)
-            drafts[trial._trial_id] = _Draft(decision)
-        return drafts[trial._trial_id]
+        drafts, key = self._drafts.setdefault(storage_of(study), {}), key_of(trial)
+        if key not in drafts:
+            if fixed_params(trial):
+                decision = Decision("enqueued")  # it uses up none of the model's ideas
+            else:
+                session = self._session(study, trial.number)
+                decision = session.decide(trial_id_of(trial), trial.number)
+            write_decision(study, trial, decision)
+            drafts[key] = _Draft(decision)
+        return drafts[key]
 
-    def _decide(self, study: Study, trial: FrozenTrial) -> Decision:
-        if trial.system_attrs.get("fixed_params"):
-            return Decision("enqueued")  # it uses up none of the model's ideas
-        return self._session(study).decide(trial._trial_id, trial.number)
 
-
-def _value(config: Config, name: str, distribution: BaseDistribution) -> Coerced | Rejected:
-    if name not in config.params:
-        return Rejected("missing")
-    return coerce(config.params[name], distribution)
+def _value(config: Config, name: str, distribution: BaseDistribution) -> Coerced | None:
+    """Return a configuration's value as the distribution allows it, if it has one."""
+    coerced = coerce(config.params[name], distribution) if name in config.params else None
+    return coerced if isinstance(coerced, Coerced) else None

@@ -24,15 +24,15 @@ from optuna.logging import get_logger
 from .._advice.advice import Config
 from .._advice.advice import IsDuplicate
 from .._advice.advice import values
-from .._advice.prompts.build import Question
+from .._advice.question import Question
 from .._policy.allocation import Plan
+from .._policy.allocation import Policy
 from .._policy.patience import Patience
-from .._policy.shares import Policy
 from .._store.background_call import BackgroundCall
 from .._store.background_call import HostTrial
+from .._store.records import Claim
+from .._store.records import CLOCK_SKEW
 from .._store.store import AdviceStore
-from .._store.store import Claim
-from .._store.store import CLOCK_SKEW
 from .._store.store import Snapshot
 from ..errors import TurnedOffError
 from ..llms.base import LLM
@@ -98,9 +98,11 @@ class Session:
         llm:
             Returns the model.
         policy:
-            How trials are shared out; :obj:`None` if the model is off.
+            How trials are allocated; :obj:`None` if the model is off.
 
     Attributes:
+        decided:
+            Numbers of the trials that were decided here.
         n_waits:
             Number of trials that have waited for the model.
     """
@@ -113,6 +115,7 @@ class Session:
         llm: Callable[[], LLM],
         policy: Policy | None,
     ) -> None:
+        self.decided: set[int] = set()
         self.n_waits = 0
         self._store = store
         self._settings = settings
@@ -133,6 +136,7 @@ class Session:
         that only this sampler reads and writes.
         """
         host = HostTrial(trial_id=trial_id, number=number)
+        self.decided.add(number)
         try:
             if self._call is not None and self._call.open:
                 self._call.move_to(host)
@@ -154,7 +158,7 @@ class Session:
             TurnedOffError: The model is off.
         """
         plan = self._plan(self._store.read())
-        question = self._advisor.question(plan, plan.snapshot.settled + 1)
+        question = self._advisor.question(plan, plan.snapshot.next_block)
         return NextQuestion(
             question=question,
             is_duplicate=self._advisor.is_duplicate(plan),
@@ -178,7 +182,7 @@ class Session:
         return own
 
     def _stays_base(self, number: int) -> bool:
-        """Tell without reading the storage that no later advice can make a trial the model's."""
+        """Return whether a trial is the base sampler's whatever advice comes; read nothing."""
         plan = self._latest_plan
         if plan is None or plan.policy.share != 0 or not plan.snapshot.advices:
             return False
@@ -191,7 +195,9 @@ class Session:
         left = [own for own in self._settings.own_configs if not own.is_taken(snapshot.trials)]
         self._has_own = bool(left)
         own = config_for(number, left, snapshot)
-        return None if own is None else Decision(own.source, Config(own.params), own.label)
+        if own is None:
+            return None
+        return Decision(own.source, config=Config(own.params), advice=own.label)
 
     def _plan(self, snapshot: Snapshot) -> Plan:
         if self._policy is None:
@@ -207,8 +213,8 @@ class Session:
             while (decision := self._decide_by(plan, host)) is None:
                 call = self._call_for(plan, host)
                 is_first = block is None
-                if block != plan.snapshot.settled + 1:  # each advice has its own deadline
-                    block = plan.snapshot.settled + 1
+                if block != plan.snapshot.next_block:  # each advice has its own deadline
+                    block = plan.snapshot.next_block
                     allowed = self._allowed_wait(plan, call)
                     deadline = time.monotonic() + allowed
                 left = deadline - time.monotonic()
@@ -230,7 +236,7 @@ class Session:
     def _decide_by(self, plan: Plan, host: HostTrial) -> Decision | None:
         """Return what a plan decides for a trial; :obj:`None`: the trial needs a new advice."""
         turn = plan.turn(host.number)
-        if turn.is_due:
+        if turn.needs_advice:
             if self._is_calling() or self._is_asked_by_others(plan, host.number):
                 return None
             reason = self._advisor.limits.reason(plan.snapshot)
@@ -243,7 +249,7 @@ class Session:
             if self._advisor.is_duplicate(plan, host.number)(params):
                 decision = Decision("fallback:known_already")
             else:
-                decision = Decision("llm", config, str(turn.assignment))
+                decision = Decision("llm", config=config, advice=str(turn.assignment))
         self._ask_ahead(plan, host)
         return decision
 
@@ -271,7 +277,7 @@ class Session:
         has waited for that advice in vain: its worker may be dead. For later advices, what the
         process has earned by its trials, if they are likely to come within that time.
         """
-        if plan.snapshot.settled + 1 in self._waited_in_vain:
+        if plan.snapshot.next_block in self._waited_in_vain:
             return 0.0
         if not plan.snapshot.advices or not self._settings.prefetch:
             return self._settings.timeout
@@ -309,37 +315,25 @@ class Session:
     # --- asking -----------------------------------------------------------------------------
 
     def _ask_ahead(self, plan: Plan, host: HostTrial) -> None:
-        """Start a call for coming trials if it is time to, without waiting for it.
-
-        The first advice is not asked for ahead: trials wait for it, and a later call knows more.
-        """
+        """Start a call for coming trials if it is time to, without waiting for it."""
         if not self._settings.prefetch:
             return
-        ahead = 0
-        if plan.snapshot.advices:
-            n_running = len(plan.snapshot.running)
-            ahead = self._patience.trials_ahead(plan.snapshot.call_seconds, n_running)
+        snapshot, ahead = plan.snapshot, 0
+        if snapshot.advices:  # the first advice is asked for when it is needed, to know more
+            ahead = self._patience.trials_ahead(snapshot.call_seconds, len(snapshot.running))
         self._call_for(plan, host, ahead=ahead)
 
     def _call_for(self, plan: Plan, host: HostTrial, *, ahead: int = 0) -> BackgroundCall | None:
-        """Return this process's call; start it if a trial needs it and nobody else asks.
+        """Return this process's call; start it if the trial needs it and nobody else asks.
 
-        Args:
-            plan:
-                The plan now.
-            host:
-                The trial on which the call is noted.
-            ahead:
-                How many trials later an advice may be needed.
+        It also starts if one of the next ``ahead`` trials needs it.
         """
         if self._is_calling():
             return self._call
-        block = plan.due(host.number, ahead)
-        if (
-            block is None
-            or self._is_asked_by_others(plan, host.number)
-            or self._advisor.limits.reason(plan.snapshot)
-        ):
+        block = plan.block_to_ask(host.number, ahead)
+        if block is None or self._is_asked_by_others(plan, host.number):
+            return None
+        if self._advisor.limits.reason(plan.snapshot):
             return None
         return self._start_call(plan, host, block)
 
@@ -347,9 +341,8 @@ class Session:
         return self._call is not None and not self._call.done.is_set()
 
     def _is_asked_by_others(self, plan: Plan, number: int) -> bool:
-        return any(
-            claim.asking or claim.asked_on < number for claim in plan.snapshot.rivals(number)
-        )
+        claims = plan.snapshot.other_claims(number)
+        return any(claim.asking or claim.asked_on < number for claim in claims)
 
     def _start_call(self, plan: Plan, host: HostTrial, block: int) -> BackgroundCall:
         policy, timeout = plan.policy, self._settings.timeout
@@ -366,11 +359,11 @@ class Session:
             self._store,
             claim,
             host,
-            alone=all(running.number == host.number for running in plan.snapshot.running),
+            is_alone=all(running.number == host.number for running in plan.snapshot.running),
             ask=lambda snapshot: self._advisor.ask(Plan(policy, snapshot), claim),
             may_ask=lambda snapshot: not self._advisor.limits.reason(snapshot),
-            place=lambda snapshot, record, begun: Plan(policy, snapshot).place_record(
-                record, claim, [record.trial] if begun else self._waiting_trials(snapshot)
+            schedule=lambda snapshot, record, has_begun: Plan(policy, snapshot).scheduled(
+                record, claim, [record.trial] if has_begun else self._waiting_trials(snapshot)
             ),
         )
         with self._call_lock:
@@ -392,6 +385,6 @@ class Session:
             running.number
             for running in snapshot.running
             if running.source is None
-            and running.number not in snapshot.lapsed
+            and running.number not in snapshot.expired
             and abs(running.age) < self._settings.timeout + CLOCK_SKEW
         ]

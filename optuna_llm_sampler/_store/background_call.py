@@ -11,9 +11,9 @@ import time
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.logging import get_logger
 
-from .store import AdviceRecord
+from .records import AdviceRecord
+from .records import Claim
 from .store import AdviceStore
-from .store import Claim
 from .store import Snapshot
 
 
@@ -27,41 +27,41 @@ _RETRIES = (0.5, 2.0, 5.0)
 
 @dataclass(frozen=True)
 class HostTrial:
-    """The trial of this process on which a call is noted, because that trial can be written."""
+    """The running trial of this process on which claim and record are stored."""
 
     trial_id: int
     number: int
 
 
 class BackgroundCall:
-    """A call under way. Its threads are daemons, so that a process never waits for them to end.
+    """A call under way, in daemon threads, so that it never keeps a process alive.
 
     Args:
-        board:
+        store:
             Where to claim and to record.
         claim:
-            What is asked for; renewed four times within its lease.
-        home:
-            The trial on which it begins.
-        alone:
-            Whether no other trial runs that could make the same claim.
+            What is asked for. Renewed four times within its lease.
+        host:
+            The trial on which the call begins.
+        is_alone:
+            Whether no other trial runs that could claim the same.
         ask:
-            Calls the model, given the store.
-        place:
-            Completes a record, given the store, and whether the trial on which it is going to lie
-            is one that has only begun.
+            Calls the model, given a snapshot.
+        schedule:
+            Adds to a record which trials it serves, given a snapshot and whether the host trial
+            has only begun.
         may_ask:
-            Tells, given the store, whether the model may still be asked once all claims are seen.
+            Returns whether the model may still be asked once all claims are seen.
 
     Attributes:
         done:
             Set when there is nothing more to wait for.
         record:
-            What was posted, if anything was.
-        view:
-            The store just before.
+            The record that was stored, if any.
+        snapshot:
+            What the store held just before.
         interrupt:
-            A :exc:`KeyboardInterrupt` or the like, which belongs to whoever waits.
+            A :exc:`KeyboardInterrupt` or the like, which the waiting thread has to raise.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class BackgroundCall:
         claim: Claim,
         host: HostTrial,
         *,
-        alone: bool,
+        is_alone: bool,
         ask: Callable[[Snapshot], AdviceRecord],
-        place: Callable[[Snapshot, AdviceRecord, bool], AdviceRecord],
+        schedule: Callable[[Snapshot, AdviceRecord, bool], AdviceRecord],
         may_ask: Callable[[Snapshot], bool],
     ) -> None:
         self.done = threading.Event()
@@ -82,9 +82,9 @@ class BackgroundCall:
         self._store = store
         self._claim = claim
         self._host = host
-        self._alone = alone
+        self._is_alone = is_alone
         self._ask = ask
-        self._place = place
+        self._schedule = schedule
         self._may_ask = may_ask
         self._settle = _CLAIM_SETTLES
         self._answer: AdviceRecord | None = None
@@ -95,25 +95,25 @@ class BackgroundCall:
 
     @property
     def seconds(self) -> float:
-        """How long the call has been under way."""
+        """Seconds since the call began."""
         return time.monotonic() - self._began
 
     @property
     def open(self) -> bool:
-        """Whether there is an answer to be expected or to be posted."""
+        """Whether an answer is expected, or has yet to be stored."""
         return not self.done.is_set() or self._undelivered
 
     def start(self, snapshot: Snapshot) -> None:
-        """Claim now, while the trial is sure to run; do the rest in the background."""
+        """Claim now, while the host trial is sure to run; do the rest in the background."""
         begin = time.monotonic()
-        self._renew(asking=self._alone)
-        # On a busy server others' claims, too, take their time.
+        self._renew(asking=self._is_alone)
+        # On a busy server, the claims of others take longer, too.
         self._settle += time.monotonic() - begin
         name = f"optuna-llm-sampler-{self._claim.block}"
         threading.Thread(target=self._run, args=(snapshot,), name=name, daemon=True).start()
 
     def move_to(self, host: HostTrial) -> None:
-        """Go on with another trial, because the one before may be over."""
+        """Go on with another trial, because the one before may have ended."""
         with self._lock:
             self._host = host
             undelivered = self._undelivered
@@ -122,18 +122,18 @@ class BackgroundCall:
                 self._write_record()
             elif not self.done.is_set():
                 self._renew()
-        except Exception as error:  # a storage may fail in its own ways
-            _logger.debug(f"A call could not be noted on trial {host.number}: {error!r}")
+        except Exception as error:  # each storage raises its own errors
+            _logger.debug(f"A call could not be stored on trial {host.number}: {error!r}")
 
     # --- in the background ------------------------------------------------------------------
 
     def _run(self, snapshot: Snapshot) -> None:
         try:
-            winner = snapshot if self._alone else self._settled_view()
-            if winner is not None:
-                self._run_call(winner)
+            current = snapshot if self._is_alone else self._win_claim()
+            if current is not None:
+                self._run_call(current)
         except ReferenceError:
-            pass  # the study was thrown away while its call was under way
+            pass  # the study was deleted while its call was under way
         except Exception as error:
             _logger.debug(f"A call was given up: {error!r}")
         except BaseException as error:
@@ -142,23 +142,22 @@ class BackgroundCall:
             self.done.set()
             self._store.release()
 
-    def _settled_view(self) -> Snapshot | None:
+    def _win_claim(self) -> Snapshot | None:
         """Return the store once all claims are seen, or None if another one takes precedence."""
         time.sleep(self._settle)
         snapshot = self._store.read()
-        if self._claim.block <= snapshot.settled:
-            return None
-        if not self._may_ask(snapshot):
+        if self._claim.block < snapshot.next_block or not self._may_ask(snapshot):
             return None
         asked_on = self._claim.asked_on
-        if any(rival.asking or rival.asked_on < asked_on for rival in snapshot.rivals(asked_on)):
+        others = snapshot.other_claims(asked_on)
+        if any(other.asking or other.asked_on < asked_on for other in others):
             return None
         self._renew(asking=True)
         return snapshot
 
     def _run_call(self, snapshot: Snapshot) -> None:
-        beat = threading.Thread(target=self._beat, name="optuna-llm-sampler-beat", daemon=True)
-        beat.start()
+        name = "optuna-llm-sampler-renewal"
+        threading.Thread(target=self._keep_claim, name=name, daemon=True).start()
         self._answer = self._ask(snapshot)
         for pause in (*_RETRIES, None):
             try:
@@ -182,7 +181,7 @@ class BackgroundCall:
             host = self._host
             snapshot = self._store.read()
             record = replace(self._answer, trial=host.number)
-            record = self._place(snapshot, record, self._undelivered)
+            record = self._schedule(snapshot, record, self._undelivered)
             try:
                 self._store.record(host.trial_id, record)
             except UpdateFinishedTrialError:
@@ -195,26 +194,25 @@ class BackgroundCall:
                 self.record, self.snapshot, self._undelivered = record, snapshot, False
             return
 
-    def _beat(self) -> None:
-        """Renew the claim until the call is over, so that others know that it is alive."""
+    def _keep_claim(self) -> None:
+        """Renew the claim until the call ends, so that others know that it is alive."""
         try:
             while not self.done.wait(self._claim.lease / 4):
                 try:
                     self._renew()
                 except ReferenceError:
                     return
-                except Exception as error:  # between two trials there is none to write on
+                except Exception as error:  # between two trials, no trial can be written
                     _logger.debug(f"A claim was not renewed: {error!r}")
         finally:
             self._store.release()
 
     def _renew(self, *, asking: bool = False) -> None:
-        """Write the claim on the trial that runs; ``asking`` for good, once it is so."""
+        """Write the claim to the current host trial. Once set, ``asking`` stays set."""
         with self._renewal:
             host = self._host
             self._claim = replace(self._claim, asking=asking or self._claim.asking)
             # Before it asks, a claim lasts only as long as it takes to settle.
             lease = self._claim.lease if self._claim.asking else 10 * self._settle
-            now = time.time()
-            claim = replace(self._claim, trial=host.number, at=now, lease=lease)
+            claim = replace(self._claim, trial=host.number, at=time.time(), lease=lease)
             self._store.claim(host.trial_id, claim)

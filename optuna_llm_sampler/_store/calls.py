@@ -17,6 +17,8 @@ from optuna.logging import get_logger
 from .._advice.call import Call
 from .._advice.call import total_of
 from .._study import keys as _keys
+from .._study.optuna_internals import storage_of
+from .._study.optuna_internals import study_id_of
 from ..errors import OptunaLLMError
 from .prices import cost_of
 from .records import AdviceRecord
@@ -139,7 +141,7 @@ def calls(study: Study) -> list[CallRecord]:
         study:
             Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no calls.
     """
-    store = AdviceStore(study._storage, study._study_id)
+    store = AdviceStore.of(study)
     return call_records(store.read(), store.attrs())
 
 
@@ -150,7 +152,7 @@ def usage(study: Study) -> Usage:
         study:
             Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no calls.
     """
-    store = AdviceStore(study._storage, study._study_id)
+    store = AdviceStore.of(study)
     snapshot = store.read()
     made = call_records(snapshot, store.attrs())
     total = total_of(made)
@@ -221,7 +223,7 @@ def keep(study: Study, call: Call, outcome: object) -> None:
     value: dict[str, Any] = {"v": _keys.VERSION, "outcome": reason[:40], "call": asdict(priced)}
     try:
         key = f"{_keys.CALL}{uuid.uuid4().hex}"
-        study._storage.set_study_system_attr(study._study_id, key, value)
+        storage_of(study).set_study_system_attr(study_id_of(study), key, value)
     except Exception as error:  # the user must still get the answer
         _logger.warning(f"The study keeps no record of this call: {error!r}")
 

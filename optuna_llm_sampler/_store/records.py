@@ -1,4 +1,4 @@
-"""What lies on the store, and its form as attributes of trials."""
+"""Advice records and claims: what workers share, and its form as attributes of trials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optuna.logging import get_logger
 from .._advice.advice import Advice
 from .._advice.advice import from_json
 from .._advice.advice import to_json
-from .._advice.call import Call as Call
+from .._advice.call import Call
 from .._study import keys as _keys
 from .prices import Budget
 
@@ -28,23 +28,25 @@ if TYPE_CHECKING:
 
 _logger = get_logger(f"optuna.{__name__}")
 
-# Clocks of two machines that differ by more than this cost a call too many now and then.
+# Largest expected difference between the clocks of two machines, in seconds. A larger one costs
+# an additional call now and then.
 CLOCK_SKEW = 60.0
 # With this phase, the first trial of an advice is the model's, whatever the share.
 MAX_PHASE = 99
 
 _T = TypeVar("_T")
+CallId = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class AdviceRecord:
-    """The result of one call: an advice, or the reason why there is none.
+    """The outcome of one call: an advice and the trials that it serves, or a failure.
 
     Attributes:
         trial:
-            Number of the trial on which it lies.
+            Number of the trial on which it is stored.
         block:
-            How many advices there were before it.
+            Index of the block of trials that it serves: the number of advices before it.
         start:
             First trial that it serves.
         share:
@@ -54,7 +56,7 @@ class AdviceRecord:
         fixed_share:
             The share of later trials if it does not follow from evidence, in [0, 1].
         n_known:
-            How many trials had finished when the model was asked.
+            Number of finished trials when the model was asked.
         asked_on:
             Number of the trial on which the call began; :obj:`None`: ``trial``.
         outcome:
@@ -62,9 +64,13 @@ class AdviceRecord:
         retryable:
             Whether a failure may heal by itself.
         retry_after:
-            Seconds for which the endpoint wants to be left alone.
+            Seconds before the endpoint wants to be asked again.
+        call:
+            What the call took.
+        advice:
+            The model's answer; empty after a failure.
         budget:
-            What the study might spend when the call was made.
+            The study's budget when the call was made.
     """
 
     trial: int
@@ -83,24 +89,28 @@ class AdviceRecord:
     budget: Budget | None = None
 
     @property
-    def call_id(self) -> tuple[int, int]:
-        """A trial may begin one call after the other, but not two for the same block."""
+    def call_id(self) -> CallId:
+        """A trial may begin several calls, but not two for the same block."""
         return self.trial if self.asked_on is None else self.asked_on, self.block
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A worker says on its own trial that it asks for a block.
+    """A worker's announcement, on a trial of its own, that it asks for a block.
 
     Attributes:
+        trial:
+            Number of the trial on which it is stored.
+        block:
+            Index of the block of trials.
         asked_on:
             Number of the trial on which the call began.
         asking:
-            Whether the call is under way, or about to begin if nobody else claims it.
+            Whether the call is under way. Before that, another claim may take precedence.
         at:
-            Seconds since the epoch.
+            When it was last renewed, in seconds since the epoch.
         lease:
-            Seconds after which it means nothing unless it is renewed.
+            Seconds after which it expires unless it is renewed.
     """
 
     trial: int
@@ -111,15 +121,18 @@ class Claim:
     lease: float
 
     @property
-    def call_id(self) -> tuple[int, int]:
+    def call_id(self) -> CallId:
         return self.asked_on, self.block
 
 
 # --- to and from attributes -----------------------------------------------------------------
 
 
-def fit(record: AdviceRecord) -> dict[str, Any]:
-    """Write a record as JSON, trimmed by value until it fits into one attribute."""
+def to_attribute(record: AdviceRecord) -> dict[str, Any]:
+    """Return a record as JSON that fits into one attribute.
+
+    What is too long is trimmed: first reasons, then the note, then the last configurations.
+    """
     data: dict[str, Any] = asdict(record)
     data["call"] |= {"model": record.call.model[:200], "asked": record.call.asked[:200]}
     advice = data["advice"] = to_json(record.advice)
@@ -133,11 +146,11 @@ def fit(record: AdviceRecord) -> dict[str, Any]:
 
 
 def _fits(data: Mapping[str, Any]) -> bool:
-    return len(json.dumps(data)) <= _keys.MAX_BYTES - 20  # the version comes on top
+    return len(json.dumps(data)) <= _keys.MAX_BYTES - 20  # the version is added
 
 
 def read_records(trial: FrozenTrial) -> list[AdviceRecord]:
-    return _read(trial, _keys.POST, _read_record)
+    return _read(trial, _keys.RECORD, _read_record)
 
 
 def read_claims(trial: FrozenTrial) -> list[Claim]:
@@ -145,7 +158,7 @@ def read_claims(trial: FrozenTrial) -> list[Claim]:
 
 
 def _read(trial: FrozenTrial, prefix: str, read: Callable[[Mapping[str, Any]], _T]) -> list[_T]:
-    """Read the marks of one kind on a trial, leaving out copies and what is not understood."""
+    """Read a trial's attributes of one kind, except copies and unreadable ones."""
     found = []
     for key, value in trial.system_attrs.items():
         if not key.startswith(prefix) or not isinstance(value, Mapping):
@@ -164,6 +177,7 @@ _warned_versions: set[str] = set()
 
 
 def warn_version(version: str) -> None:
+    """Warn once about records of an unknown version."""
     if version not in _warned_versions and len(_warned_versions) < 10:
         _warned_versions.add(version)
         _logger.warning(
@@ -173,16 +187,19 @@ def warn_version(version: str) -> None:
 
 
 def _read_record(value: Mapping[str, Any]) -> AdviceRecord:
+    # Before version 0.2, a record had neither share nor n_known, and asked_on was called ticket
+    # (-1: unknown).
     asked_on = value.get("asked_on", value.get("ticket"))
-    # Before version 0.2, an advice named neither share nor n_known, and asked_on was a
-    # ticket, -1 for none.
+    fixed_share = value.get("fixed_share")
+    if (budget := value.get("budget")) is not None:
+        budget = {field.name: budget.get(field.name) for field in fields(Budget)}
     return AdviceRecord(
         trial=read_count(value["trial"]),
         block=read_count(value["block"]),
         start=read_count(value["start"]),
         share=_read_share(value.get("share", 1.0)),
         phase=read_count(value.get("phase", MAX_PHASE)) % 100,
-        fixed_share=None if (fixed := value.get("fixed_share")) is None else read_number(fixed),
+        fixed_share=None if fixed_share is None else read_number(fixed_share),
         n_known=read_count(value.get("n_known", 0)),
         asked_on=None if asked_on in (None, -1) else read_count(asked_on),
         outcome=read_text(value["outcome"])[:40],
@@ -190,7 +207,7 @@ def _read_record(value: Mapping[str, Any]) -> AdviceRecord:
         retry_after=read_number(value.get("retry_after", 0.0)),
         call=read_call(value["call"]),
         advice=from_json(value["advice"]),
-        budget=_read_budget(value.get("budget")),
+        budget=None if budget is None else Budget(**budget),
     )
 
 
@@ -210,12 +227,6 @@ def _read_claim(value: Mapping[str, Any]) -> Claim:
         at=read_number(value["at"]),
         lease=read_number(value["lease"]),
     )
-
-
-def _read_budget(value: Any) -> Budget | None:
-    if value is None:
-        return None
-    return Budget(**{field.name: value.get(field.name) for field in fields(Budget)})
 
 
 def read_call(value: Any) -> Call:

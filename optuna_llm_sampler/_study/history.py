@@ -19,7 +19,6 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 
 from .conditions import Conditions
-from .conditions import parent_values
 from .distance import Points
 from .failures import Failures
 from .objectives import violation
@@ -91,9 +90,7 @@ class History:
 
     def _add_params(self, trial: FrozenTrial) -> None:
         self._tried.add(trial.params)
-        internal = {n: trial.distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
-        full = trial.state == TrialState.COMPLETE
-        self._structure.add(trial.number, internal, trial.distributions, full=full)
+        self._structure.add(trial)
         for name, distribution in trial.distributions.items():
             number, known = self._latest.get(name, (-1, distribution))
             if trial.number < number:
@@ -137,12 +134,7 @@ class History:
     def untried(self, space: SearchSpace) -> dict[str, tuple[Any, ...]]:
         """Return the values that no trial has had, by parameter with few values."""
         with self._lock:
-            seen = {name: self._structure.seen(name, d) for name, d in space.items()}
-        found = {
-            name: tuple(v for v in parent_values(d) or () if v not in seen[name])
-            for name, d in space.items()
-        }
-        return {name: values for name, values in found.items() if values}
+            return self._structure.untried(space)
 
     @property
     def n_finished(self) -> int:

@@ -43,12 +43,10 @@ class _Lookup:
     Attributes:
         labels:
             Label of each choice.
-        index:
-            Index by label.
-        strings:
-            Index by string, of choices that are strings.
+        exact:
+            Index and repair by label and by string.
         folded:
-            Index by label in lower case without quotes, -1 where several are equal.
+            Index by label in lower case without quotes, where only one reads so.
         shapes:
             Index of nested choices by their text with any brackets and quotes, -1 for several.
         numbers, label_numbers:
@@ -56,8 +54,7 @@ class _Lookup:
     """
 
     labels: tuple[str, ...]
-    index: Mapping[str, int]
-    strings: Mapping[str, int]
+    exact: Mapping[str, tuple[int, str]]
     folded: Mapping[str, int]
     shapes: Mapping[str, int]
     numbers: tuple[tuple[float, int], ...]
@@ -83,13 +80,11 @@ def _lookup(distribution: CategoricalDistribution) -> _Lookup:
 def _cached_lookup(key: _Choices) -> _Lookup:
     choices = key.choices
     names = _unique_labels(choices)
-    strings: dict[str, int] = {}
-    folded: dict[str, int] = {}
+    strings = [(choice, i) for i, choice in enumerate(choices) if isinstance(choice, str)]
+    folded = [_fold(name) for name in names]
+    count = Counter(folded)
     shapes: dict[str, int] = {}
-    for i, (choice, name) in enumerate(zip(choices, names, strict=True)):
-        if isinstance(choice, str):
-            strings.setdefault(choice, i)
-        folded[_fold(name)] = -1 if _fold(name) in folded else i
+    for i, choice in enumerate(choices):
         if isinstance(choice, _NESTS):
             shape = _shape(choice)
             first = shapes.setdefault(shape, i)
@@ -97,9 +92,11 @@ def _cached_lookup(key: _Choices) -> _Lookup:
                 shapes[shape] = -1
     return _Lookup(
         labels=names,
-        index={name: i for i, name in enumerate(names)},
-        strings=strings,
-        folded=folded,
+        exact={
+            **{choice: (i, "relabelled") for choice, i in reversed(strings)},
+            **{name: (i, "") for i, name in enumerate(names)},
+        },
+        folded={name: i for i, name in enumerate(folded) if count[name] == 1},
         shapes=shapes,
         numbers=_numbers_in(choices),
         label_numbers=_numbers_in(names),
@@ -162,30 +159,29 @@ def find_choice(value: Any, distribution: CategoricalDistribution) -> tuple[int 
     """
     lookup = _lookup(distribution)
     if isinstance(value, str):
-        if value in lookup.index:
-            return lookup.index[value], ""
-        if value in lookup.strings:
-            return lookup.strings[value], "relabelled"
-        return _find_similar(value, lookup)
+        return lookup.exact.get(value) or _find_similar(value, lookup)
     if value is None or isinstance(value, (bool, int, float)):
         for i, choice in enumerate(distribution.choices):
             if type(choice) is type(value) and choice == value:
                 return i, ""
         number, _ = to_number(value)
-        if number is not None:
-            index, repair = _find_number(number, lookup.numbers)
-            return (index, repair) if index is not None else _find_shape(value, lookup)
-        return _find_similar(str(value), lookup)
+        if number is None:
+            return _find_similar(str(value), lookup)
+        index, repair = _find_number(number, lookup.numbers)
+        if index is not None:
+            return index, repair
     return _find_shape(value, lookup)
 
 
 def _find_similar(value: str, lookup: _Lookup) -> tuple[int | None, str]:
-    found = lookup.folded.get(_fold(value), -1)
-    if found >= 0:
+    if (found := lookup.folded.get(_fold(value))) is not None:
         return found, "relabelled"
     number, _ = to_number(value)
-    index, repair = (None, "") if number is None else _find_number(number, lookup.label_numbers)
-    return (index, repair) if index is not None else _find_shape(value, lookup)
+    if number is not None:
+        index, repair = _find_number(number, lookup.label_numbers)
+        if index is not None:
+            return index, repair
+    return _find_shape(value, lookup)
 
 
 def _find_shape(value: Any, lookup: _Lookup) -> tuple[int | None, str]:

@@ -7,21 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Container
 from collections.abc import Mapping
+from datetime import datetime
 import json
 from typing import Any
 from typing import TYPE_CHECKING
+from typing import TypeAlias
+
+from . import keys as _keys
 
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import GPSampler
     from optuna.storages import BaseStorage
     from optuna.study import Study
     from optuna.trial import FrozenTrial
     from optuna.trial import TrialState
 
 
-# Where TPESampler and GPSampler publish the configuration of a running trial, as JSON in pieces.
-_PUBLISHED = ("tpe:relative_params:", "gp:relative_params:")
+# What identifies a trial in one process.
+TrialKey: TypeAlias = tuple[int, datetime | None]
+
+# Where samplers publish the parameters of a running trial, as JSON in pieces: this package's base
+# sampler, which has the last word, TPESampler and GPSampler.
+_PUBLISHED = (_keys.PARAMS, "tpe:relative_params:", "gp:relative_params:")
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -45,6 +54,15 @@ def trial_id_of(trial: FrozenTrial) -> int:
     Trials of different in-memory storages have the same ids.
     """
     return trial._trial_id
+
+
+def key_of(trial: FrozenTrial) -> TrialKey:
+    """Return what identifies a trial in one process.
+
+    Its id alone does not: trials of different in-memory storages have the same ids, and SQLite
+    uses the ids of deleted trials again.
+    """
+    return trial_id_of(trial), trial.datetime_start
 
 
 def all_trials(study: Study) -> list[FrozenTrial]:
@@ -76,7 +94,7 @@ def fixed_params(trial: FrozenTrial) -> Mapping[str, Any]:
 
 
 def published_params(trial: FrozenTrial) -> dict[str, Any]:
-    """Return the parameters that a built-in sampler has chosen for a running trial.
+    """Return the parameters that a base sampler has chosen for a running trial.
 
     See ``_RELATIVE_PARAMS_KEY`` in optuna/samplers/_tpe/sampler.py and _gp/sampler.py.
     """
@@ -90,6 +108,16 @@ def published_params(trial: FrozenTrial) -> dict[str, Any]:
         if isinstance(params, dict):
             return params
     return {}
+
+
+def publish_params(study: Study, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
+    """Tell other workers which parameters a trial is going to have, as Optuna's samplers do."""
+    try:
+        text = json.dumps(params)
+    except TypeError:  # a choice that is no JSON
+        return
+    if len(text) <= _keys.MAX_BYTES:
+        storage_of(study).set_trial_system_attr(trial_id_of(trial), f"{_keys.PARAMS}0", text)
 
 
 def known_params(trial: FrozenTrial) -> dict[str, Any]:
@@ -132,3 +160,12 @@ def contains(distribution: BaseDistribution, internal: float) -> bool:
     value that is not contained by a random one (``Trial._is_relative_param``).
     """
     return distribution._contains(internal)
+
+
+def forget_constraints(sampler: GPSampler) -> None:
+    """Drop the kernels of constraints that a sampler keeps, as its space has changed.
+
+    Optuna drops only the kernels of the objectives (``_get_constraints_acqf_args``,
+    optuna/samplers/_gp/sampler.py).
+    """
+    sampler._constraints_gprs_cache_list = None

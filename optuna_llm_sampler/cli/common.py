@@ -1,9 +1,11 @@
-"""What the commands share: arguments, exit codes, errors as one line, colours, JSON."""
+"""What the commands share: arguments, errors as one line, the model, and output."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 import json
 import os
 import sys
@@ -13,8 +15,11 @@ from typing import TypeAlias
 
 import optuna
 
+from .._sampler import progress as _progress
 from .._store.prices import Price
 from ..errors import OptunaLLMError
+from ..llms.base import LLM
+from ..llms.registry import resolve
 
 
 if TYPE_CHECKING:
@@ -22,33 +27,41 @@ if TYPE_CHECKING:
 else:
     Subparsers = Any
 
-# 0: fine. 2 is argparse's: the arguments make no sense.
-BAD_MODEL = 1
-BAD_STUDY = 3
-
 
 class Problem(Exception):
-    """What ends a command: one line, what to do about it, and the exit code."""
+    """An error of a command: one line and a hint.
 
-    def __init__(self, message: str, hint: str = "", code: int = BAD_MODEL) -> None:
+    Attributes:
+        code:
+            The exit code. 0 is success; 2 is argparse's, for wrong arguments.
+    """
+
+    code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
-        self.code = code
+
+
+class StudyProblem(Problem):
+    """The storage or the study cannot be used."""
+
+    code = 3
 
 
 def add_parser(
     commands: Subparsers, name: str, run: Callable[[argparse.Namespace], int], help: str
 ) -> argparse.ArgumentParser:
-    """Add a command whose errors are one line on stderr (and, with --json, an object)."""
+    """Add a command whose errors are one line on stderr and, with --json, an object."""
     description = f"{help[0].upper()}{help[1:]}."
     parser = commands.add_parser(
         name,
         help=help,
         description=description,
-        epilog="Exit codes: 0 fine, 1 no model or no usable answer, 2 wrong arguments, 3 no such "
-        "study or storage.",
+        epilog="Exit codes: 0 success, 1 no model or no usable answer, 2 wrong arguments, "
+        "3 no such study or storage.",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=lambda args: guarded(run, args))
     return parser
 
@@ -66,15 +79,15 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser, *, timeout: float) -> None:
     parser.add_argument(
         "--llm",
-        help="openai/MODEL, azure/DEPLOYMENT, local, local/NAME or local/PATH.gguf; default: as "
-        "for LLMSampler",
+        help="openai/MODEL, another PROVIDER/MODEL, azure/DEPLOYMENT, local, local/NAME or "
+        "local/PATH.gguf; default: the model of LLMSampler()",
     )
     parser.add_argument(
         "--timeout",
         type=_positive,
         default=timeout,
         metavar="SECONDS",
-        help=f"longest time for a call (default: {timeout:g})",
+        help=f"longest duration of a call (default: {timeout:g})",
     )
 
 
@@ -83,8 +96,8 @@ def add_price(parser: argparse.ArgumentParser) -> None:
         "--price",
         type=_price,
         metavar="IN,OUT",
-        help="what the model costs, in USD per million tokens sent and received: 0.25,2; "
-        "default: what is known of OpenAI's models",
+        help="price of the model in USD per million tokens sent and received, such as 0.25,2; "
+        "default: the price that is known",
     )
 
 
@@ -106,9 +119,9 @@ _price.__name__ = _positive.__name__ = "number"
 
 
 def guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Run a command; what is wrong with its surroundings is one line and an exit code."""
+    """Run a command; write an error as one line and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal that knows no "×" gets a "?"
+        if hasattr(stream, "reconfigure"):  # a terminal without "×" shows "?"
             stream.reconfigure(errors="replace")
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -117,8 +130,8 @@ def guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) 
     except Problem as problem:
         return _fail(str(problem), problem.hint, problem.code, as_json=args.json)
     except OptunaLLMError as error:
-        return _fail(str(error), error.hint, BAD_MODEL, as_json=args.json)
-    except BrokenPipeError:  # the reader (head, less) has seen enough
+        return _fail(str(error), error.hint, Problem.code, as_json=args.json)
+    except BrokenPipeError:  # the reader, such as head or less, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     finally:
@@ -143,7 +156,57 @@ def bold(text: str) -> str:
 
 
 def styled(text: str, code: str) -> str:
-    """Colour a text on a terminal, unless the user wants none (https://no-color.org)."""
+    """Colour a text on a terminal, unless NO_COLOR is set (https://no-color.org)."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
+
+
+@contextmanager
+def waiting(what: str, at_most: float) -> Iterator[None]:
+    """Show on a terminal what the command waits for, and for how long at most, in seconds."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    try:
+        with _progress.waiting(what, at_most):
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def checked_llm(llm: str | LLM | None) -> LLM:
+    """Return the model that ``--llm`` names.
+
+    Raises:
+        Problem: There is no such model, or its weights are not on this machine yet.
+    """
+    try:
+        _, build = resolve(llm)
+        model = build()
+    except ValueError as error:
+        raise Problem(str(error)) from error
+    if missing := missing_weights(model):
+        name, size = missing
+        raise Problem(
+            f"The weights {name} ({size:,} MB) are not on this machine.",
+            f"Run: optuna-llm pull {name}",
+        )
+    return model
+
+
+def missing_weights(llm: LLM) -> tuple[str, int] | None:
+    """Return name and size in MB of the weights that a model would download first."""
+    from ..llms.local.client import LocalLLM
+    from ..llms.local.weights import cache_folder
+    from ..llms.local.weights import MODELS
+
+    if not isinstance(llm, LocalLLM) or llm.model not in MODELS:
+        return None
+    weights = MODELS[llm.model]
+    # Only the name is looked up: hashing a gigabyte would take seconds.
+    if (cache_folder() / weights.file).is_file():
+        return None
+    return weights.name, round(weights.size / 1e6)

@@ -1,10 +1,9 @@
-"""``optuna-llm doctor``: is the model there, what can it do, what does a call cost."""
+"""``optuna-llm doctor``: check that the model answers, what it can do, and what a call costs."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
@@ -18,10 +17,10 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .._advice.ask import ask
-from .._advice.prompts.build import Question
+from .._advice.call import Call
+from .._advice.question import Question
 from .._store.prices import cost_of
 from .._store.prices import Price
-from .._store.store import Call
 from .._study.summary import StudySummary
 from .._text import count
 from .._text import plain
@@ -30,18 +29,15 @@ from ..errors import OptunaLLMError
 from ..llms.base import LLM
 from ..llms.base import Request
 from ..llms.openai.endpoint import Endpoint
+from ..llms.providers import AZURE
+from ..llms.providers import OPENAI
+from ..llms.providers import OutputMode
+from ..llms.providers import PROVIDERS
 from ..llms.registry import resolve
+from ..report.text import counts_text
 from ..report.text import usd
-from .common import add_model
-from .common import add_parser
-from .common import add_price
-from .common import BAD_MODEL
-from .common import print_json
-from .common import styled
-from .common import Subparsers
+from . import common
 from .suggest import params_line
-from .terminal import missing_weights
-from .terminal import waiting
 
 
 _SPACE: dict[str, BaseDistribution] = {
@@ -60,17 +56,17 @@ _SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         name:
-            What.
+            What was checked.
         ok:
-            How it is; :obj:`None` where it is neither good nor bad.
+            Whether it works; :obj:`None` for information only.
         detail:
             What was found.
         hint:
-            What to do about it.
+            How to repair it.
     """
 
     name: str
@@ -79,12 +75,12 @@ class Check:
     hint: str = ""
 
 
-def add_doctor(commands: Subparsers) -> None:
-    parser = add_parser(
-        commands, "doctor", _run, "check that the model is there, and what a call takes"
+def add_doctor(commands: common.Subparsers) -> None:
+    parser = common.add_parser(
+        commands, "doctor", _run, "check that the model answers, and what a call costs"
     )
-    add_model(parser, timeout=120)
-    add_price(parser)
+    common.add_model(parser, timeout=120)
+    common.add_price(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -95,18 +91,30 @@ def _run(args: argparse.Namespace) -> int:
             _show(check)
     healthy = all(check.ok is not False for check in found)
     if args.json:
-        print_json({"ok": healthy, "checks": [asdict(check) for check in found]})
-    return 0 if healthy else BAD_MODEL
+        common.print_json({"ok": healthy, "checks": [asdict(check) for check in found]})
+    return 0 if healthy else common.Problem.code
 
 
 def _show(check: Check) -> None:
     mark, color = {True: ("ok", "32"), False: ("FAILED", "31"), None: ("-", "33")}[check.ok]
-    print(f"{styled(f'{mark:6}', color)}  {check.name}: {check.detail}", flush=True)
+    print(f"{common.styled(f'{mark:6}', color)}  {check.name}: {check.detail}", flush=True)
     if check.hint:
         print(f"        {check.hint}")
 
 
+def _keys() -> Check:
+    """Say which providers can be asked, by the names of their keys and never the keys."""
+    rows = [row for row in (OPENAI, AZURE, *PROVIDERS.values()) if row.needs_key]
+    found = [f"{row.prefix} ({row.key_variable})" for row in rows if row.key()]
+    others = [f"{row.prefix} ({row.key_variable})" for row in rows if not row.key()]
+    free = [row.prefix for row in PROVIDERS.values() if not row.needs_key]
+    said = {"key set": found, "no key": others, "needs none": [*free, "local", "hf"]}
+    parts = [f"{words}: {', '.join(names)}" for words, names in said.items() if names]
+    return Check("providers", None, "; ".join(parts))
+
+
 def _checks(name: str | None, timeout: float, price: Price | None) -> Iterator[Check]:
+    yield _keys()
     try:
         why, build = resolve(name)
         llm = build()
@@ -114,7 +122,7 @@ def _checks(name: str | None, timeout: float, price: Price | None) -> Iterator[C
         yield Check("model", False, str(error), getattr(error, "hint", ""))
         return
     yield Check("model", True, f"{llm.name} ({why})")
-    if missing := missing_weights(llm):
+    if missing := common.missing_weights(llm):
         weights, size = missing
         hint = f"Run: optuna-llm pull {weights}"
         yield Check("weights", False, f"{weights} ({size:,} MB) is not on this machine", hint)
@@ -134,7 +142,7 @@ def _ask_for(what: str) -> Any:
 def _probe(llm: LLM, name: str, request: Request, timeout: float) -> Check:
     start = time.monotonic()
     try:
-        with waiting(f"{llm.name} ({name})", timeout):
+        with common.waiting(f"{llm.name} ({name})", timeout):
             completion = llm.complete(replace(request, timeout=timeout))
     except OptunaLLMError as error:
         return Check(name, False, str(error), error.hint)
@@ -153,34 +161,24 @@ def _is_object(text: str) -> bool:
 
 
 def _structured(llm: LLM, timeout: float) -> Iterator[Check]:
-    """Try a JSON schema, and JSON without one where the back end tells them apart."""
+    """Try a JSON schema, and for endpoints also JSON mode."""
     request = Request(_ask_for('{"ready": true}'), schema=_SCHEMA, max_tokens=500)
     if not isinstance(llm, Endpoint):
         yield _probe(llm, "JSON schema", request, timeout)
         return
-    for rung, name in ((1, "JSON mode"), (0, "JSON schema")):
-        with _asked_by(llm, rung):
+    modes: dict[OutputMode, str] = {"json_object": "JSON mode", "json_schema": "JSON schema"}
+    for mode, name in modes.items():
+        with llm.asked_for(mode) as is_refused:
             check = _probe(llm, name, request, timeout)
-            refused = any(a.rung > rung for a in llm._abilities.values())
-        yield replace(check, ok=None, detail="not offered") if refused and check.ok else check
-
-
-@contextmanager
-def _asked_by(llm: Endpoint, rung: int) -> Iterator[None]:
-    """Make an endpoint try one form of asking for JSON, whatever it has learned before."""
-    learned = dict(llm._abilities)
-    llm._abilities = {url: replace(a, rung=rung) for url, a in learned.items()}
-    try:
-        yield
-    finally:
-        llm._abilities = learned
+            missing = check.ok and is_refused()
+        yield replace(check, ok=None, detail="not offered") if missing else check
 
 
 def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
     question = Question(
         _SPACE, StudySummary(("maximize",), ("accuracy",)), task=_TASK, n_configs=8
     )
-    with waiting(f"{llm.name} (sample advice)", timeout):
+    with common.waiting(f"{llm.name} (sample advice)", timeout):
         answer = ask(llm, question, timeout=timeout)
     if answer.error is not None:
         yield Check("sample advice", False, str(answer.error), answer.error.hint)
@@ -191,10 +189,8 @@ def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
     yield Check("sample advice", True, f"{found} in {call.seconds:.1f} s. {_TASK}")
     why = f" ({best.why})" if best.why else ""
     yield Check("its best guess", None, f"{params_line(best.params, _SPACE)}{why}")
-    dropped = {**advice.repaired, **advice.rejected}
-    if dropped:
-        words = ", ".join(f"{reason} ×{n}" for reason, n in dropped.items())
-        yield Check("repaired or dropped", None, words)
+    if dropped := {**advice.repaired, **advice.rejected}:
+        yield Check("repaired or dropped", None, counts_text(dropped))
     yield Check("price of a call", None, _price(call, price))
 
 

@@ -11,10 +11,15 @@ from typing import NoReturn
 import optuna_llm_sampler
 
 from ..errors import OptunaLLMError
-from .commands import add_commands
+from .common import Problem
+from .common import Subparsers
+from .doctor import add_doctor
+from .prompt import add_prompt
+from .report import add_explain
+from .report import add_report
+from .suggest import add_suggest
 
 
-_FAILED = 1
 _INTERRUPTED = 130
 
 
@@ -26,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             The arguments, by default those of the process.
 
     Returns:
-        The exit code: 0, or 1 after one line on stderr that says what is wrong and what to do.
-        Arguments that make no sense end the process with 2, as argparse does.
+        The exit code: 0, or another one after one line on stderr that says what is wrong. Wrong
+        arguments end the process with 2, as argparse does.
     """
     args = _parser().parse_args(argv)
     try:
@@ -35,13 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(args)
     except OptunaLLMError as error:
         print(f"optuna-llm: {error} {error.hint}".rstrip(), file=sys.stderr)
-        return _FAILED
+        return Problem.code
     except KeyboardInterrupt:
         return _INTERRUPTED
 
 
 class _Version(argparse.Action):
-    """Like argparse's own, but the version is looked up only when it is asked for."""
+    """Like argparse's own, but looks the version up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         print(f"optuna-llm-sampler {optuna_llm_sampler.__version__}")
@@ -54,21 +59,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_pull, add_commands):
+    for add in (_add_pull, add_doctor, add_prompt, add_suggest, add_report, add_explain):
         add(commands)
     return parser
 
 
-def _add_pull(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_pull(commands: Subparsers) -> None:
     from ..llms.local.weights import DEFAULT
     from ..llms.local.weights import MODELS
 
     models = "; ".join(f"{w.name} ({w.size / 1e6:,.0f} MB)" for w in MODELS.values())
     pull = commands.add_parser(
         "pull",
-        help="get the embedded model's weights ahead of time",
-        description=f"Get the embedded model's weights ahead of time and print where they are. "
-        f"There are: {models}. The folder is OPTUNA_LLM_CACHE or the user's cache folder.",
+        help="download the local model's weights",
+        description=f"Download the local model's weights and print their path. Models: {models}. "
+        "The folder is OPTUNA_LLM_CACHE or the user's cache folder.",
     )
     pull.add_argument(
         "name", nargs="?", default=DEFAULT, choices=sorted(MODELS), help=f"default: {DEFAULT}"

@@ -1,42 +1,57 @@
-"""``optuna-llm prompt``: exactly what the next call would send. Sends nothing."""
+"""``optuna-llm prompt``: print exactly what the next call would send. Sends nothing."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
+from dataclasses import replace
+from importlib import import_module
 import json
+import os
+from pathlib import Path
+import sys
 from typing import Any
+from typing import TYPE_CHECKING
 
+from .._advice.call import estimate
 from .._advice.prepare import prepare
+from .._sampler.sampler import LLMSampler
+from .._sampler.session import NextQuestion
+from .._text import plain
 from ..errors import OptunaLLMError
 from ..llms.base import Request
 from ..llms.registry import resolve
 from ..llms.style import as_style
 from ..llms.style import style_of
 from ..llms.style import STYLES
-from .common import add_parser
-from .common import add_study
-from .common import bold
-from .common import print_json
-from .common import Problem
-from .common import Subparsers
-from .questions import add_sampler
-from .questions import look_ahead
-from .questions import sampler_of
+from . import common
 from .storage import open_study
 
 
-def add_prompt(commands: Subparsers) -> None:
-    parser = add_parser(
-        commands, "prompt", _run, "show what the next call would send; nothing is sent"
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+
+def add_prompt(commands: common.Subparsers) -> None:
+    parser = common.add_parser(
+        commands, "prompt", _run, "print what the next call would send; sends nothing"
     )
-    add_study(parser)
+    common.add_study(parser)
     add_sampler(parser)
-    parser.add_argument("--llm", help="as for LLMSampler; says in which form it would be asked")
-    parser.add_argument("--n-configs", type=int, default=8, help="as n_configs= (default: 8)")
-    parser.add_argument("--seed", type=int, help="as seed= of the sampler")
     parser.add_argument(
-        "--style", choices=tuple(STYLES), help="the form, instead of the model's own"
+        "--llm",
+        help="the model that would be asked; default: the model of LLMSampler()",
+    )
+    parser.add_argument(
+        "--n-configs",
+        type=int,
+        help="number of configurations, as LLMSampler(n_configs=...)",
+    )
+    parser.add_argument("--seed", type=int, help="as LLMSampler(seed=...)")
+    parser.add_argument(
+        "--style",
+        choices=tuple(STYLES),
+        help="the form of the request, instead of the model's own",
     )
 
 
@@ -46,34 +61,34 @@ def _run(args: argparse.Namespace) -> int:
     sampler = sampler_of(args, args.llm, **arguments)
     llm = _llm_of(sampler._settings.llm, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
-    ahead = look_ahead(study, sampler)
+    found = next_question(study, sampler)
     redact = sampler._settings.redact
-    request = prepare(ahead.question, style, timeout=ahead.timeout, redact=redact).request
+    request = prepare(found.question, style, timeout=found.timeout, redact=redact).request
     tokens, exact = count_tokens(llm, request)
     name = "" if llm is None else llm.name
     if args.json:
         counted = {"count": tokens, "exact": exact}
         shown = {"llm": name, "style": str(style), "tokens": counted}
-        print_json({**shown, "request": asdict(request)})
+        common.print_json({**shown, "request": asdict(request)})
         return 0
-    counted_by = "counted by the model" if exact else "estimate: characters / 4"
-    print(f"To {name or 'any model'}, asked as {style}, about {tokens:,} tokens ({counted_by}).")
+    counted_by = "counted by the model" if exact else "estimate: bytes / 3"
+    print(f"To {name or 'any model'}, as {style}: about {tokens:,} tokens ({counted_by}).")
     if not args.sampler and not args.task:
-        print("There is no task in it; give yours by --task, or your own sampler by --sampler.")
+        print("It describes no task: use --task, or --sampler for your own sampler.")
     for title, text in _parts(request):
-        print(f"\n{bold(f'--- {title}')}\n{text}")
+        print(f"\n{common.bold(f'--- {title}')}\n{text}")
     return 0
 
 
 def _llm_of(llm: Any, style: str | None) -> Any:
-    """Return the model, of which only the form is asked; with --style it is not needed."""
+    """Return the model; with --style, :obj:`None` if there is none."""
     try:
         return resolve(llm)[1]()
     except (OptunaLLMError, ValueError) as error:
         if style is not None:
             return None
         hint = getattr(error, "hint", "")
-        raise Problem(str(error), f"{hint} Or name the form: --style json.") from error
+        raise common.Problem(str(error), f"{hint} Or choose the form: --style json.") from error
 
 
 def count_tokens(llm: Any, request: Request) -> tuple[int, bool]:
@@ -86,10 +101,7 @@ def count_tokens(llm: Any, request: Request) -> tuple[int, bool]:
             counted = None
         if isinstance(counted, int):
             return counted, True
-    characters = sum(len(message["content"]) for message in request.messages)
-    if request.schema is not None:
-        characters += len(json.dumps(request.schema))
-    return (characters + 3) // 4, False
+    return estimate(request).input_tokens or 0, False
 
 
 def _parts(request: Request) -> list[tuple[str, str]]:
@@ -108,3 +120,90 @@ def _parts(request: Request) -> list[tuple[str, str]]:
     if request.grammar is not None:
         parts.append(("grammar of the answer (for models on this machine)", request.grammar))
     return parts
+
+
+# --- the next question, which ``suggest`` asks ---------------------------------------------------
+
+
+def add_sampler(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", default="", help="what is tuned, as LLMSampler(task=...)")
+    parser.add_argument(
+        "--param-notes",
+        type=Path,
+        metavar="FILE",
+        help="JSON object of notes by parameter, as LLMSampler(param_notes=...)",
+    )
+    parser.add_argument(
+        "--sampler",
+        metavar="MODULE:NAME",
+        help="your own LLMSampler, or a function that returns it; MODULE is imported, so it runs",
+    )
+
+
+def sampler_of(args: argparse.Namespace, llm: Any, **arguments: Any) -> LLMSampler:
+    """Return the user's own sampler, or one made from the command's arguments.
+
+    Raises:
+        Problem: There is no such sampler or file of notes.
+    """
+    if args.sampler:
+        return _imported(args.sampler)
+    try:
+        notes = _notes(args.param_notes)
+        return LLMSampler(llm, task=args.task, param_notes=notes, **arguments)
+    except ValueError as error:
+        raise common.Problem(str(error)) from error
+
+
+def next_question(study: Study, sampler: LLMSampler, n: int | None = None) -> NextQuestion:
+    """Return the next question.
+
+    Args:
+        study:
+            The study.
+        sampler:
+            The sampler that would ask it.
+        n:
+            Number of configurations to ask for. :obj:`None`: the sampler's own.
+
+    Raises:
+        StudyProblem: The parameters are not known yet.
+    """
+    found = sampler._session(study).next_question()
+    if not found.question.space:
+        raise common.StudyProblem(
+            "The parameters are not known yet: no trial of this study has finished.",
+            "Run one trial first, or use --sampler with a sampler that has search_space=.",
+        )
+    if n is None:
+        return found
+    return replace(found, question=replace(found.question, n_configs=n))
+
+
+def _notes(path: Path | None) -> dict[str, str] | None:
+    if path is None:
+        return None
+    try:
+        notes = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise common.Problem(f"{plain(path)} cannot be read: {error}.") from error
+    if not isinstance(notes, dict):
+        raise common.Problem(f"{plain(path)} is not a JSON object of notes by parameter.")
+    return {str(name): str(note) for name, note in notes.items()}
+
+
+def _imported(text: str) -> LLMSampler:
+    module, _, name = text.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(import_module(module), name)
+        sampler = found() if callable(found) else found
+    except Exception as error:  # the user's own code may fail in any way
+        raise common.Problem(
+            f"--sampler {plain(text)} cannot be imported: {plain(repr(error))}."
+        ) from error
+    if not isinstance(sampler, LLMSampler):
+        raise common.Problem(
+            f"--sampler {plain(text)} is not an LLMSampler but {type(sampler).__name__}."
+        )
+    return sampler

@@ -1,7 +1,8 @@
-"""``--storage`` and ``--study`` → a study, or one line that says what is wrong with them."""
+"""Load the study that ``--storage`` and ``--study`` name, or explain in one line why not."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 import difflib
 import os
 from pathlib import Path
@@ -16,9 +17,7 @@ from optuna.storages.journal import JournalRedisBackend
 from .._study import keys as _keys
 from .._study.optuna_internals import all_trials
 from .._text import plain
-from ..report.report import newer_versions
-from .common import BAD_STUDY
-from .common import Problem
+from .common import StudyProblem
 
 
 if TYPE_CHECKING:
@@ -28,28 +27,28 @@ if TYPE_CHECKING:
 
 _SQLITE = b"SQLite format 3\x00"
 _CONNECT_SECONDS = 10
-# Drivers that know the option; others keep their own default.
+# Drivers that have the option ``connect_timeout``.
 _TIMEOUTS = re.compile(r"(postgresql|postgres|mysql|mariadb)(\+(psycopg2?|pymysql|mysqldb))?://")
 _MOST_NAMES = 10
 
 
 def open_study(url: str, name: str | None) -> Study:
-    """Load a study of a storage; nothing is created or changed.
+    """Load a study from a storage. Creates and changes nothing.
 
     Args:
         url:
-            A URL as Optuna takes them, ``redis://…``, or the path of a SQLite or journal file.
+            URL as for Optuna, ``redis://…``, or the path of a SQLite or journal file.
         name:
-            Of the study. :obj:`None`: the only one in the storage.
+            Name of the study. :obj:`None`: the only one in the storage.
 
     Raises:
-        Problem: There is no such storage or study, or it is of a newer version.
+        StudyProblem: There is no such storage or study, or another version wrote it.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # experimental storages: the user has chosen them already
+        warnings.simplefilter("ignore")  # about experimental storages
         try:
             return _open(url, name)
-        except Problem:
+        except StudyProblem:
             raise
         except Exception as error:  # each database and driver has errors of its own
             raise problem_of(error, url) from error
@@ -59,13 +58,19 @@ def _open(url: str, name: str | None) -> Study:
     storage = open_storage(url)
     names = optuna.get_all_study_names(storage)
     study = optuna.load_study(study_name=_chosen(names, name, url), storage=storage)
-    trials = all_trials(study)
-    if newer := newer_versions(trials):
-        raise Problem(
+    versions = {
+        plain(value["v"], 20)
+        for trial in all_trials(study)
+        for key, value in trial.system_attrs.items()
+        if key.startswith(_keys.RECORD) and isinstance(value, Mapping) and "v" in value
+        if value["v"] != _keys.VERSION
+    }
+    if versions:
+        raise StudyProblem(
             f"The study {plain(study.study_name)!r} was written by another version of "
-            f"optuna-llm-sampler (format {', '.join(newer)}; this one knows {_keys.VERSION}).",
+            f"optuna-llm-sampler (format {', '.join(sorted(versions))}; this one knows "
+            f"{_keys.VERSION}).",
             "Run: pip install --upgrade optuna-llm-sampler",
-            BAD_STUDY,
         )
     return study
 
@@ -105,11 +110,10 @@ def _sqlite_path(url: str) -> Path | None:
 
 def _check_file(path: Path) -> None:
     if not path.is_file():
-        raise Problem(
+        raise StudyProblem(
             f"There is no file {plain(path)}.",
-            "--storage takes a URL as Optuna does (sqlite:///study.db, postgresql://…), or the "
+            "--storage takes a URL as for Optuna (sqlite:///study.db, postgresql://…), or the "
             "path of a SQLite or journal file.",
-            BAD_STUDY,
         )
 
 
@@ -117,26 +121,26 @@ def _chosen(names: list[str], name: str | None, url: str) -> str:
     shown = ", ".join(repr(plain(n, 60)) for n in sorted(names)[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     if not names:
-        raise Problem(f"There is no study in {public(url)}.", "", BAD_STUDY)
+        raise StudyProblem(f"There is no study in {public(url)}.")
     if name is None:
         if len(names) > 1:
-            hint = f"Name one with --study. There are: {shown}{more}."
-            raise Problem(f"There are {len(names)} studies in {public(url)}.", hint, BAD_STUDY)
+            hint = f"Choose one with --study. There are: {shown}{more}."
+            raise StudyProblem(f"There are {len(names)} studies in {public(url)}.", hint)
         return names[0]
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"Did you mean {plain(close[0])!r}?" if close else f"There are: {shown}{more}."
-        raise Problem(f"There is no study {plain(name)!r} in {public(url)}.", hint, BAD_STUDY)
+        raise StudyProblem(f"There is no study {plain(name)!r} in {public(url)}.", hint)
     return name
 
 
 def public(url: str) -> str:
-    """Return the address without user, password and query, any of which may be secret."""
+    """Return a URL without user, password and query, which may be secret."""
     return plain(re.sub(r"//[^/]*@", "//", url).partition("?")[0])
 
 
-def problem_of(error: Exception, url: str) -> Problem:
-    """Say what is wrong with a storage, in one line without its secrets."""
+def problem_of(error: Exception, url: str) -> StudyProblem:
+    """Explain in one line, without secrets, what is wrong with a storage."""
     reason = _reason(error)
     for secret in re.findall(r"//[^/:@]*:([^@]+)@", url):
         reason = reason.replace(secret, "***")
@@ -146,18 +150,18 @@ def problem_of(error: Exception, url: str) -> Problem:
             hint = "Run: optuna storage upgrade --storage URL (after a backup)"
         reason = "its tables are of another version of Optuna"
     elif re.search(r"no such table|doesn't exist|does not exist|UndefinedTable", reason):
-        hint = "Optuna has not been used there: check the name of the database."
+        hint = "It has no tables of Optuna: check the name of the database."
     elif isinstance(error, ImportError) or "No module named" in reason:
         hint = "Install the driver of that database."
     elif "://" not in url or "not a database" in reason:
         hint = "It is neither a SQLite database nor a journal of Optuna."
     else:
-        hint = "Check that the address is right and that the server runs."
-    return Problem(f"The storage {public(url)} cannot be read: {reason}.", hint, BAD_STUDY)
+        hint = "Check the address, and that the server runs."
+    return StudyProblem(f"The storage {public(url)} cannot be read: {reason}.", hint)
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of the innermost error: Optuna and SQLAlchemy wrap the driver's."""
+    """Return the first line of the driver's error, which Optuna and SQLAlchemy wrap."""
     while error.__cause__ is not None:
         error = error.__cause__
     error = getattr(error, "orig", None) or error

@@ -1,4 +1,4 @@
-"""``optuna-llm suggest``: what the model would try next in a study."""
+"""``optuna-llm suggest``: ask the model what to try next in a study."""
 
 from __future__ import annotations
 
@@ -21,28 +21,20 @@ from .._study import keys as _keys
 from .._study.numbers import param_text
 from .._text import plain
 from .._text import plural
-from .common import add_model
-from .common import add_parser
-from .common import add_study
-from .common import bold
-from .common import print_json
-from .common import Subparsers
-from .questions import add_sampler
-from .questions import look_ahead
-from .questions import sampler_of
+from . import common
+from .prompt import add_sampler
+from .prompt import next_question
+from .prompt import sampler_of
 from .storage import open_study
-from .terminal import checked_llm
-from .terminal import waiting
 
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
     from .._study.space import SearchSpace
 
 
-# Why a configuration, or a whole answer, is not among the proposals.
+# Why a configuration or a whole answer was rejected.
 _REASONS = {
     "repeated": "nearly the same as another one",
     "known": "nearly the same as a trial of the study",
@@ -52,12 +44,15 @@ _REASONS = {
 }
 
 
-def add_suggest(commands: Subparsers) -> None:
-    parser = add_parser(
-        commands, "suggest", _run, "ask the model what to try next; adds no trial to the study"
+def add_suggest(commands: common.Subparsers) -> None:
+    parser = common.add_parser(
+        commands,
+        "suggest",
+        _run,
+        "ask the model what to try next; adds trials only with --enqueue",
     )
-    add_study(parser)
-    add_model(parser, timeout=180)
+    common.add_study(parser)
+    common.add_model(parser, timeout=180)
     add_sampler(parser)
     parser.add_argument(
         "-n", type=_n, default=5, help="number of configurations, 1 to 64 (default: 5)"
@@ -79,14 +74,14 @@ _n.__name__ = "number"
 def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     sampler = sampler_of(args, args.llm)
-    llm = checked_llm(sampler._settings.llm)
-    ahead = look_ahead(study, sampler, args.n)
-    question = ahead.question
-    with waiting(f"{llm.name} to answer", args.timeout):
+    llm = common.checked_llm(sampler._settings.llm)
+    asked = next_question(study, sampler, args.n)
+    question = asked.question
+    with common.waiting(f"{llm.name} to answer", args.timeout):
         answer = ask(
             llm,
             question,
-            ahead.is_duplicate,
+            asked.is_duplicate,
             timeout=args.timeout,
             purpose="suggest",
             redact=sampler._settings.redact,
@@ -94,41 +89,38 @@ def _run(args: argparse.Namespace) -> int:
     keep(study, answer.call, answer.error)
     if answer.error is not None:
         raise answer.error
-    configs = answer.advice.configs
     if args.enqueue:
-        _enqueue(study, configs, question.space)
-    missing = missing_line(answer.advice, args.n)
-    if args.json:
-        shown = [
+        _enqueue(study, answer.advice.configs, question.space)
+    found = {
+        "configs": [
             {"params": values(c, question.space), "why": c.why, "repaired": c.repaired}
-            for c in configs
-        ]
-        note, call = answer.advice.note, asdict(answer.call)
-        print_json(
-            {
-                "configs": shown,
-                "missing": missing,
-                "note": note,
-                "call": call,
-                "enqueued": args.enqueue,
-            }
-        )
-        return 0
-    for i, config in enumerate(configs, start=1):
-        print(f"{bold(f'{i}.')} {params_line(config.params, question.space)}")
-        if config.why:
-            print(f"   {config.why}")
-    if missing:
-        print(f"\n{missing}")
-    if answer.advice.note:
-        print(f"\n{answer.advice.note}")
-    if args.enqueue:
-        print(f"\nAdded to the study as {plural(len(configs), 'waiting trial')}.")
+            for c in answer.advice.configs
+        ],
+        "missing": missing_line(answer.advice, args.n),
+        "note": answer.advice.note,
+        "call": asdict(answer.call),
+        "enqueued": args.enqueue,
+    }
+    if args.json:
+        common.print_json(found)
+    else:
+        _show(answer.advice, question.space, args)
     return 0
 
 
+def _show(advice: Advice, space: SearchSpace, args: argparse.Namespace) -> None:
+    for i, config in enumerate(advice.configs, start=1):
+        print(f"{common.bold(f'{i}.')} {params_line(config.params, space)}")
+        if config.why:
+            print(f"   {config.why}")
+    added = f"Added to the study as {plural(len(advice.configs), 'waiting trial')}."
+    for line in (missing_line(advice, args.n), advice.note, added * args.enqueue):
+        if line:
+            print(f"\n{line}")
+
+
 def missing_line(advice: Advice, asked: int) -> str:
-    """Say why there are fewer configurations than were asked for; empty if there are enough."""
+    """State why there are fewer configurations than requested; empty if there are enough."""
     n = len(advice.configs)
     if n >= asked:
         return ""
@@ -137,20 +129,18 @@ def missing_line(advice: Advice, asked: int) -> str:
         for reason, words in _REASONS.items()
         if advice.rejected.get(reason)
     ]
-    why = f"left out of the answer: {', '.join(reasons)}" if reasons else "the model gave no more"
-    return f"{n} of the {plural(asked, 'configuration')} asked for; {why}."
+    why = f"rejected: {', '.join(reasons)}" if reasons else "the model gave no more"
+    return f"{n} of the {plural(asked, 'configuration')} requested; {why}."
 
 
 def params_line(params: Mapping[str, Any], space: SearchSpace) -> str:
-    return ", ".join(
-        f"{plain(name, 60)} = {_value_text(v, space[name])}" for name, v in params.items()
-    )
+    def written(name: str, value: Any) -> str:
+        distribution = space[name]
+        if isinstance(distribution, (FloatDistribution, IntDistribution)):
+            return param_text(value, distribution)
+        return plain(value, 60)
 
-
-def _value_text(value: Any, distribution: BaseDistribution) -> str:
-    if isinstance(distribution, (FloatDistribution, IntDistribution)):
-        return param_text(value, distribution)
-    return plain(value, 60)
+    return ", ".join(f"{plain(name, 60)} = {written(name, v)}" for name, v in params.items())
 
 
 def _enqueue(study: Study, configs: Sequence[Config], space: SearchSpace) -> None:

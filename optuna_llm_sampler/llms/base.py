@@ -96,6 +96,13 @@ def joined(parts: Sequence[Completion]) -> Completion:
     )
 
 
+def until(text: str, stops: Sequence[str]) -> str:
+    """Cut a text at the first of the texts at which the answer ends."""
+    for stop in stops:
+        text = text.split(stop, 1)[0] if stop else text
+    return text
+
+
 @runtime_checkable
 class LLM(Protocol):
     """Anything that answers a :class:`Request`.

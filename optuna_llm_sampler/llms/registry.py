@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 import os
 
-from ..errors import MissingExtraError
 from ..errors import TurnedOffError
 from .base import LLM
+from .providers import PROVIDERS
 
 
 _FORMS = (
     '"openai/<model>", "azure/<deployment>", "local", "local/<name or path.gguf>", '
-    '"hf/<hub id or folder>", "off", or an object with a method complete(request)'
+    '"hf/<hub id or folder>", "off", '
+    + ", ".join(f'"{prefix}/<model>"' for prefix in PROVIDERS)
+    + ", or an object with a method complete(request)"
 )
 _OFF = frozenset({"off", "none", "0"})
 
@@ -74,15 +76,17 @@ _DEFAULT_OPENAI = "gpt-5-mini"
 
 def _from_string(text: str) -> Callable[[], LLM]:
     kind, _, rest = text.partition("/")
-    if kind == "openai" and rest:
-        return lambda: _openai(rest)
-    if kind == "azure" and rest:
-        return lambda: _azure(rest)
-    if kind == "hf" and rest:
-        return lambda: _transformers(rest)
     if kind == "local":
         return lambda: _local(rest or None)
-    raise ValueError(f"llm must be {_FORMS}; got {text!r}.")
+    if not rest or kind not in (*_BUILDERS, *PROVIDERS):
+        raise ValueError(f"llm must be {_FORMS}; got {text!r}.")
+    return lambda: _BUILDERS[kind](rest) if kind in _BUILDERS else _provided(kind, rest)
+
+
+def _local(model: str | None) -> LLM:
+    from .local.client import LocalLLM
+
+    return LocalLLM(model)
 
 
 def _openai(model: str) -> LLM:
@@ -97,17 +101,20 @@ def _azure(model: str) -> LLM:
     return AzureOpenAI(model=model)
 
 
-def _local(model: str | None) -> LLM:
-    from .local.client import LocalLLM
-
-    try:
-        import xllamacpp  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("The embedded model", "local") from None
-    return LocalLLM(model)
-
-
 def _transformers(model: str) -> LLM:
     from .transformers import TransformersLLM
 
     return TransformersLLM(model)
+
+
+def _provided(prefix: str, model: str) -> LLM:
+    from .openai.client import ProviderLLM
+
+    return ProviderLLM(PROVIDERS[prefix], model)
+
+
+_BUILDERS: dict[str, Callable[[str], LLM]] = {
+    "openai": _openai,
+    "azure": _azure,
+    "hf": _transformers,
+}

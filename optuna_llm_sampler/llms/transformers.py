@@ -23,6 +23,7 @@ from ..errors import TokenUsage
 from ..errors import WeightsError
 from .base import Completion
 from .base import Request
+from .base import until
 from .style import as_style
 from .style import CODE
 from .style import Style
@@ -255,7 +256,7 @@ class _Rows:
     def completion(self, ids: Any, name: str) -> Completion:
         rows = ids[:, self._begin :].tolist()
         texts = tuple(
-            _until(self._engine.text(row), self._request.stop)
+            until(self._engine.text(row), self._request.stop)
             for row, done in zip(rows, self._done, strict=True)
             if done or not self._late
         )
@@ -287,12 +288,6 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
     found = configured if isinstance(configured, list) else [configured]
     ends = [*found, tokenizer.eos_token_id]
     return list(dict.fromkeys(end for end in ends if end is not None)) or [0]
-
-
-def _until(text: str, stops: tuple[str, ...]) -> str:
-    for stop in stops:
-        text = text.split(stop, 1)[0] if stop else text
-    return text
 
 
 def _best_device() -> str:

@@ -1,7 +1,7 @@
-"""What lies in optuna-dashboard: one study note, and the plots on the study's page.
+"""The study note and the plots in optuna-dashboard.
 
-Never a note per trial: the dashboard looks through all of a study's attributes for each
-(``optuna_dashboard/_note.py``), 5.7 s of CPU for each refresh at 3,000 trials.
+There are no notes of trials: for each, the dashboard searches all attributes of the study
+(``optuna_dashboard/_note.py``), which takes 5.7 s of CPU per refresh at 3,000 trials.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from datetime import datetime
 from datetime import timezone
+from functools import partial
+import threading
+import time
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -18,6 +21,9 @@ from optuna.logging import get_logger
 from .._extras import need
 from .._store.prices import Price
 from .._study import keys as _keys
+from .._study.objectives import best_trials
+from .._study.objectives import improvements
+from .._study.optuna_internals import storage_of
 from .facts import importances
 from .plots.plotly import plot_advice
 from .plots.plotly import plot_front
@@ -37,6 +43,11 @@ _logger = get_logger(f"optuna.{__name__}")
 # The note is stored in the study's attributes, which samplers and the dashboard read again and
 # again: it stays within a few of the dashboard's chunks of 2,045 characters.
 _MAX_NOTE_CHARS = 12_000
+# Of the time of the trials, how much LLMNoteCallback may take.
+_MAX_PART = 0.01
+# The end of a study is noticed after so many seconds without the end of a trial, at least.
+_QUIET, _POLL = 1.0, 0.1
+_clock = time.monotonic
 # Link definitions are the one thing in Markdown that no renderer shows.
 _BEGIN = "[//]: # (optuna-llm-sampler: {0})"
 _END = "[//]: # (optuna-llm-sampler: end of {0})"
@@ -45,13 +56,13 @@ _END = "[//]: # (optuna-llm-sampler: end of {0})"
 def write_note(study: Study, *, price: Price | None = None) -> None:
     """Write the report of a study into its note in optuna-dashboard.
 
-    What else is in the note, before and after the report, stays as it is.
+    Text before and after the report stays.
 
     Args:
         study:
             The study.
         price:
-            What the model costs, for all calls. :obj:`None`: what the sampler knew when it called.
+            Price of the model, for all calls. :obj:`None`: what the sampler knew when it called.
 
     Raises:
         MissingExtraError: optuna-dashboard is not installed.
@@ -63,7 +74,7 @@ def write_note(study: Study, *, price: Price | None = None) -> None:
 
 
 def put_section(study: Study, name: str, body: str) -> None:
-    """Put a text into the study note, in the place of an earlier one of the same name."""
+    """Write a text into the study note, replacing an older one of the same name."""
     dashboard = need("optuna_dashboard", "The study note", "dashboard")
     old = str(dashboard.get_note(study))
     new = _replaced(old, name, body.strip()[:_MAX_NOTE_CHARS])
@@ -77,20 +88,24 @@ def _replaced(note: str, name: str, body: str) -> str:
     before, found, rest = note.partition(begin)
     if not found:
         return f"{note.rstrip()}\n\n{section}\n".lstrip()
-    # Without its end, which a person may have deleted, it goes to the end of the note.
+    # If a person has deleted the end mark, the section reaches to the end of the note.
     after = rest.partition(end)[2]
     return f"{before}{section}{after}"
 
 
 class LLMNoteCallback:
-    """Keep a study's note in optuna-dashboard up to date.
+    """Keep a study's note in optuna-dashboard up to date. Use one callback per study.
 
-    The note is rewritten when a trial ends on which an answer of the model lies: at most once per
-    advice, by the worker that asked. It costs other trials nothing.
+    The note is rewritten after a trial of this process that is a new best one or has a new
+    advice, and at the end of the study. All writing during the study takes at most 1 % of the
+    time of the trials: a note that would take more is written later.
+
+    Optuna does not tell callbacks that a study has ended. So a thread waits until the process
+    ends, or until no trial has ended for twice the duration of the last one.
 
     Args:
         price:
-            What the model costs, for all calls. :obj:`None`: what the sampler knew when it called.
+            Price of the model, for all calls. :obj:`None`: what the sampler knew when it called.
 
     Raises:
         MissingExtraError: optuna-dashboard is not installed.
@@ -100,27 +115,67 @@ class LLMNoteCallback:
         .. code-block:: python
 
             study.optimize(objective, n_trials=50, callbacks=[LLMNoteCallback()])
-            write_note(study)  # once more, with the last trials
     """
 
     def __init__(self, *, price: Price | None = None) -> None:
         need("optuna_dashboard", "LLMNoteCallback", "dashboard")
         self._price = price
+        self._lock = threading.Lock()
+        self._waiter: threading.Thread | None = None
+        self._best: list[FrozenTrial] = []
+        self._trial_seconds = self._write_seconds = self._last_write = 0.0
+        self._has_news = self._is_stale = False
+        self._ends_at = 0.0
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(LLMNoteCallback, price=self._price), ()
 
     def __call__(self, study: Study, trial: FrozenTrial) -> None:
-        if not has_advice(trial):
-            return
+        duration = trial.duration.total_seconds() if trial.duration else 0.0
+        with self._lock:
+            self._is_stale = True
+            self._has_news |= self._is_new_best(study, trial) or has_advice(trial)
+            self._trial_seconds += duration
+            allowed = _MAX_PART * self._trial_seconds - self._write_seconds
+            if self._has_news and self._last_write <= allowed:
+                self._write(study)
+            self._ends_at = _clock() + max(_QUIET, 2 * duration, self._last_write / _MAX_PART)
+            if self._is_stale and (self._waiter is None or not self._waiter.is_alive()):
+                self._waiter = threading.Thread(target=self._write_at_the_end, args=(study,))
+                self._waiter.start()
+
+    def _is_new_best(self, study: Study, trial: FrozenTrial) -> bool:
+        known, directions = [*self._best, trial], study.directions
+        self._best = best_trials(known, directions)
+        return improvements(known, directions)[-1:] == [trial]
+
+    def _write_at_the_end(self, study: Study) -> None:
+        # Not a daemon, so that the interpreter waits for it. Not atexit, which the processes of
+        # multiprocessing leave out.
+        while threading.main_thread().is_alive() and _clock() < self._ends_at:
+            time.sleep(_POLL)
+        with self._lock:
+            self._waiter = None
+            if self._is_stale:
+                self._write(study)
+        storage_of(study).remove_session()
+
+    def _write(self, study: Study) -> None:
+        begin = _clock()
         try:
             write_note(study, price=self._price)
-        except Exception as error:  # a note is no reason to end a study
+        except Exception as error:  # the study must go on without the note
             _logger.warning(f"The study note could not be written: {error!r}")
+        self._last_write = _clock() - begin
+        self._write_seconds += self._last_write
+        self._has_news = self._is_stale = False
 
 
 def has_advice(trial: FrozenTrial) -> bool:
-    """Tell whether the result of a call to the model lies on a trial."""
-    # A retried trial carries a copy of its predecessor's, which names the other trial.
+    """Return whether a trial stores the outcome of a call for advice."""
+    # A retried trial has a copy of its predecessor's record, which names the predecessor.
     return any(
-        key.startswith(_keys.POST)
+        key.startswith(_keys.RECORD)
         and isinstance(value, Mapping)
         and value.get("trial") == trial.number
         for key, value in trial.system_attrs.items()
@@ -128,17 +183,17 @@ def has_advice(trial: FrozenTrial) -> bool:
 
 
 def save_plots(study: Study, params: Sequence[str] | None = None) -> list[str]:
-    """Save the plots of this package into optuna-dashboard, on the page of the study.
+    """Save the plots of this package on the study's page in optuna-dashboard.
 
-    They are pictures of the study as it is now; calling it again replaces them. Of very many
-    trials they show an even sample.
+    They show the study as it is now; a later call replaces them. Of very many trials they show an
+    even sample.
 
     Args:
         study:
             The study.
         params:
-            Which parameters to show in the plot of the advice. :obj:`None`: the six most
-            important ones, which is what the dashboard has room for.
+            Parameters in the plot of the advice. :obj:`None`: the six most important ones, for
+            which the dashboard has room.
 
     Returns:
         The ids of the plots in the dashboard.
@@ -164,13 +219,13 @@ def save_plots(study: Study, params: Sequence[str] | None = None) -> list[str]:
     return list(figures)
 
 
-# Each refresh of the dashboard sends the plots again, and samplers read them with the study.
+# The dashboard sends the plots at each refresh, and samplers read them with the study.
 _MAX_PLOT_POINTS = 100
 _MAX_PLOT_PARAMS = 6
 
 
 def _thin(trace: Any) -> None:
-    """Keep an even sample of the points of a trace that has too many, with its first and last."""
+    """Keep an even sample of the points of a large trace, with the first and the last one."""
     n = len(trace.x)
     if trace.mode != "markers" or n <= _MAX_PLOT_POINTS:
         return
@@ -182,8 +237,8 @@ def _thin(trace: Any) -> None:
 
 
 _AXIS = {"gridcolor": "rgba(128, 128, 128, 0.25)", "zeroline": False, "linecolor": "#808080"}
-# The dashboard gives a plot 450 pixels of height and, by day or night, no theme. A few colours
-# that suit both take the place of plotly's theme, which would be 7 kB in the study's attributes.
+# The dashboard shows plots 450 pixels high and without a theme. These colours suit its light and
+# its dark mode; plotly's theme would take 7 kB of the study's attributes.
 _DASHBOARD_LAYOUT: dict[str, Any] = {
     "template": {
         "layout": {

@@ -23,7 +23,7 @@ from .._store.calls import call_records
 from .._store.calls import CallRecord
 from .._store.prices import OWN_WEIGHTS
 from .._store.prices import Price
-from .._store.store import AdviceRecord
+from .._store.records import AdviceRecord
 from .._store.store import AdviceStore
 from .._store.store import Snapshot
 from .._study import keys as _keys
@@ -250,7 +250,7 @@ def report(study: Study, *, price: Price | None = None) -> Report:
         price:
             Price of the model, for all calls. :obj:`None`: what the sampler knew when it called.
     """
-    store = AdviceStore(study._storage, study._study_id)
+    store = AdviceStore.of(study)
     snapshot = store.read()
     directions = store.directions()
     calls = call_records(snapshot, store.attrs())
@@ -280,18 +280,6 @@ def report(study: Study, *, price: Price | None = None) -> Report:
         calls=tuple(replace(call, usd=usd_of(call, price)) for call in calls),
         budget=_budget(snapshot),
     )
-
-
-def newer_versions(trials: Sequence[FrozenTrial]) -> list[str]:
-    """Return the versions of the advice records on these trials that this release cannot read."""
-    found = {
-        plain(value["v"], 20)
-        for trial in trials
-        for key, value in trial.system_attrs.items()
-        if key.startswith(_keys.POST) and isinstance(value, Mapping) and "v" in value
-        if value["v"] != _keys.VERSION
-    }
-    return sorted(found)
 
 
 def _budget(snapshot: Snapshot) -> tuple[tuple[str, float, float], ...]:

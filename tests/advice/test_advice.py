@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -14,13 +13,13 @@ import pytest
 
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import is_duplicate
 from optuna_llm_sampler._advice.advice import MAX_CONFIGS
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.parse import parse
+from optuna_llm_sampler._study.distance import Points
 
-from ..study.test_space import assert_optuna_keeps
+from ..support.pipeline import assert_optuna_keeps
 from ..support.strategies import distributions
 from ..support.strategies import json_values
 
@@ -75,7 +74,8 @@ def test_repetitions_are_one_idea() -> None:
     near = {**GOOD, "lr": 3.001e-4}
     other = {**GOOD, "layers": 7}
     text = json.dumps({"configs": [GOOD, near, GOOD, other]})
-    advice = parse([text], SPACE, is_duplicate=lambda params: is_duplicate(params, [other], SPACE))
+    tried = Points([other])
+    advice = parse([text], SPACE, is_duplicate=lambda p: tried.has_duplicate(p, SPACE))
     assert len(advice.configs) == 1
     assert advice.n_ideas == 2
     assert advice.rejected == {"repeated": 2, "known": 1}
@@ -110,7 +110,6 @@ def test_sizes_are_bounded() -> None:
     assert digits.rejected["not_a_number"] == 1
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["a", "b", "lr"]), distributions(), min_size=1),
     st.lists(st.dictionaries(st.sampled_from(["a", "b", "lr", "why"]), json_values())),

@@ -11,7 +11,7 @@ import pytest
 
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.prepare import nameless
-from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.errors import ConnectionFailedError

@@ -13,13 +13,13 @@ from optuna.distributions import IntDistribution
 import pytest
 
 from optuna_llm_sampler._advice.advice import Config
+from optuna_llm_sampler._advice.advice import distinct
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.first_proposals import consensus_first
 from optuna_llm_sampler._advice.parse import parse
+from optuna_llm_sampler._study.distance import denormalize
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import denormalize
-from optuna_llm_sampler._study.space import locate
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._study.space import to_label
 
@@ -220,5 +220,4 @@ def test_made_configurations_are_legal_and_no_two_are_the_same(data: st.DataObje
         point = values(config, space)
         assert set(point) == set(space)
         assert all(d._contains(d.to_internal_repr(point[n])) for n, d in space.items())
-    fresh = [locate(values(c, space), space) for c in made]
-    assert len(fresh) == len(set(fresh))
+    assert len(distinct(made, space)) == len(made)

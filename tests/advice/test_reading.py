@@ -11,7 +11,6 @@ import warnings
 
 from hypothesis import given
 from hypothesis import reject
-from hypothesis import settings
 from hypothesis import strategies as st
 import numpy as np
 from optuna.distributions import CategoricalDistribution
@@ -21,9 +20,9 @@ import pytest
 
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._advice.prompts.grammar import choice_literals
-from optuna_llm_sampler._advice.prompts.grammar import json_text
-from optuna_llm_sampler._advice.prompts.history import quote
+from optuna_llm_sampler._advice.prompts.notation import Notation
+from optuna_llm_sampler._advice.prompts.text import json_text
+from optuna_llm_sampler._advice.prompts.text import quote
 from optuna_llm_sampler._study.space import labels
 from optuna_llm_sampler._study.space import SearchSpace
 
@@ -118,7 +117,6 @@ def expected(d: CategoricalDistribution, i: int) -> Any:
         reject()
 
 
-@settings(max_examples=200, deadline=None)
 @given(choices, names, st.data())
 def test_every_choice_is_read_as_it_is_written(
     values_: list[Any], name: str, data: st.DataObject
@@ -128,14 +126,14 @@ def test_every_choice_is_read_as_it_is_written(
     i = data.draw(st.integers(0, len(values_) - 1))
     right = expected(d, i)
     forms = [
-        written(space, {name: choice_literals(d, braces=True)[i], "lr": "0.5"}, braces=True),
+        written(space, {name: Notation(braces=True).choices(d)[i], "lr": "0.5"}, braces=True),
         written(space, {name: json_text(labels(d)[i]), "lr": "0.5"}, braces=True),
         written(space, {name: quote(labels(d)[i]), "lr": "0.5"}, braces=True),
         json.dumps({"configs": [{"why": "so", name: labels(d)[i], "lr": 0.5}]}),
     ]
     if name.isidentifier():
         forms.append(
-            written(space, {name: choice_literals(d, braces=False)[i], "lr": "0.5"}, braces=False)
+            written(space, {name: Notation(braces=False).choices(d)[i], "lr": "0.5"}, braces=False)
         )
     if name == "lr":
         return

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from collections.abc import Iterator
-from contextlib import contextmanager
 import csv
 from dataclasses import replace
 import io
@@ -16,7 +14,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import optuna
@@ -31,7 +28,6 @@ from benchmarks.customer_service import data
 from benchmarks.customer_service import report
 from benchmarks.customer_service import workers
 from benchmarks.customer_service.__main__ import main
-from benchmarks.customer_service.config import Config
 from benchmarks.customer_service.data import DataError
 from benchmarks.customer_service.encoders import make_encoder
 from benchmarks.customer_service.objective import make_pruner
@@ -46,61 +42,21 @@ from benchmarks.customer_service.storage import open_study
 from benchmarks.customer_service.storage import serve
 from benchmarks.customer_service.storage import StudyError
 from benchmarks.customer_service.training import Training
-from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
+
+from ..support.main_job import answer
+from ..support.main_job import PARAMS
+from ..support.main_job import SMALL
+from ..support.main_job import small_config
+from ..support.main_job import study_of
+from ..support.storages import until
 
 
 BANKING = Path(__file__).parents[3] / "shared" / "data" / "banking77"
 
-# A training of a second: 77 queries, one or two epochs.
-SMALL = ["--limit", "96", "--max-epochs", "2"]
-
-PARAMS: dict[str, Any] = {
-    "learning_rate": 3e-3,
-    "batch_size": 32,
-    "epochs": 2,
-    "weight_decay": 0.01,
-    "warmup_ratio": 0.1,
-    "dropout": 0.1,
-    "label_smoothing": 0.0,
-    "n_layers": 1,
-}
-
-
-def answer(request: Request) -> str:
-    """Propose eight configurations; top-level, because workers import it."""
-    rates = (3e-3, 1e-3, 1e-2, 2e-3, 5e-3, 3e-4, 7e-4, 2e-2)
-    configs = [{**PARAMS, "learning_rate": rate, "why": f"{rate} is usual"} for rate in rates]
-    return json.dumps({"configs": configs})
-
-
-def small_config(tmp_path: Path, **changes: Any) -> Config:
-    values: dict[str, Any] = {
-        "storage": str(tmp_path / "study.journal"),
-        "limit": 96,
-        "max_epochs": 2,
-        "llm": FakeLLM(answer),
-    }
-    return Config(**{**values, **changes})
-
-
-@contextmanager
-def study_of(config: Config) -> Iterator[optuna.Study]:
-    with connect(config.storage) as storage:
-        yield open_study(config, storage)
-
 
 def words(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Train as workers do: with more threads than free cores it takes many times longer."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
 
 
 # --- data -----------------------------------------------------------------------------------
@@ -538,9 +494,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_bar_says_what_trials_wait_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_bar_says_what_trials_until(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "_LOOK", 0.01)
     monkeypatch.setenv("TERM", "xterm")
     shown = Terminal()
@@ -548,9 +502,9 @@ def test_the_bar_says_what_trials_wait_for(
     with study_of(small_config(tmp_path)) as study:
         with report.Bar(study, 2, console, waits_for="local/[tiny]"):
             trial = study.ask()
-            wait_for(lambda: "1 waiting for local/[tiny]" in shown.getvalue())
+            until(lambda: "1 waiting for local/[tiny]" in shown.getvalue())
             trial.suggest_float("x", 0.0, 1.0)
-            wait_for(lambda: "1 training" in shown.getvalue())
+            until(lambda: "1 training" in shown.getvalue())
             study.tell(trial, 0.5)
         assert "best 0.5000" in shown.getvalue()
 
@@ -567,21 +521,14 @@ def test_where_there_is_no_terminal_nothing_is_drawn_anew(
         report.Bar(study, 2, Console(file=log), waits_for="local/[tiny]"),
     ):
         trial = study.ask()
-        wait_for(lambda: "0 of 2 trials" in log.getvalue())
-        wait_for(lambda: "; 1 waiting for local/[tiny]\n" in log.getvalue())
+        until(lambda: "0 of 2 trials" in log.getvalue())
+        until(lambda: "; 1 waiting for local/[tiny]\n" in log.getvalue())
         monkeypatch.setattr(report, "_INTERVAL", 1e9)
         study.tell(trial, 0.5)
-        wait_for(lambda: "trial   0  0.5000" in log.getvalue())
+        until(lambda: "trial   0  0.5000" in log.getvalue())
     assert "\r" not in log.getvalue()
     assert "\x1b[2K" not in log.getvalue()
     assert log.getvalue().splitlines()[-1].startswith("trial   0")
-
-
-def wait_for(done: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_the_command_needs_no_model_that_is_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import openai
 import pytest
 
+from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler.errors import BadRequestError
 from optuna_llm_sampler.errors import CallTimeoutError
 from optuna_llm_sampler.errors import LLMError
@@ -29,7 +30,6 @@ from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms import TokenUsage
-from optuna_llm_sampler.llms.local.client import LocalLLM
 from optuna_llm_sampler.llms.local.client import Template
 from optuna_llm_sampler.llms.local.llama import Generation
 from optuna_llm_sampler.llms.local.llama import unload
@@ -276,9 +276,9 @@ def test_threads_take_turns(llm: LocalLLM) -> None:
     request = Request(
         messages=(QUESTION, PREFILL), grammar=GRAMMAR, n=8, max_tokens=40, timeout=300.0
     )
-    with ThreadPoolExecutor(3) as pool:
-        completions = list(pool.map(llm.complete, [request] * 3))
-    assert [len(c.texts) for c in completions] == [8, 8, 8]
+    with ThreadPoolExecutor(2) as pool:
+        completions = list(pool.map(llm.complete, [request] * 2))
+    assert [len(c.texts) for c in completions] == [8, 8]
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ import pytest
 
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler._advice.ask import ask
-from optuna_llm_sampler._advice.prompts.build import Question
+from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
 
 from ..support import servers
@@ -146,14 +146,13 @@ def test_every_server_gives_all_configurations(name: str, style: str) -> None:
 
 
 def test_openai_itself_is_told_of_no_extras() -> None:
-    from optuna_llm_sampler._advice.prompts.build import build
-    from optuna_llm_sampler.llms.openai.profile import EXTRAS
-    from optuna_llm_sampler.llms.openai.profile import first_guess
-    from optuna_llm_sampler.llms.openai.profile import parameters
+    from optuna_llm_sampler._advice.prompts import build
+    from optuna_llm_sampler.llms.openai.body import parameters
+    from optuna_llm_sampler.llms.openai.profile import first_profile
+    from optuna_llm_sampler.llms.providers import EXTRAS
+    from optuna_llm_sampler.llms.providers import OPENAI
 
     request = build(QUESTION, "code")
-    sent = parameters(request, first_guess(own=True, use_chat_completions_api=True))
-    assert not set(EXTRAS) & set(sent)
-    assert set(EXTRAS) <= set(
-        parameters(request, first_guess(own=False, use_chat_completions_api=None))
-    )
+    own = first_profile(OPENAI, "https://api.openai.com/v1", use_chat_completions_api=True)
+    assert not set(EXTRAS) & set(parameters(request, own))
+    assert set(EXTRAS) <= set(parameters(request, first_profile(OPENAI, "http://box:9000/v1")))

@@ -7,12 +7,7 @@ from pathlib import Path
 import re
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
 from optuna.samplers import RandomSampler
-from optuna.trial import Trial
 import pytest
 
 from optuna_llm_sampler import LLMSampler
@@ -24,24 +19,14 @@ from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms.local.weights import pull
 
 from ..support.llama_server import llama_server
+from ..support.recorded import objective
+from ..support.recorded import SPACE
 
 
 pytestmark = pytest.mark.slow
 
 SMALL = "qwen2.5-coder-0.5b"
 TASK = "BERT is fine-tuned with AdamW to classify 10,000 customer-service queries; accuracy."
-SPACE: dict[str, BaseDistribution] = {
-    "learning_rate": FloatDistribution(1e-6, 1e-1, log=True),
-    "batch_size": IntDistribution(8, 256, log=True),
-    "optimizer": CategoricalDistribution(["adamw", "sgd", None]),
-}
-
-
-def objective(trial: Trial) -> float:
-    rate = trial.suggest_float("learning_rate", 1e-6, 1e-1, log=True)
-    size = trial.suggest_int("batch_size", 8, 256, log=True)
-    kind = trial.suggest_categorical("optimizer", ["adamw", "sgd", None])
-    return rate * size + (kind is None)
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +40,18 @@ def url(weights: Path) -> Iterator[str]:
         yield url
 
 
-def study_on(llm: LocalLLM | OpenAI, n_trials: int = 3) -> optuna.Study:
+def study_on(llm: LocalLLM | OpenAI) -> optuna.Study:
     sampler = LLMSampler(
         llm,
         task=TASK,
         search_space=SPACE,
         base_sampler=RandomSampler(seed=0),
         timeout=240.0,
-        n_configs=4,
+        n_configs=1,
         seed=0,
     )
     study = optuna.create_study(sampler=sampler)
-    study.optimize(objective, n_trials=n_trials)
+    study.optimize(objective, n_trials=1)
     return study
 
 

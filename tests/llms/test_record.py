@@ -444,9 +444,9 @@ def test_a_study_with_real_weights_is_replayed_without_them(path: Path, tmp_path
     from optuna_llm_sampler.llms.local.weights import pull
 
     pull("qwen2.5-coder-0.5b")
-    trials = recorded.run(Recorder(LocalLLM("qwen2.5-coder-0.5b"), path), 12)
+    trials = recorded.run(Recorder(LocalLLM("qwen2.5-coder-0.5b"), path), 4)
     assert trials[0]["attrs"]["llm_source"] == "llm"
-    result = replayed(path, 12, OPTUNA_LLM_CACHE=str(tmp_path / "nothing"))
+    result = replayed(path, 4, OPTUNA_LLM_CACHE=str(tmp_path / "nothing"))
     assert result["trials"] == trials
     assert (result["misses"], result["unused"], result["imported"]) == ([], 0, [])
 

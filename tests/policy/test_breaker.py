@@ -28,9 +28,9 @@ from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..sampler.test_sampler import objective
-from ..sampler.test_sampler import POINT
-from ..sampler.test_sampler import SPACE
+from ..support.mixed import objective
+from ..support.mixed import POINT
+from ..support.mixed import SPACE
 from ..support.servers import error
 from ..support.servers import good
 from ..support.servers import Handler
@@ -211,6 +211,13 @@ def test_a_repeatable_study_counts_trials_only() -> None:
     assert judged(record(0), record(1), n=2, timed=False) == Breaker("server_error", 2, 1, 0)
     assert not judged(record(0), record(1), n=3, timed=False).is_open
     assert judged(record(0, retry_after=9), n=3, timed=False).seconds == 9
+
+
+def test_a_model_that_answers_nonsense_needs_no_time() -> None:
+    nonsense = replace(
+        record(1, "unusable_answer"), call=Call(asked="m", at=1000, output_tokens=5)
+    )
+    assert judged(record(0), nonsense, n=2) == Breaker("unusable_answer", 2, 1, 0)
 
 
 def test_fast_trials_do_not_hammer_a_dead_server() -> None:

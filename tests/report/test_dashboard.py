@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 import importlib.util
 import io
 import json
+import multiprocessing
 from pathlib import Path
+import pickle
+import subprocess
 import sys
 from typing import Any
 
 import optuna
 from optuna.study import Study
+from optuna.trial import create_trial
+from optuna.trial import TrialState
 import pytest
+from sqlalchemy import event
 
-from optuna_llm_sampler._store.prices import Price
+from optuna_llm_sampler import Price
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.report import dashboard as _dashboard
@@ -91,7 +98,7 @@ def test_the_note_says_what_was_done() -> None:
         "base sampler",
         "tokens in",
         r"\$0.00",
-        f"(trial {study.best_trial.number}, ",
+        f"Trial {study.best_trial.number}, ",
     ):
         assert words in note
     assert detail_of(study)["note"]["body"] == note
@@ -143,28 +150,119 @@ def test_notes_stay_small() -> None:
     assert len(note_of(study)) < 12_500
 
 
-def test_the_callback_writes_at_most_once_per_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[int] = []
-    real = _dashboard.write_note
+class Watched(LLMNoteCallback):
+    """Counts its writing, each of which takes a given time, and does not wait for the end."""
 
-    def counted(study: Study, *, price: Price | None = None) -> None:
-        written.append(len(study.trials))
-        real(study, price=price)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+        super().__init__()
+        self.written: list[int] = []
+        self.now = 0.0
 
-    monkeypatch.setattr(_dashboard, "write_note", counted)
-    study = tuned(30, callbacks=[LLMNoteCallback()])
-    assert written == [1, 5, 13, 21, 29]
-    assert "29 trials" in note_of(study)
+        def write(study: Study, *, price: Price | None = None) -> None:
+            self.written.append(self.number)
+            self.now += seconds
+
+        monkeypatch.setattr(_dashboard, "write_note", write)
+        monkeypatch.setattr(_dashboard, "_clock", lambda: self.now)
+
+    def _write_at_the_end(self, study: Study) -> None:
+        pass
+
+    def finish(self, study: Study, value: float | None, *, seconds: float = 10.0) -> None:
+        """Run a trial that takes a given time and has a result or fails."""
+        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+        study.add_trial(create_trial(value=value, state=state))
+        trial = study.trials[-1]
+        assert trial.datetime_start is not None
+        trial.datetime_complete = trial.datetime_start + timedelta(seconds=seconds)
+        self.number = trial.number
+        self(study, trial)
 
 
-def test_a_copied_advice_is_no_reason_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_dashboard, "write_note", lambda *a, **k: pytest.fail("written"))
-    study = tuned(1)
-    attrs = study.trials[0].system_attrs
+def test_the_note_is_rewritten_when_the_best_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    callback, study = Watched(monkeypatch, seconds=0.01), optuna.create_study()
+    for value in (5.0, None, 6.0, 3.0, 3.0, 4.0, 2.0):
+        callback.finish(study, value)
+    assert callback.written == [0, 3, 6]
+
+
+def test_the_note_is_rewritten_with_new_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = tuned(3, of=objective)
+    callback = Watched(monkeypatch, seconds=0.0)
+    first, *others = study.trials
+    callback.number = 0
+    callback(study, first)
+    attrs = first.system_attrs
     assert any(key.startswith("llm:post:") for key in attrs)
-    retried = optuna.trial.create_trial(value=1.0, system_attrs=attrs)
-    study.add_trial(retried)
-    LLMNoteCallback()(study, study.trials[1])
+    # A copy of the record on a retried trial is not new advice.
+    study.add_trial(create_trial(value=-1.0, system_attrs=attrs))
+    callback(study, study.trials[-1])
+    assert callback.written == [0]
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.0, 30.0])
+def test_writing_takes_one_percent_of_the_trials_time(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callback, study = Watched(monkeypatch, seconds=seconds), optuna.create_study()
+    for i in range(300):
+        callback.finish(study, -i)  # each is the best so far
+    assert callback.written[0] == 0
+    allowed = 0.01 * 300 * 10 / seconds
+    assert min(allowed, 300) * 0.9 <= len(callback.written) <= allowed + 1
+
+
+def test_a_trial_without_news_costs_no_statement(tmp_path: Path) -> None:
+    study = tuned(6, of=objective, storage=f"sqlite:///{tmp_path}/study.db")
+    callback = LLMNoteCallback()
+    worst = min(study.trials[1:4], key=lambda trial: trial.values[0])
+    for trial in (study.best_trial, worst):
+        callback(study, trial)
+    statements: list[str] = []
+    engine = study._storage._backend.engine  # type: ignore[attr-defined]
+    event.listen(engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    callback(study, worst)
+    assert statements == []
+
+
+def test_the_note_has_all_trials_when_a_notebook_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_dashboard, "_QUIET", 0.0)
+    callback = LLMNoteCallback()
+    study = tuned(30, callbacks=[callback])
+    while (waiter := callback._waiter) is not None:
+        waiter.join()
+    assert "30 trials" in note_of(study)
+
+
+_SCRIPT = """
+import multiprocessing, optuna, sys
+from optuna_llm_sampler.visualization import LLMNoteCallback
+
+def work():
+    study = optuna.create_study(storage=sys.argv[1])
+    study.optimize(lambda t: t.suggest_float("x", 0, 1), 12, callbacks=[LLMNoteCallback()])
+
+if sys.argv[2] == "worker":
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+else:
+    work()
+"""
+
+
+@pytest.mark.parametrize("place", ["script", "worker"])
+def test_the_note_has_all_trials_when_a_process_ends(place: str, tmp_path: Path) -> None:
+    if place == "worker" and "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("there is no fork")
+    url = f"sqlite:///{tmp_path}/study.db"
+    subprocess.run([sys.executable, "-c", _SCRIPT, url, place], check=True)
+    assert "12 trials" in note_of(optuna.load_study(study_name=None, storage=url))
+
+
+def test_the_callback_can_be_sent_to_a_worker() -> None:
+    copy = pickle.loads(pickle.dumps(LLMNoteCallback(price=Price(1, 2))))
+    assert copy._price == Price(1, 2)
 
 
 def test_a_note_that_cannot_be_written_ends_no_study(monkeypatch: pytest.MonkeyPatch) -> None:

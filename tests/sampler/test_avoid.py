@@ -1,4 +1,4 @@
-"""Candidates near failures are drawn anew; without a model, nothing is."""
+"""Proposals near failures are moved; without a model, nothing is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._sampler.failure_filter import first_that_works
+from optuna_llm_sampler._sampler.failure_filter import away_from_failures
 from optuna_llm_sampler._sampler.failure_filter import Outcomes
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -31,7 +31,7 @@ SPACE = {
 }
 FAILED = [{"x": 0.9, "n": 50, "c": "a"}, {"x": 0.8, "n": 90, "c": "a"}]
 WORKED = [{"x": 0.1, "n": 2, "c": "a"}]
-OUTCOMES = Outcomes(SPACE, FAILED, WORKED, WORKED[0])
+OUTCOMES = Outcomes(SPACE, FAILED, WORKED)
 BAD = {"x": 0.85, "n": 70, "c": "a"}
 GOOD = {"x": 0.2, "n": 3, "c": "a"}
 
@@ -40,22 +40,47 @@ def test_the_nearest_neighbour_decides() -> None:
     assert OUTCOMES.margin(BAD) < 0 < OUTCOMES.margin(GOOD)
 
 
-def test_the_first_that_works_is_taken_and_no_more_are_drawn() -> None:
-    draws = iter([BAD, {**BAD, "x": 0.95}, GOOD, WORKED[0]])
-    assert first_that_works(draws, OUTCOMES) == GOOD
-    assert next(draws) == WORKED[0]
+def test_what_lies_well_stays() -> None:
+    assert away_from_failures(GOOD, OUTCOMES) == GOOD
 
 
-def test_nothing_but_failures_leaves_the_one_farthest_from_them() -> None:
-    worse = {"x": 0.9, "n": 51, "c": "a"}
-    assert first_that_works([worse, BAD], Outcomes(SPACE, FAILED, [])) == BAD
-
-
-def test_what_is_proposed_again_is_moved_to_the_best() -> None:
-    moved = first_that_works([BAD, BAD, GOOD], OUTCOMES)
+def test_what_lies_near_failures_is_moved_towards_a_success() -> None:
+    moved = away_from_failures(BAD, OUTCOMES)
     assert OUTCOMES.margin(moved) > 0
     assert WORKED[0]["x"] < moved["x"] < BAD["x"]
     assert WORKED[0]["n"] < moved["n"] < BAD["n"]
+
+
+def test_nothing_but_failures_moves_nothing() -> None:
+    assert away_from_failures(BAD, Outcomes(SPACE, FAILED, [])) == BAD
+
+
+def test_a_success_is_not_tried_again() -> None:
+    space = {"k": CategoricalDistribution(("a", "b")), "l": CategoricalDistribution(("a", "b"))}
+    outcomes = Outcomes(space, [{"k": "a", "l": "a"}], [{"k": "b", "l": "b"}])
+    assert away_from_failures({"k": "a", "l": "a"}, outcomes) == {"k": "a", "l": "a"}
+
+
+def test_in_a_space_with_branches_only_those_with_the_same_parameters_are_goals() -> None:
+    space = {**SPACE, "y": FloatDistribution(0.0, 1.0)}
+    other = {"c": "b", "y": 0.5}
+    assert away_from_failures(BAD, Outcomes(space, FAILED, [other])) == BAD
+    moved = away_from_failures(BAD, Outcomes(space, FAILED, [other, *WORKED]))
+    assert moved.keys() == BAD.keys()
+    assert moved["x"] < BAD["x"]
+
+
+def test_the_base_sampler_is_asked_once_per_trial() -> None:
+    asked: list[int] = []
+
+    class Counting(TPESampler):
+        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+            asked.append(trial.number)
+            return super().sample_relative(study, trial, search_space)
+
+    sampler = _ours(0, base_sampler=Counting(seed=0))
+    assert _n_failed(_run(sampler, 25)) > 0
+    assert len(asked) == len(set(asked))
 
 
 def _objective(trial: Trial) -> float:
@@ -80,13 +105,8 @@ def _ours(seed: int, **arguments: Any) -> LLMSampler:
     points = [(0.9, 0.9), (0.2, 0.1), (0.7, 0.8), (0.1, 0.5), (0.5, 0.2)]
     answer = json.dumps({"configs": [{"x": x, "y": y} for x, y in points]})
     space = dict.fromkeys("xy", FloatDistribution(0.0, 1.0))
-    return LLMSampler(
-        FakeLLM(lambda request: answer),
-        search_space=space,
-        base_sampler=TPESampler(seed=seed),
-        seed=seed,
-        **arguments,
-    )
+    arguments = {"base_sampler": TPESampler(seed=seed), **arguments}
+    return LLMSampler(FakeLLM(lambda request: answer), search_space=space, seed=seed, **arguments)
 
 
 def test_half_as_many_failures_as_tpe() -> None:

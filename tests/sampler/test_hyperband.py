@@ -7,7 +7,6 @@ import json
 from multiprocessing.synchronize import Semaphore
 from pathlib import Path
 import random
-import tempfile
 from typing import Any
 
 import optuna
@@ -21,7 +20,6 @@ from optuna.trial import Trial
 from optuna.trial import TrialState
 import pytest
 
-from benchmarks._postgres import embedded_postgres
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
@@ -33,6 +31,7 @@ from ..support.storages import join
 from ..support.storages import note
 from ..support.storages import noted
 from ..support.storages import opened
+from ..support.storages import Postgres
 from ..support.storages import trials
 
 
@@ -103,26 +102,24 @@ def work(job: Job, tickets: Semaphore) -> None:
 
 
 @pytest.mark.slow
-def test_hyperband_branches_and_four_workers_on_postgresql(tmp_path: Path) -> None:
+def test_hyperband_branches_and_four_workers_on_postgresql(
+    postgres: Postgres, tmp_path: Path
+) -> None:
     arguments: dict[str, Any] = {
         "llm_share": 1.0,
         "n_configs": 8,
         "timeout": 60.0,
         "prefetch": False,
     }
-    with (
-        tempfile.TemporaryDirectory(prefix="optuna-llm-") as name,
-        embedded_postgres(Path(name) / "data") as url,
-    ):
-        job = Job(url, tmp_path, arguments=arguments)
-        with opened(job):
-            pass
-        tickets = context().Semaphore(N_TRIALS)
-        workers = [context().Process(target=work, args=(job, tickets)) for _ in range(4)]
-        for worker in workers:
-            worker.start()
-        assert join(workers) == [0] * 4
-        found = trials(job)
+    job = Job(postgres.url, tmp_path, arguments=arguments, name="hyperband")
+    with opened(job):
+        pass
+    tickets = context().Semaphore(N_TRIALS)
+    workers = [context().Process(target=work, args=(job, tickets)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    assert join(workers) == [0] * 4
+    found = trials(job)
     states = Counter(trial.state for trial in found)
     assert states[TrialState.COMPLETE] + states[TrialState.PRUNED] == N_TRIALS
     assert states[TrialState.PRUNED] >= 3

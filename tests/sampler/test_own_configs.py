@@ -11,7 +11,6 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.distributions import FloatDistribution
 from optuna.samplers import RandomSampler
-from optuna.storages import InMemoryStorage
 from optuna.study import Study
 from optuna.trial import create_trial
 from optuna.trial import Trial
@@ -141,16 +140,3 @@ def test_enqueued_trials_use_up_none_of_the_models_ideas() -> None:
     assert sources == ["llm", "enqueued", "enqueued", "llm", "llm", "llm"]
     mine = [t.params["x"] for t in study.trials if t.user_attrs["llm_source"] == "llm"]
     assert mine == pytest.approx([0.5, 0.52, 0.54, 0.56])
-
-
-def test_one_sampler_on_two_studies_in_memory_keeps_them_apart() -> None:
-    own = sampler()
-    first = optuna.create_study(sampler=own, storage=InMemoryStorage())
-    trial = first.ask()
-    assert objective(trial) == sum(DEFAULT.values())
-    del first, trial
-    for _ in range(3):  # a new storage may lie where the old one was
-        study = optuna.create_study(sampler=own, storage=InMemoryStorage())
-        study.optimize(objective, n_trials=2)
-        assert [t.user_attrs["llm_source"] for t in study.trials] == ["defaults", "llm"]
-        del study

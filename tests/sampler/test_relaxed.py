@@ -13,8 +13,8 @@ from optuna.distributions import IntDistribution
 import pytest
 
 from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler._sampler.relaxed import relaxed
-from optuna_llm_sampler._sampler.relaxed import rounded
+from optuna_llm_sampler._sampler.gp_study import relaxed
+from optuna_llm_sampler._sampler.gp_study import rounded
 
 from ..support.strategies import ints
 

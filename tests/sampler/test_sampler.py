@@ -41,46 +41,14 @@ from optuna_llm_sampler.testing import FakeLLM
 from ..support.fakes import fake
 from ..support.fakes import guesser
 from ..support.fakes import properties
-
-
-SPACE: dict[str, BaseDistribution] = {
-    "x": FloatDistribution(-10, 10),
-    "y": FloatDistribution(1e-5, 1e-1, log=True),
-    "n": IntDistribution(1, 9),
-    "kind": CategoricalDistribution(["a", "b", None]),
-}
-POINT = {"x": 1.5, "y": 1e-3, "n": 4, "kind": "b"}
-
-
-def objective(trial: Trial) -> float:
-    x = trial.suggest_float("x", -10, 10)
-    y = trial.suggest_float("y", 1e-5, 1e-1, log=True)
-    n = trial.suggest_int("n", 1, 9)
-    kind = trial.suggest_categorical("kind", ["a", "b", None])
-    return float(x**2 + y + n + (kind == "b"))
-
-
-def says(*configs: dict[str, Any], **more: Any) -> FakeLLM:
-    return FakeLLM(lambda request: json.dumps({"configs": list(configs), **more}))
-
-
-def sampler_on(llm: FakeLLM, **arguments: Any) -> LLMSampler:
-    """The sampler on a base that costs no time."""
-    return LLMSampler(llm, **{"base_sampler": TPESampler(seed=0), "seed": 0, **arguments})
-
-
-def run(sampler: BaseSampler, n: int = 12, **options: Any) -> Study:
-    study = optuna.create_study(sampler=sampler, **options)
-    study.optimize(objective, n_trials=n)
-    return study
-
-
-def sources(study: Study) -> list[str]:
-    return [trial.user_attrs["llm_source"] for trial in study.trials]
-
-
-def params(study: Study) -> list[dict[str, Any]]:
-    return [trial.params for trial in study.trials]
+from ..support.mixed import objective
+from ..support.mixed import params
+from ..support.mixed import POINT
+from ..support.mixed import run
+from ..support.mixed import sampler_on
+from ..support.mixed import says
+from ..support.mixed import sources
+from ..support.mixed import SPACE
 
 
 # --- whose trial is it ----------------------------------------------------------------------
@@ -313,16 +281,17 @@ def test_the_default_base_sampler_repeats_nothing_when_it_goes_over_to_tpe() -> 
     assert len({trial.params["x"] for trial in study.trials}) == 8
 
 
-@pytest.mark.parametrize(("n", "base"), [(49, "GPSampler"), (50, "TPESampler")])
+@pytest.mark.parametrize(("n", "base"), [(49, "gp"), (50, "tpe")])
 def test_the_default_base_sampler_goes_over_to_tpe(n: int, base: str) -> None:
     pytest.importorskip("torch")
-    study = optuna.create_study()
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
     space: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
     for i in range(n):
         study.add_trial(
             optuna.trial.create_trial(params={"x": i / n}, distributions=space, value=i)
         )
-    assert type(DefaultBaseSampler(seed=0)._choose(study)).__name__ == base
+    study.ask(space)
+    assert f"{base}:relative_params:0" in study.trials[-1].system_attrs
 
 
 # --- failures of the model ------------------------------------------------------------------
@@ -431,7 +400,7 @@ _SCRIPT = """
 import json, optuna
 from optuna_llm_sampler import LLMSampler
 from tests.support.fakes import fake
-from tests.sampler.test_sampler import objective, sampler_on
+from tests.support.mixed import objective, sampler_on
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 study = optuna.create_study(sampler=sampler_on(fake(3), seed=5))
 study.optimize(objective, n_trials=9)
@@ -525,11 +494,6 @@ def test_several_objectives() -> None:
     )
     study.optimize(lambda t: (objective(t), 1.0), n_trials=14)
     assert sources(study)[:6] == ["base"] + ["llm"] * 5
-
-
-def test_two_studies_share_a_sampler() -> None:
-    sampler = sampler_on(fake(), search_space=SPACE, base_sampler=RandomSampler(), seed=0)
-    assert [sources(run(sampler, 2)) for _ in range(2)] == [["llm"] * 2] * 2
 
 
 def test_resumed_and_copied_studies_use_the_advice_that_is_there() -> None:

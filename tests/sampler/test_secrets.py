@@ -42,6 +42,9 @@ from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.report.text import to_markdown
 from optuna_llm_sampler.report.text import to_text
 
+from ..support.mixed import objective
+from ..support.mixed import POINT
+from ..support.mixed import SPACE
 from ..support.servers import BEHAVIOURS
 from ..support.servers import Handler
 from ..support.servers import misbehaving_server
@@ -49,9 +52,6 @@ from ..support.servers import Received
 from ..support.servers import Reply
 from ..support.servers import Server
 from ..support.servers import serving
-from .test_sampler import objective
-from .test_sampler import POINT
-from .test_sampler import SPACE
 
 
 # Not of the form of anybody's keys, so that it is found out by its value alone.
@@ -83,10 +83,6 @@ USUAL: dict[str, Situation] = {
 ECHOES: dict[str, Situation] = {
     f"echo {status}": partial(serving, _echo(status)) for status in (400, 401, 500)
 }
-FEW = [
-    *("unauthorized", "rate_limited", "connection_refused", "connection_cut", "refusal"),
-    *("truncated", "not_json", "error_in_body", "nan", "no_json_at_all", "no_usage"),
-]
 
 
 @dataclass
@@ -222,8 +218,7 @@ def everything(
 @pytest.mark.parametrize(
     "situations",
     [
-        pytest.param({name: USUAL[name] for name in FEW} | ECHOES, id="few"),
-        pytest.param(USUAL, id="all", marks=pytest.mark.slow),
+        pytest.param(USUAL | ECHOES, id="all", marks=pytest.mark.slow),
         pytest.param({"echo 200": partial(serving, _echo(200))}, id="error with status 200"),
     ],
 )

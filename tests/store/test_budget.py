@@ -22,7 +22,7 @@ from optuna_llm_sampler import Price
 from optuna_llm_sampler import usage
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._store.records import AdviceRecord
-from optuna_llm_sampler._store.records import fit
+from optuna_llm_sampler._store.records import to_attribute
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
@@ -33,11 +33,12 @@ from optuna_llm_sampler.report.text import to_markdown
 from optuna_llm_sampler.report.text import to_text
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..sampler.test_sampler import objective
-from ..sampler.test_sampler import params
-from ..sampler.test_sampler import POINT
-from ..sampler.test_sampler import SPACE
 from ..support.fakes import fake
+from ..support.mixed import objective
+from ..support.mixed import params
+from ..support.mixed import POINT
+from ..support.mixed import sources
+from ..support.mixed import SPACE
 from ..support.servers import answering_server
 from ..support.servers import Body
 
@@ -62,10 +63,6 @@ def tuned(llm: LLM, n_trials: int = 20, study: Study | None = None, **arguments:
     study.sampler = sampler
     study.optimize(objective, n_trials=n_trials)
     return study
-
-
-def sources(study: Study) -> list[str]:
-    return [trial.user_attrs["llm_source"] for trial in study.trials]
 
 
 # --- each kind --------------------------------------------------------------------------------
@@ -163,7 +160,7 @@ def test_claims_of_nobody_do_not_eat_the_budget() -> None:
         study._storage.set_trial_system_attr(
             trial._trial_id, f"llm:claim{asked_on}", {**value, "at": 1.0, "lease": 3.0}
         )
-    assert AdviceStore(study._storage, study._study_id).read().unanswered == frozenset()
+    assert AdviceStore.of(study).read().unanswered == frozenset()
 
 
 class Silent:
@@ -211,7 +208,7 @@ def test_a_call_of_unknown_price_is_not_taken_for_free() -> None:
         for i, call in enumerate(past):
             trial = study.ask()
             record = AdviceRecord(i, i, call=call)
-            AdviceStore(study._storage, study._study_id).record(trial._trial_id, record)
+            AdviceStore.of(study).record(trial._trial_id, record)
             study.tell(trial, 0.0)
         arguments: dict[str, Any] = {"prices": {"fake": Price(1, 1)}, "n_trials": 1}
         llm = FakeLLM(Answers())
@@ -268,6 +265,8 @@ def test_it_travels_with_the_sampler_and_lies_with_the_advice() -> None:
     record = AdviceRecord(0, 0, 0, budget=Budget(usd=0.5), call=Call("m"))
     study = optuna.create_study()
     trial = study.ask()
-    study._storage.set_trial_system_attr(trial._trial_id, "llm:post:0", {"v": 1, **fit(record)})
-    (found,) = AdviceStore(study._storage, study._study_id).read().records
+    study._storage.set_trial_system_attr(
+        trial._trial_id, "llm:post:0", {"v": 1, **to_attribute(record)}
+    )
+    (found,) = AdviceStore.of(study).read().records
     assert found == record

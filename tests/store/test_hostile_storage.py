@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.samplers import RandomSampler
@@ -19,14 +18,14 @@ from optuna_llm_sampler import usage
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
 
-from ..sampler.test_sampler import objective
-from ..sampler.test_sampler import POINT
-from ..sampler.test_sampler import SPACE
 from ..support.fakes import fake
+from ..support.mixed import objective
+from ..support.mixed import POINT
+from ..support.mixed import SPACE
 from ..support.strategies import json_values
 
 
-POST: dict[str, Any] = {
+RECORD: dict[str, Any] = {
     "v": _keys.VERSION,
     "trial": 0,
     "block": 0,
@@ -82,7 +81,7 @@ def look(key: str, value: Any) -> str | None:
     """Read all that there is to read; return what went wrong."""
     study = study_with(key, value)
     try:
-        AdviceStore(study._storage, study._study_id).read()
+        AdviceStore.of(study).read()
         usage(study)
     except Exception as error:
         return f"{key}: {value!r:.300} → {error!r}"
@@ -99,32 +98,28 @@ def changed(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def test_what_is_right_is_read() -> None:
-    study = study_with(f"{_keys.POST}0", POST)
-    assert len(AdviceStore(study._storage, study._study_id).read().records) == 1
+    study = study_with(f"{_keys.RECORD}0", RECORD)
+    assert len(AdviceStore.of(study).read().records) == 1
     assert usage(study).input_tokens == 1
 
 
-@settings(max_examples=50, deadline=None)
 @given(json_values() | st.just({"lr": [0.01, 0.001, 0.1, 0.5], "act": {"relu": 1.0}}))
-def test_the_prior_in_a_post_of_an_earlier_version_is_ignored(prior: Any) -> None:
+def test_the_prior_in_a_record_of_an_earlier_version_is_ignored(prior: Any) -> None:
     advices = []
-    for advice in (POST["advice"], {**POST["advice"], "prior": prior}):
-        study = study_with(f"{_keys.POST}0", {**POST, "advice": advice})
-        advices += [
-            record.advice for record in AdviceStore(study._storage, study._study_id).read().records
-        ]
+    for advice in (RECORD["advice"], {**RECORD["advice"], "prior": prior}):
+        study = study_with(f"{_keys.RECORD}0", {**RECORD, "advice": advice})
+        advices += [record.advice for record in AdviceStore.of(study).read().records]
     assert len(advices) == 2
     assert advices[0] == advices[1]
 
 
-def test_nothing_in_the_storage_breaks_the_board() -> None:
-    marks = [(f"{_keys.POST}0", change) for change in changed(POST)]
+def test_nothing_in_the_storage_breaks_the_store() -> None:
+    marks = [(f"{_keys.RECORD}0", change) for change in changed(RECORD)]
     marks += [(_keys.CLAIM, change) for change in changed(CLAIM)]
     assert [wrong for key, value in marks if (wrong := look(key, value))] == []
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.sampled_from([f"{_keys.POST}0", _keys.CLAIM, f"{_keys.POST}x"]), json_values())
+@given(st.sampled_from([f"{_keys.RECORD}0", _keys.CLAIM, f"{_keys.RECORD}x"]), json_values())
 def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
     assert look(key, value) is None
 
@@ -132,17 +127,17 @@ def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("key", "change"),
     [
-        (f"{_keys.POST}0", {"block": 10**12, "start": 0}),
-        (f"{_keys.POST}0", {"start": 10**18}),
-        (f"{_keys.POST}0", {"share": 10**18, "phase": -5}),
-        (f"{_keys.POST}0", {"start": -(10**18)}),
+        (f"{_keys.RECORD}0", {"block": 10**12, "start": 0}),
+        (f"{_keys.RECORD}0", {"start": 10**18}),
+        (f"{_keys.RECORD}0", {"share": 10**18, "phase": -5}),
+        (f"{_keys.RECORD}0", {"start": -(10**18)}),
         (_keys.CLAIM, {"lease": 1e18}),
         (_keys.CLAIM, {"ticket": -5, "at": 1e308}),
         (_keys.CLAIM, {"block": 10**18, "ticket": 10**18}),
     ],
 )
 def test_absurd_numbers_cost_no_time_and_no_trial(key: str, change: dict[str, Any]) -> None:
-    study = study_with(key, {**(CLAIM if key == _keys.CLAIM else POST), **change})
+    study = study_with(key, {**(CLAIM if key == _keys.CLAIM else RECORD), **change})
     base = RandomSampler(seed=0)
     study.sampler = LLMSampler(fake(), search_space=SPACE, base_sampler=base, timeout=0.3, seed=0)
     begin = time.monotonic()

@@ -14,7 +14,6 @@ import os
 from pathlib import Path
 import random
 import signal
-import tempfile
 import time
 from typing import Any
 
@@ -23,36 +22,31 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 import pytest
 
-from benchmarks._postgres import embedded_postgres
 from benchmarks._postgres import restart_postgres
+from optuna_llm_sampler._policy.allocation import Plan
+from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._store.store import AdviceStore
+from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.storages import grpc_proxy
 from ..support.storages import Job
 from ..support.storages import join
+from ..support.storages import MoodyModel
 from ..support.storages import noted
+from ..support.storages import opened
+from ..support.storages import Postgres
 from ..support.storages import records
 from ..support.storages import run
+from ..support.storages import source
 from ..support.storages import trials
+from ..support.storages import until
 from ..support.storages import workers
 
 
 ALL_FROM_THE_MODEL: dict[str, Any] = {"llm_share": 1.0, "n_configs": 8, "timeout": 60.0}
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[tuple[str, Path]]:
-    # Not in tmp_path: every pytest session closes its root to the user that the server runs as.
-    with tempfile.TemporaryDirectory(prefix="optuna-llm-") as name:
-        folder = Path(name) / "data"
-        with embedded_postgres(folder) as url:
-            yield url, folder
-
-
-def source(trial: FrozenTrial) -> str:
-    return str(trial.user_attrs.get("llm_source"))
-
-
-def slots_used_twice(found: list[FrozenTrial]) -> int:
+def positions_used_twice(found: list[FrozenTrial]) -> int:
     """A retried trial carries its parent's attributes, and its parent's configuration."""
     advice = Counter(
         t.user_attrs["llm_advice"]
@@ -67,27 +61,21 @@ def repeated_params(found: list[FrozenTrial]) -> int:
     return sum(count - 1 for count in mine.values())
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
-
-
 # --- one advice for all ---------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_eight_processes_on_postgresql_ask_once_per_block(
-    postgres: tuple[str, Path], tmp_path: Path
+    postgres: Postgres, tmp_path: Path
 ) -> None:
-    job = Job(postgres[0], tmp_path, latency=2.0, arguments={**ALL_FROM_THE_MODEL})
+    job = Job(postgres.url, tmp_path, latency=1.0, name="blocks")
+    job.arguments.update(ALL_FROM_THE_MODEL)
     job.arguments["prefetch"] = False  # so that every trial gets its configuration
     found = run(job, 8, 64)
     assert len(noted(job, "calls")) <= 8 + 3  # an answer with repetitions serves fewer trials
     assert [t.state for t in found] == [TrialState.COMPLETE] * 64
     assert [source(t) for t in found].count("llm") >= 60
-    assert slots_used_twice(found) == 0
+    assert positions_used_twice(found) == 0
     assert repeated_params(found) == 0
 
 
@@ -120,7 +108,7 @@ def test_four_processes_on_any_storage_ask_once_per_block(
         assert len(noted(job, "calls")) <= 4 + 3
         assert [t.state for t in found] == [TrialState.COMPLETE] * 32
         assert [source(t) for t in found].count("llm") >= 30
-        assert slots_used_twice(found) == 0
+        assert positions_used_twice(found) == 0
         assert repeated_params(found) == 0
 
 
@@ -128,26 +116,26 @@ def test_four_processes_on_any_storage_ask_once_per_block(
 
 
 @pytest.mark.slow
-def test_after_the_first_block_nobody_waits(postgres: tuple[str, Path], tmp_path: Path) -> None:
+def test_after_the_first_block_nobody_waits(postgres: Postgres, tmp_path: Path) -> None:
     # A call takes ten times as long as a trial.
-    job = Job(postgres[0], tmp_path, latency=3.0, seconds=0.3, name="nobody-waits")
-    found = run(job, 8, 100)
+    job = Job(postgres.url, tmp_path, latency=2.0, seconds=0.2, name="nobody-waits")
+    found = run(job, 8, 80)
     first = next(record for record in records(job) if record.outcome == "ok")
     waited = {t["number"] for t in noted(job, "trials") if t["waited"]}
     # Eight that begin at once may each take themselves for the first, until they see a claim.
     assert waited <= set(range(max(8, first.start + 5)))
     assert len(noted(job, "calls")) >= 2
-    assert [t.state for t in found] == [TrialState.COMPLETE] * 100
-    assert slots_used_twice(found) == repeated_params(found) == 0
+    assert [t.state for t in found] == [TrialState.COMPLETE] * 80
+    assert positions_used_twice(found) == repeated_params(found) == 0
     assert "fallback:timeout" not in {source(t) for t in found}
 
 
 @pytest.mark.slow
 def test_a_slow_models_calls_are_not_made_by_every_worker(
-    postgres: tuple[str, Path], tmp_path: Path
+    postgres: Postgres, tmp_path: Path
 ) -> None:
     # The asker's trial ends long before its call does: its claim has to move on with it.
-    job = Job(postgres[0], tmp_path, latency=2.0, seconds=0.7, name="slow-model")
+    job = Job(postgres.url, tmp_path, latency=2.0, seconds=0.7, name="slow-model")
     job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 0.0})
     found = run(job, 8, 80)
     asked = [call["at"] for call in noted(job, "calls")]
@@ -168,7 +156,7 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
     meant = sum(min(8, end - record.start) for record, end in zip(advices, ends, strict=True))
     used = {t.user_attrs["llm_advice"] for t in found if source(t) == "llm"}
     assert len(used) >= meant / 2
-    assert slots_used_twice(found) == repeated_params(found) == 0
+    assert positions_used_twice(found) == repeated_params(found) == 0
 
 
 # --- workers that die -----------------------------------------------------------------------
@@ -176,16 +164,14 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [range(5), range(5, 10)])
-def test_leaders_are_killed_in_mid_call(
-    seeds: range, postgres: tuple[str, Path], tmp_path: Path
-) -> None:
-    jobs = [Job(postgres[0], tmp_path / str(i), latency=1.0, name=f"killed-{i}") for i in seeds]
+def test_leaders_are_killed_in_mid_call(seeds: range, postgres: Postgres, tmp_path: Path) -> None:
+    jobs = [Job(postgres.url, tmp_path / str(i), latency=1.0, name=f"killed-{i}") for i in seeds]
     with ExitStack() as stack:
         running, killed = [], []
         killers = stack.enter_context(ThreadPoolExecutor())
         for job, seed in zip(jobs, seeds, strict=True):  # side by side: they mostly wait
             job.folder.mkdir()
-            job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 15.0, "prefetch": False})
+            job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 9.0, "prefetch": False})
             running.append(stack.enter_context(workers(job, 3, 8)))
             killed.append(killers.submit(_kill_leader, job, seed))
         for kill in killed:
@@ -196,8 +182,8 @@ def test_leaders_are_killed_in_mid_call(
         found = trials(job)
         assert Counter(t.state for t in found) == {TrialState.COMPLETE: 7, TrialState.RUNNING: 1}
         assert len(noted(job, "calls")) <= 1 + 1 + 1
-        assert slots_used_twice(found) == repeated_params(found) == 0
-        assert max(t["seconds"] for t in noted(job, "trials")) < 15.0 + 3
+        assert positions_used_twice(found) == repeated_params(found) == 0
+        assert max(t["seconds"] for t in noted(job, "trials")) < 9.0 + 3
         assert [source(t) for t in found].count("llm") >= 5  # somebody took over in time
 
 
@@ -209,8 +195,8 @@ def _kill_leader(job: Job, seed: int) -> None:
 
 
 @pytest.mark.slow
-def test_shares_move_while_workers_are_killed(postgres: tuple[str, Path], tmp_path: Path) -> None:
-    job = Job(postgres[0], tmp_path, latency=0.3, seconds=0.1, name="moving")
+def test_shares_move_while_workers_are_killed(postgres: Postgres, tmp_path: Path) -> None:
+    job = Job(postgres.url, tmp_path, latency=0.3, seconds=0.1, name="moving")
     job.arguments.update({"timeout": 15.0, "prefetch": False})
     rng = random.Random(0)
     with workers(job, 8, 96) as processes:
@@ -227,15 +213,45 @@ def test_shares_move_while_workers_are_killed(postgres: tuple[str, Path], tmp_pa
     shares = {record.share for record in records(job) if record.outcome == "ok"}
     assert len(shares) >= 3, shares
     assert {source(t) for t in found} >= {"llm", "base"}
-    assert slots_used_twice(found) == repeated_params(found) == 0
+    assert positions_used_twice(found) == repeated_params(found) == 0
 
 
 @pytest.mark.slow
-def test_defaults_are_tried_once_by_eight_processes(
-    postgres: tuple[str, Path], tmp_path: Path
+def test_sixty_four_workers_use_every_configuration_once(
+    postgres: Postgres, tmp_path: Path
 ) -> None:
+    job = Job(postgres.url, tmp_path, latency=0.3, seconds=0.2, threads=4, name="sixty-four")
+    job.arguments.update({"llm": FakeLLM(MoodyModel(job)), "timeout": 20.0, "prefetch": False})
+    rng = random.Random(0)
+    with workers(job, 16, 192) as processes:
+        for n_begun in (70, 120):
+            until(lambda n=n_begun: len(noted(job, "running")) >= n)  # type: ignore[misc]
+            pids = [p.pid for p in processes if p.is_alive()]
+            os.kill(rng.choice([pid for pid in pids if pid is not None]), signal.SIGKILL)
+        assert sorted(join(processes, 240), key=str) == [-signal.SIGKILL] * 2 + [0] * 14
+    found = trials(job)
+    states = Counter(t.state for t in found)
+    assert states[TrialState.RUNNING] <= 2 * job.threads
+    assert states[TrialState.COMPLETE] + states[TrialState.RUNNING] == len(found)
+    assert states[TrialState.COMPLETE] >= 192 - 2 * job.threads
+    with opened(job) as study:
+        snapshot = AdviceStore(study._storage, study._study_id).read()
+    assert len({record.share for record in snapshot.advices}) >= 3
+    assert positions_used_twice(found) == repeated_params(found) == 0
+    # Every configuration is used, unless its trial died, it resembles another trial, the model had
+    # lost its share, or its process could not store it in time.
+    plan = Plan(Policy(None, 4, 4, is_fixed=True), snapshot)
+    assigned = [trial for trial in found if plan.turn(trial.number).assignment is not None]
+    sources = Counter(source(trial) for trial in assigned)
+    kinds = {"llm", "base", "None", "fallback:known_already", "fallback:not_stored"}
+    assert sources.keys() <= kinds
+    assert sources["llm"] >= 20
+
+
+@pytest.mark.slow
+def test_defaults_are_tried_once_by_eight_processes(postgres: Postgres, tmp_path: Path) -> None:
     default = {"x": 0.125, "y": 3e-3, "n": 2, "kind": "a"}
-    job = Job(postgres[0], tmp_path, latency=0.5, name="defaults")
+    job = Job(postgres.url, tmp_path, latency=0.5, name="defaults")
     job.arguments.update({"defaults": default, "timeout": 15.0, "prefetch": False})
     found = run(job, 8, 40)
     assert [t.params for t in found].count(default) == 1
@@ -244,10 +260,10 @@ def test_defaults_are_tried_once_by_eight_processes(
 
 
 @pytest.mark.slow
-def test_heartbeats_and_retries(postgres: tuple[str, Path], tmp_path: Path) -> None:
-    job = Job(postgres[0], tmp_path, latency=1.0, seconds=0.7, heartbeat=1, name="heartbeat")
+def test_heartbeats_and_retries(postgres: Postgres, tmp_path: Path) -> None:
+    job = Job(postgres.url, tmp_path, latency=1.0, seconds=0.7, heartbeat=1, name="heartbeat")
     job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 9.0, "prefetch": False})
-    with workers(job, 4, 24) as processes:
+    with workers(job, 4, 18) as processes:
         until(lambda: bool(noted(job, "calls")))
         leader = noted(job, "calls")[0]["pid"]
         os.kill(leader, signal.SIGKILL)  # undecided: its retry has no parameters
@@ -257,23 +273,23 @@ def test_heartbeats_and_retries(postgres: tuple[str, Path], tmp_path: Path) -> N
         assert sorted(join(processes), key=str) == [-signal.SIGKILL, -signal.SIGKILL, 0, 0]
     found = trials(job)
     states = Counter(t.state for t in found)
-    assert states == {TrialState.COMPLETE: 22, TrialState.FAIL: 2}
+    assert states == {TrialState.COMPLETE: 16, TrialState.FAIL: 2}
     retries = [t for t in found if "failed_trial" in t.system_attrs]
     assert len(retries) == 2
     assert found[follower["number"]].params in [t.params for t in retries]
     assert len(noted(job, "calls")) <= 3 + 2 + 1
-    assert slots_used_twice(found) == 0
+    assert positions_used_twice(found) == 0
 
 
 @pytest.mark.slow
-def test_postgresql_is_restarted_in_mid_call(postgres: tuple[str, Path], tmp_path: Path) -> None:
-    job = Job(postgres[0], tmp_path, latency=5.0, seconds=5.0, name="restart")
+def test_postgresql_is_restarted_in_mid_call(postgres: Postgres, tmp_path: Path) -> None:
+    job = Job(postgres.url, tmp_path, latency=5.0, seconds=5.0, name="restart")
     job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 0.0})
     with workers(job, 4, 12) as processes:
         until(lambda: len(noted(job, "running")) == 4 and bool(noted(job, "calls")))
         time.sleep(0.5)  # all have their parameters; only calls and claims go on
         before = {t.number: t for t in trials(job)}
-        restart_postgres(postgres[1])
+        restart_postgres(postgres.folder)
         assert join(processes) == [0] * 4
     found = trials(job)
     assert [t.state for t in found] == [TrialState.COMPLETE] * 12
@@ -284,14 +300,14 @@ def test_postgresql_is_restarted_in_mid_call(postgres: tuple[str, Path], tmp_pat
         )
     assert [source(t) for t in found].count("llm") >= 3  # the call outlived the restart
     assert len(noted(job, "calls")) <= 4
-    assert slots_used_twice(found) == 0
+    assert positions_used_twice(found) == 0
 
 
 @pytest.mark.slow
 def test_a_study_is_resumed_after_all_workers_were_killed(
-    postgres: tuple[str, Path], tmp_path: Path
+    postgres: Postgres, tmp_path: Path
 ) -> None:
-    job = Job(postgres[0], tmp_path, latency=30.0, name="resumed")
+    job = Job(postgres.url, tmp_path, latency=30.0, name="resumed")
     job.arguments.update({**ALL_FROM_THE_MODEL, "timeout": 9.0, "prefetch": False})
     with workers(job, 3, 16):
         until(lambda: bool(noted(job, "calls")))
@@ -302,4 +318,4 @@ def test_a_study_is_resumed_after_all_workers_were_killed(
     assert [source(t) for t in fresh] == ["llm"] * 8
     assert len(noted(job, "calls")) <= 1 + 2 + 1
     # Zombies so young may hold a place each in the first advice, but nobody waits for them.
-    assert slots_used_twice(found) == 0
+    assert positions_used_twice(found) == 0

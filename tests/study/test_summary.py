@@ -23,7 +23,7 @@ import pytest
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import record_failures
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.objectives import hypervolume
 from optuna_llm_sampler._study.objectives import hypervolume_shares

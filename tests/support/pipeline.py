@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
@@ -16,19 +17,18 @@ from optuna.trial import create_trial
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import is_duplicate
 from optuna_llm_sampler._advice.advice import MAX_CONFIGS
 from optuna_llm_sampler._advice.advice import MAX_NOTE_CHARS
 from optuna_llm_sampler._advice.advice import to_json
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
+from optuna_llm_sampler._study.distance import Points
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._text import MAX_WHY_CHARS
 
-from ..study.test_space import assert_optuna_keeps
 from .hostile import Case
 from .hostile import SPACES
 
@@ -53,10 +53,8 @@ class Pipeline:
         space = SPACES[case.space]
         name, first = next(iter(space.items()))
         begin = time.thread_time()
-        tried = [{name: _low(first)}]
-        advice = parse(
-            case.texts, space, is_duplicate=lambda params: is_duplicate(params, tried, space)
-        )
+        tried = Points([{name: _low(first)}])
+        advice = parse(case.texts, space, is_duplicate=lambda p: tried.has_duplicate(p, space))
         seconds = time.thread_time() - begin
         assert seconds < MAX_SECONDS, f"{seconds:.1f} s"
         _check(advice, space)
@@ -72,7 +70,7 @@ class Pipeline:
             store = AdviceStore(storage, study_id)
             store.record(trial_id, AdviceRecord(trial=0, block=0, advice=advice))
             attrs = storage.get_trial(trial_id).system_attrs
-            stored = [value for key, value in attrs.items() if key.startswith(_keys.POST)]
+            stored = [value for key, value in attrs.items() if key.startswith(_keys.RECORD)]
             assert len(stored) == 1
             assert len(json.dumps(_as_stored(stored[0]))) <= _keys.MAX_BYTES
             read = [record.advice for record in store.read().records]
@@ -98,6 +96,15 @@ class Pipeline:
             user_attrs=attrs,
         )
         _as_stored(serialize(trial))
+
+
+def assert_optuna_keeps(value: Any, distribution: BaseDistribution) -> None:
+    """Fail if Optuna would replace the value, or store another one than the trial gets."""
+    internal = distribution.to_internal_repr(value)
+    assert distribution._contains(internal)
+    stored = distribution.to_external_repr(internal)
+    assert type(stored) is type(value)
+    assert stored == value or (stored != stored and value != value)
 
 
 def serialize(trial: optuna.trial.FrozenTrial) -> Any:

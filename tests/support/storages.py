@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
@@ -17,14 +19,12 @@ import os
 from pathlib import Path
 import random
 import socket
+import tempfile
 import time
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
 from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage
 from optuna.storages import GrpcStorageProxy
@@ -37,20 +37,16 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from optuna.trial import Trial
 
+from benchmarks._postgres import embedded_postgres
 from benchmarks._postgres import PRELOAD
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._store.store import AdviceRecord
+from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-
-SPACE: dict[str, BaseDistribution] = {
-    "x": FloatDistribution(-10, 10),
-    "y": FloatDistribution(1e-5, 1e-1, log=True),
-    "n": IntDistribution(1, 9),
-    "kind": CategoricalDistribution(["a", "b", None]),
-}
+from .mixed import objective
+from .mixed import SPACE
 
 
 @dataclass(frozen=True)
@@ -70,6 +66,8 @@ class Job:
             Of the sampler.
         heartbeat:
             Seconds between two heartbeats, with retries; 0 for none.
+        threads:
+            Workers in each process.
     """
 
     url: str
@@ -78,7 +76,32 @@ class Job:
     seconds: float = 0.0
     arguments: dict[str, Any] = field(default_factory=dict)
     heartbeat: int = 0
+    threads: int = 1
     name: str = "study"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A server of this test process.
+
+    Attributes:
+        url:
+            Its SQLAlchemy URL.
+        folder:
+            Its data.
+    """
+
+    url: str
+    folder: Path
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    # Not in tmp_path: every pytest session closes its root to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="optuna-llm-") as name:
+        folder = Path(name) / "data"
+        with embedded_postgres(folder, connections=200) as url:
+            yield Postgres(url, folder)
 
 
 # --- storages -------------------------------------------------------------------------------
@@ -126,7 +149,7 @@ def trials(job: Job) -> list[FrozenTrial]:
 
 def records(job: Job) -> Sequence[AdviceRecord]:
     with opened(job) as study:
-        return AdviceStore(study._storage, study._study_id).read().records
+        return AdviceStore.of(study).read().records
 
 
 @contextmanager
@@ -181,6 +204,27 @@ class Model:
         return json.dumps({"configs": configs, "note": "?"})
 
 
+class MoodyModel(Model):
+    """Good for two calls, then bad for two, and so on. Never says the same twice."""
+
+    def __call__(self, request: Request) -> str:
+        is_good = len(noted(self._job, "calls")) // 2 % 2 == 0
+        note(self._job, "calls", pid=os.getpid(), at=time.time())
+        time.sleep(self._job.latency)
+        low, high = (0.0, 2.0) if is_good else (8.0, 10.0)
+        configs = [
+            {
+                "x": random.choice([-1, 1]) * random.uniform(low, high),
+                "y": 10 ** random.uniform(-5, -1),
+                "n": random.randint(1, 3) if is_good else random.randint(7, 9),
+                "kind": random.choice(["a", "b", "None"]),
+                "why": "?",
+            }
+            for _ in range(16)
+        ]
+        return json.dumps({"configs": configs, "note": "?"})
+
+
 def note(job: Job, what: str, **fields: Any) -> None:
     with (job.folder / f"{what}.jsonl").open("a") as file:
         file.write(json.dumps(fields) + "\n")
@@ -192,14 +236,6 @@ def noted(job: Job, what: str) -> list[dict[str, Any]]:
 
 
 # --- workers --------------------------------------------------------------------------------
-
-
-def objective(trial: Trial) -> float:
-    x = trial.suggest_float("x", -10, 10)
-    y = trial.suggest_float("y", 1e-5, 1e-1, log=True)
-    n = trial.suggest_int("n", 1, 9)
-    kind = trial.suggest_categorical("kind", ["a", "b", None])
-    return float(x**2 + y + n + (kind == "b"))
 
 
 class TimedSampler(LLMSampler):
@@ -242,8 +278,15 @@ def _work(job: Job, tickets: Semaphore) -> None:
         return value
 
     with opened(job, make_sampler(job)) as study:
-        while tickets.acquire(False):
-            study.optimize(timed, n_trials=1)
+
+        def work() -> None:
+            while tickets.acquire(False):
+                study.optimize(timed, n_trials=1)
+            study._storage.remove_session()
+
+        with ThreadPoolExecutor(job.threads) as pool:
+            for done in [pool.submit(work) for _ in range(job.threads)]:
+                done.result()
 
 
 @contextmanager
@@ -276,3 +319,14 @@ def run(job: Job, n: int, n_trials: int) -> list[FrozenTrial]:
     with workers(job, n, n_trials) as processes:
         assert join(processes) == [0] * n
     return trials(job)
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.02)
+
+
+def source(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get("llm_source"))

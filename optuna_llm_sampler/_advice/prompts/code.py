@@ -1,12 +1,10 @@
-"""A question as code, for small models: as a chat, or as a script that they go on with."""
+"""A question as code, for small models: in a chat, or as a script that they continue."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import replace
-import keyword
-from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -25,17 +23,16 @@ from ..._study.warm_start import told
 from ...llms.base import Message
 from ...llms.base import Request
 from ...llms.style import Style
-from ..question import n_choices_shown
 from ..question import Question
-from .grammar import aim_line
-from .grammar import choice_literals
 from .grammar import code_grammar
-from .grammar import comment
-from .grammar import few_values
-from .grammar import json_text
 from .grammar import list_grammar
-from .grammar import value_literals
-from .history import fitted
+from .notation import few_values
+from .notation import Notation
+from .notation import notation_for
+from .text import comment
+from .text import fitted
+from .text import json_text
+from .text import n_choices_shown
 from .variants import Variant
 from .variants import variants
 
@@ -44,36 +41,65 @@ _SYSTEM = "You tune hyperparameters."
 _WISH = "Give the best hyperparameters, as recommended in the documentation and literature"
 _MAX_VALUES_SHOWN = 5
 _MAX_FAILED_SHOWN = 3
-_MAX_EARLIER_SHOWN = 2
+_MAX_PRIOR_SHOWN = 2
 # A small model reads slowly, and little of it.
 _MAX_HISTORY_CHARS = 2_000
-_MAX_SHARING = 3
-# Digits of a score, and how many scores of the better half are to read differently, at least.
+# Choices that more parameters share than this are written once.
+_MAX_REPEATED = 3
+# Digits of a result, and into how many distinct parts the better half is divided, at least.
 _DIGITS = 2
 _PARTS = 20
 
 
 def build_code(question: Question, style: Style) -> Request:
     """Return the request for a question."""
-    braces = not all(n.isidentifier() and not keyword.iskeyword(n) for n in question.space)
-    lines = [comment(question.task) or "A machine learning model is trained."]
-    for name in question.space:
-        if note := question.param_notes.get(name):
-            lines.append(f"{comment(name)}: {comment(note)}")
-    lines += _code_earlier(question, braces=braces)
-    lines += _code_history(question, braces=braces)
+    notation = notation_for(question.space)
+    notes = [(name, question.param_notes.get(name)) for name in question.space]
+    context = [
+        comment(question.task) or "A machine learning model is trained.",
+        *(f"{comment(name)}: {comment(note)}" for name, note in notes if note),
+        *_prior_studies(question, notation),
+        *_history(question, notation),
+    ]
     if several := variants(question):
-        return _build_list(question, lines, several, style, braces=braces)
-    form, said = _code_form(question.space, braces=braces, bounds=style.bounds)
+        return _list_request(question, context, several, style, notation)
+    form, shared = _form(question.space, notation, bounds=style.bounds)
     wish = f"{_WISH}, as Python: `params = {form}`."
-    start = "params = " + ("{" if braces else "dict(")
     return Request(
-        messages=_messages([*lines, *said, wish], start, style),
+        messages=_messages([*context, *shared, wish], f"params = {notation.start}", style),
         grammar=code_grammar(
-            question.space, braces=braces, exponents=style.exponents, begun=style.begun
+            question.space, notation, exponents=style.exponents, prefilled=style.begun
         ),
         n=question.n_configs,
         max_tokens=(24 if style.begun else 64) + 30 * len(question.space),
+        temperature=style.temperature,
+        seed=question.seed,
+    )
+
+
+def _list_request(
+    question: Question,
+    context: Sequence[str],
+    several: Sequence[Variant],
+    style: Style,
+    notation: Notation,
+) -> Request:
+    """Ask for one configuration per variant in one answer."""
+    style = replace(style, begun=True)  # the grammar needs to know how the answer begins
+    space, shared, entries = question.space, [], []
+    for variant in several:
+        part = {name: space[name] for name in variant.names}
+        fixed = {n: " | ".join(notation.values(space[n], v)) for n, v in variant.where.items()}
+        form, lines = _form(part, notation, bounds=style.bounds, fixed=fixed)
+        shared += [line for line in lines if line not in shared]
+        entries.append(f"{variant.aim_line}    {form},\n")
+    per = "for each aim" if several[0].aim else "for each case"
+    wish = f"{_WISH}, {per}, as Python:\n```python\nparams = [\n{''.join(entries)}]\n```"
+    return Request(
+        messages=_messages([*context, *shared, wish], "params = [\n", style),
+        grammar=list_grammar(space, several, notation, exponents=style.exponents),
+        n=-(-question.n_configs // len(several)),
+        max_tokens=sum(40 + 30 * len(variant.names) for variant in several),
         temperature=style.temperature,
         seed=question.seed,
     )
@@ -92,74 +118,41 @@ def _messages(lines: Sequence[str], start: str, style: Style) -> tuple[Message, 
     return tuple(chat)
 
 
-def _build_list(
-    question: Question,
-    lines: list[str],
-    several: Sequence[Variant],
-    style: Style,
+def _form(
+    space: SearchSpace,
+    notation: Notation,
     *,
-    braces: bool,
-) -> Request:
-    """Ask for one configuration per branch or aim in one answer."""
-    style = replace(style, begun=True)  # only so is the answer's grammar known
-    space, said, entries = question.space, [], []
-    for variant in several:
-        fixed = {
-            name: " | ".join(value_literals(space[name], values, braces=braces))
-            for name, values in variant.where.items()
-        }
-        part = {name: space[name] for name in variant.names}
-        form, more = _code_form(part, braces=braces, bounds=style.bounds, fixed=fixed)
-        said += [line for line in more if line not in said]
-        entries.append(f"{aim_line(variant)}    {form},\n")
-    per = "for each aim" if several[0].aim else "for each case"
-    asked = f"{_WISH}, {per}, as Python:\n```python\nparams = [\n{''.join(entries)}]\n```"
-    return Request(
-        messages=_messages([*lines, *said, asked], "params = [\n", style),
-        grammar=list_grammar(space, several, braces=braces, exponents=style.exponents),
-        n=-(-question.n_configs // len(several)),
-        max_tokens=sum(40 + 30 * len(variant.names) for variant in several),
-        temperature=style.temperature,
-        seed=question.seed,
-    )
-
-
-def _code_form(
-    space: SearchSpace, *, braces: bool, bounds: bool, fixed: Mapping[str, str] | None = None
+    bounds: bool,
+    fixed: Mapping[str, str] | None = None,
 ) -> tuple[str, list[str]]:
-    """Write the call that is to be filled in, and what is said above it.
+    """Write the configuration to fill in, and lines of choices that many parameters share.
 
-    Choices and short ranges of integers are shown, which helps; other bounds only if the style
-    says so, because small models copy them. Choices that many parameters share are said once:
-    shown in each of them they make a long prompt and an answer that is the same everywhere.
+    Shown in each of these parameters, choices make a long prompt and the same answer everywhere.
     """
     n = n_choices_shown(space, once=True)
     shown = {
-        name: _code_values(d, braces=braces, bounds=bounds, n_choices=n)
-        for name, d in space.items()
+        name: _allowed(distribution, notation, bounds=bounds, n_choices=n)
+        for name, distribution in space.items()
     }
     shown |= fixed or {}
-    shared: dict[str, list[str]] = {}
+    by_choices: dict[str, list[str]] = {}
     for name, text in shown.items():
         if "|" in text:
-            shared.setdefault(text, []).append(name)
-    shared = {text: names for text, names in shared.items() if len(names) > _MAX_SHARING}
-    said = [f"{', '.join(names)}: one of {text} each." for text, names in shared.items()]
-    items = [
-        f"{json_text(name) + ': ' if braces else name + '='}{'...' if text in shared else text}"
-        for name, text in shown.items()
-    ]
-    return ("{%s}" if braces else "dict(%s)") % ", ".join(items), said
+            by_choices.setdefault(text, []).append(name)
+    shared = {text: names for text, names in by_choices.items() if len(names) > _MAX_REPEATED}
+    lines = [f"{', '.join(names)}: one of {text} each." for text, names in shared.items()]
+    form = notation.config({n: "..." if text in shared else text for n, text in shown.items()})
+    return form, lines
 
 
-def _code_values(
-    distribution: BaseDistribution, *, braces: bool, bounds: bool, n_choices: int
+def _allowed(
+    distribution: BaseDistribution, notation: Notation, *, bounds: bool, n_choices: int
 ) -> str:
+    """Write the values that a parameter may have; other bounds only if the style has them."""
     if isinstance(distribution, CategoricalDistribution):
-        literals = choice_literals(distribution, braces=braces)
+        literals = notation.choices(distribution)
         more = len(literals) - n_choices
-        shown = " | ".join(literals[:n_choices])
-        return f"{shown} | ... {more} more" if more > 0 else shown
+        return " | ".join(literals[:n_choices] + [f"... {more} more"] * (more > 0))
     if isinstance(distribution, IntDistribution):
         values = few_values(distribution, _MAX_VALUES_SHOWN)
         if values is not None:
@@ -168,36 +161,36 @@ def _code_values(
     return f"{exact(distribution.low)} to {exact(distribution.high)}" if bounds else "..."
 
 
-def _code_earlier(question: Question, *, braces: bool) -> list[str]:
+def _prior_studies(question: Question, notation: Notation) -> list[str]:
     lines = []
     for study, rows in told(question.prior_studies, question.space):
         about = comment(f"{study.name} ({', '.join(study.goals)})")
         lines.append(f"What was best on a similar problem, {about}:")
-        for scores, params in rows[-_MAX_EARLIER_SHOWN:]:
-            said = _scores(scores, study.spreads())
-            lines.append(f"{said}: {_code_call(params, braces=braces)}")
+        for values, params in rows[-_MAX_PRIOR_SHOWN:]:
+            config = notation.config({n: json_text(v) for n, v in params.items()})
+            lines.append(f"{_results(values, study.spreads())}: {config}")
     return fitted(lines, _MAX_HISTORY_CHARS)
 
 
-def _code_history(question: Question, *, braces: bool) -> list[str]:
-    """Scores first, worst to best, few digits: the form in which small models read them.
+def _history(question: Question, notation: Notation) -> list[str]:
+    """Write trials with the results first, from worst to best, in few digits.
 
-    A small model copies what it sees, so it sees no value that is not possible any more.
+    A small model copies what it sees, so trials with values that are no longer legal are left out.
     """
     summary = question.summary
-    lines = []
-    for shown in summary.failed[-_MAX_FAILED_SHOWN:]:
-        call, legal = _code_row(shown, question, braces=braces)
-        if legal:
-            lines.append(f"Failed: {call}  # {comment(shown.error)}".removesuffix("  # "))
-    lines = fitted(lines, _MAX_HISTORY_CHARS // 2)
-    rows, results, broken = [], spreads(summary), violation_spreads(summary)
-    for shown in summary.finished:
-        call, legal = _code_row(shown, question, braces=braces)
-        if legal:
-            scores = _scores(shown.values, results)
-            rows.append(f"{scores}: {call}{_code_note(shown, broken)}")
-    if not rows:
+    among, violations = spreads(summary), violation_spreads(summary)
+    failed = [
+        f"Failed: {config}  # {comment(trial.error)}".removesuffix("  # ")
+        for trial in summary.failed[-_MAX_FAILED_SHOWN:]
+        if (config := _legal_config(trial, question, notation))
+    ]
+    finished = [
+        f"{_results(trial.values, among)}: {config}{_notes(trial, violations)}"
+        for trial in summary.finished
+        if (config := _legal_config(trial, question, notation))
+    ]
+    lines = fitted(failed, _MAX_HISTORY_CHARS // 2)
+    if not finished:
         return lines
     better = ", ".join(
         f"{name or 'score'}: {'lower' if direction == 'minimize' else 'higher'} is better"
@@ -206,40 +199,33 @@ def _code_history(question: Question, *, braces: bool) -> list[str]:
     return [
         *lines,
         f"Results so far, from worst to best ({comment(better)}):",
-        *fitted(rows, _MAX_HISTORY_CHARS),
+        *fitted(finished, _MAX_HISTORY_CHARS),
         "The next ones should be better than all of these.",
     ]
 
 
-def _scores(values: Sequence[float], results: Sequence[Spread]) -> str:
-    return " ".join(map(_few_digits, values, results))
+def _legal_config(trial: TrialSummary, question: Question, notation: Notation) -> str:
+    """Write a trial's configuration, or ``""`` if it is no longer legal."""
+    values, is_legal = row(trial, question.space)
+    return notation.config({n: json_text(v) for n, v in values.items()}) if is_legal else ""
+
+
+def _results(values: Sequence[float], among: Sequence[Spread]) -> str:
+    return " ".join(map(_few_digits, values, among))
 
 
 def _few_digits(value: float, among: Spread) -> str:
     return result_text(value, among, digits=_DIGITS, parts=_PARTS)
 
 
-def _code_note(shown: TrialSummary, broken: Mapping[str, Spread]) -> str:
-    notes = [f"{name}: {json_text(value)}" for name, value in shown.attrs.items()]
-    if shown.violated:
+def _notes(trial: TrialSummary, violations: Mapping[str, Spread]) -> str:
+    notes = [f"{name}: {json_text(value)}" for name, value in trial.attrs.items()]
+    if trial.violated:
         over = ", ".join(
-            f"{name} over by {_few_digits(amount, broken[name])}"
-            for name, amount in shown.violated.items()
+            f"{name} over by {_few_digits(amount, violations[name])}"
+            for name, amount in trial.violated.items()
         )
         notes.insert(0, f"not allowed: {over}")
-    elif shown.pruned:
-        notes.insert(0, f"pruned: {shown.curve}".removesuffix(": "))
+    elif trial.pruned:
+        notes.insert(0, f"pruned: {trial.curve}".removesuffix(": "))
     return f"  # {comment('; '.join(notes))}" if notes else ""
-
-
-def _code_row(shown: TrialSummary, question: Question, *, braces: bool) -> tuple[str, bool]:
-    values, legal = row(shown, question.space)
-    return _code_call(values, braces=braces), legal
-
-
-def _code_call(values: Mapping[str, Any], *, braces: bool) -> str:
-    items = []
-    for name, value in values.items():
-        text = json_text(value)
-        items.append(f"{json_text(name)}: {text}" if braces else f"{name}={text}")
-    return ("{%s}" if braces else "dict(%s)") % ", ".join(items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,20 +23,20 @@ from ...llms.base import Message
 from ...llms.base import Request
 from ...llms.style import Style
 from ..advice import reason_key
-from ..question import n_choices_shown
 from ..question import Question
-from .history import fence
-from .history import fitted
 from .history import history
-from .history import quote
+from .text import fence
+from .text import fitted
+from .text import n_choices_shown
+from .text import quote
 from .variants import aims
 
 
-# With more branches, a configuration is described by one schema, with null for what it lacks.
+# With more branches, one schema describes all configurations, with null for unused parameters.
 _MAX_BRANCHES = 16
-# Choices beyond this, in a whole space, are not enumerated in the schema; they are checked later.
+# Characters of all choices in the schema. Those of the longest lists are checked later only.
 _MAX_ENUM_CHARS = 6_000
-_MAX_EARLIER_CHARS = 2_000
+_MAX_PRIOR_CHARS = 2_000
 
 _SYSTEM = (
     "You choose the configurations that a hyperparameter search tries next, from what is known "
@@ -48,67 +49,62 @@ _SYSTEM = (
 def build_json(question: Question, style: Style) -> Request:
     """Return the request for a question."""
     system: Message = {"role": "system", "content": _SYSTEM}
-    parts = (
-        _json_task(question, bounds=style.bounds),
-        history(question),
-        _json_wish(question),
-    )
+    parts = (_task(question, bounds=style.bounds), history(question), _wish(question))
     per_config = 60 + 14 * len(question.space)
     return Request(
         messages=(system, {"role": "user", "content": "\n\n".join(parts)}),
-        schema=json_schema(question),
+        schema=_schema(question),
         max_tokens=2000 + question.n_configs * per_config,
         temperature=style.temperature,
         seed=question.seed,
     )
 
 
-def _json_task(question: Question, *, bounds: bool) -> str:
-    task = fence(question.task) or "(not described)"
-    names, summary = question.summary.metric_names, question.summary
+def _task(question: Question, *, bounds: bool) -> str:
+    """Return the sections ``<task>``, ``<parameters>`` and ``<earlier>``."""
+    summary = question.summary
     goals = ", ".join(
         f"{direction} {quote(name) if name else 'the objective value'}"
-        for direction, name in zip(summary.directions, names, strict=True)
+        for direction, name in zip(summary.directions, summary.metric_names, strict=True)
     )
+    task = fence(question.task) or "(not described)"
     lines = [f"<task>\n{task}\n</task>\nGoal: {goals}.", "<parameters>"]
     n_choices = n_choices_shown(question.space)
     for name, distribution in question.space.items():
-        note = question.param_notes.get(name, "")
-        said = " Not used by every configuration." if name in question.optional else ""
-        if name in question.summary.kinds:
-            said += f" It was {question.summary.kinds[name]}; older values are not shown."
-        words = (
-            f"{describe(distribution, bounds=bounds, n_choices=n_choices)}.{said} {fence(note)}"
-        )
-        lines.append(f"- {quote(name)}: {words}".rstrip())
-    return "\n".join([*lines, *_structure(question), "</parameters>", *_earlier(question)])
+        text = f"- {quote(name)}: {_allowed(distribution, bounds=bounds, n_choices=n_choices)}."
+        if name in question.optional:
+            text += " Not used by every configuration."
+        if name in summary.kinds:
+            text += f" It was {summary.kinds[name]}; older values are not shown."
+        lines.append(f"{text} {fence(question.param_notes.get(name, ''))}".rstrip())
+    return "\n".join([*lines, *_structure(question), "</parameters>", *_prior_studies(question)])
 
 
-def _earlier(question: Question) -> list[str]:
-    """Tell the best of studies of a similar space."""
+def _prior_studies(question: Question) -> list[str]:
+    """Return the section ``<earlier>``, if there are similar prior studies."""
     lines = []
     for study, rows in told(question.prior_studies, question.space):
         about = f"{', '.join(study.goals)}; {study.n_complete} trials"
         lines.append(f"Best of the earlier study {quote(study.name)} ({fence(about)}), best last:")
-        results = study.spreads()
-        for scores, params in rows:
-            lines.append(f"{', '.join(map(result_text, scores, results))} {quote(params)}")
-    return ["<earlier>", *fitted(lines, _MAX_EARLIER_CHARS), "</earlier>"] if lines else []
+        for values, params in rows:
+            results = ", ".join(map(result_text, values, study.spreads()))
+            lines.append(f"{results} {quote(params)}")
+    return ["<earlier>", *fitted(lines, _MAX_PRIOR_CHARS), "</earlier>"] if lines else []
 
 
 def _structure(question: Question) -> list[str]:
-    """Tell which parameters are used together, as a tree."""
+    """Write which parameters are used together, as a tree."""
     if not question.conditions:
         return []
     lines = ["Which are used together:"]
     for depth, where, names in tree(question.space, question.conditions):
-        said = f"with {fence(where)}" if where else "always"
-        lines.append(f"{'  ' * depth}- {said}: {', '.join(map(quote, names))}")
+        when = f"with {fence(where)}" if where else "always"
+        lines.append(f"{'  ' * depth}- {when}: {', '.join(map(quote, names))}")
     return lines
 
 
-def describe(distribution: BaseDistribution, *, bounds: bool = True, n_choices: int = 60) -> str:
-    """Say in words what values a distribution allows."""
+def _allowed(distribution: BaseDistribution, *, bounds: bool, n_choices: int) -> str:
+    """Describe the values that a parameter may have."""
     if isinstance(distribution, CategoricalDistribution):
         names = labels(distribution)
         shown = ", ".join(quote(label) for label in names[:n_choices])
@@ -126,24 +122,33 @@ def describe(distribution: BaseDistribution, *, bounds: bool = True, n_choices: 
     return text
 
 
-def _json_wish(question: Question) -> str:
+def _wish(question: Question) -> str:
+    """Say what to return."""
     n, why = question.n_configs, quote(reason_key(question.space))
-    several = f"the {n} configurations to try next" if n > 1 else "the configuration to try next"
-    first = "your best guess first" if n > 1 else "your best guess"
+    configs = (
+        f"the {n} configurations to try next, your best guess first"
+        if n > 1
+        else "the configuration to try next, your best guess"
+    )
     if question.summary.finished:
         note = "what the trials have shown: which values help, which do not matter"
-        lines = [
-            f'Return "configs": {several}, {first}, each with {why}, one short sentence. Mostly '
-            "take steps from the best trials, small or large, that use what the trials have shown"
-            f"{_EXPLORE if n > 1 else ''}. Values exactly at a bound or at zero are welcome. Do "
-            "not repeat a trial."
-        ]
+        cover = "Leave out branches that have clearly lost."
+        explore = "; one may explore what no trial has tried" if n > 1 else ""
+        how = (
+            "Mostly take steps from the best trials, small or large, that use what the trials "
+            f"have shown{explore}. Values exactly at a bound or at zero are welcome. Do not "
+            "repeat a trial."
+        )
     else:
         note = "what you believe about this problem"
-        lines = [
-            f'Return "configs": {several}, {first}, each with {why}, one short sentence. No trial '
-            "has a result yet, so make good guesses that differ clearly from each other."
-        ]
+        cover = "Between them they cover the branches."
+        how = (
+            "No trial has a result yet, so make good guesses that differ clearly from each other."
+        )
+    lines = [
+        f'Return "note": in one to three sentences, {note}.',
+        f'Return "configs": {configs}, each with {why}, one short sentence. {how}',
+    ]
     if question.share < 1:
         lines.append(
             f"About {question.share:.0%} of the next trials are yours; a classical optimiser, "
@@ -151,50 +156,42 @@ def _json_wish(question: Question) -> str:
         )
     if goals := aims(question):
         *ends, compromise = goals
-        said = "".join(f"some for the {fence(end)}, " for end in ends)
+        parts = [*(f"some for the {fence(end)}" for end in ends), f"some for {compromise}"]
         lines.append(
-            f"Spread them along the Pareto front: {said}some for {compromise}. Say in {why} which."
+            f"Spread them along the Pareto front: {', '.join(parts)}. Say in {why} which."
         )
     if question.conditions:
-        cover = (
-            "Leave out branches that have clearly lost."
-            if question.summary.finished
-            else "Between them they cover the branches."
-        )
         lines.append(
             "Each configuration has a value for every parameter of its own branch and none of "
             f"another branch. {cover}"
         )
     if question.optional:
         lines.append("Use null for a parameter that a configuration does not use.")
-    return "\n".join([f'Return "note": in one to three sentences, {note}.', *lines])
+    return "\n".join(lines)
 
 
-_EXPLORE = "; one may explore what no trial has tried"
+def _schema(question: Question) -> dict[str, Any]:
+    """Return a JSON schema that strict structured output accepts everywhere.
 
-
-def json_schema(question: Question) -> dict[str, Any]:
-    """JSON schema of the answer, within what strict structured output accepts everywhere.
-
-    Bounds are told in words and enforced by us: several endpoints refuse numeric bounds, and
-    llama.cpp's grammars with them forbid exponents (small-models.md §2.3).
+    It has no bounds: several endpoints refuse them, and llama.cpp's grammars with them forbid
+    exponents. The sampler enforces bounds itself.
     """
     found = branches(question.space, question.conditions, _MAX_BRANCHES + 1)
     if 1 < len(found) <= _MAX_BRANCHES:
         items: dict[str, Any] = {"anyOf": [_config_schema(question, branch) for branch in found]}
     else:
         items = _config_schema(question)
-    # The note comes first, so that a model that does not reason beforehand can think in it.
+    # The note comes first, so that a model without reasoning can think in it.
     return _object({"note": {"type": "string"}, "configs": {"type": "array", "items": items}})
 
 
 def _config_schema(question: Question, branch: Branch | None = None) -> dict[str, Any]:
-    """Describe a configuration: complete for a branch, or with null for what it does not use."""
+    """Describe a configuration: complete for a branch, or with null for unused parameters."""
     properties = {}
-    enumerated = _enumerated(question.space)
+    max_choices = _max_choices(question.space)
     for name in branch.names if branch else question.space:
         optional = name in question.optional or (branch is None and name in question.conditions)
-        schema = _value_schema(question.space[name], optional=optional, enumerated=enumerated)
+        schema = _value_schema(question.space[name], optional=optional, max_choices=max_choices)
         if branch is not None and name in branch.where:
             schema["enum"] = list(branch.where[name])
         properties[name] = schema
@@ -210,27 +207,27 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _enumerated(space: SearchSpace) -> int:
-    """Return with how many choices a parameter is enumerated in the schema."""
-    chars: dict[int, int] = {}
+def _max_choices(space: SearchSpace) -> int:
+    """Return up to how many choices of a parameter are enumerated in the schema."""
+    chars: Counter[int] = Counter()
     for distribution in space.values():
         if isinstance(distribution, CategoricalDistribution):
-            n = len(distribution.choices)
-            chars[n] = chars.get(n, 0) + sum(len(label) + 4 for label in labels(distribution))
-    total, enumerated = 0, 0
+            names = labels(distribution)
+            chars[len(names)] += sum(len(name) + 4 for name in names)
+    total, largest = 0, 0
     for n in sorted(chars):
         total += chars[n]
         if total <= _MAX_ENUM_CHARS:
-            enumerated = n
-    return enumerated
+            largest = n
+    return largest
 
 
 def _value_schema(
-    distribution: BaseDistribution, *, optional: bool, enumerated: int
+    distribution: BaseDistribution, *, optional: bool, max_choices: int
 ) -> dict[str, Any]:
     if isinstance(distribution, CategoricalDistribution):
         schema: dict[str, Any] = {"type": "string"}
-        if len(distribution.choices) <= enumerated:
+        if len(distribution.choices) <= max_choices:
             schema["enum"] = list(labels(distribution))
     else:
         kind = "integer" if isinstance(distribution, IntDistribution) else "number"

@@ -1,6 +1,6 @@
-"""Several configurations in one answer: one per branch of the space, one per aim.
+"""Several configurations in one answer: one per branch of the space or per aim.
 
-Samples of a small model are much alike, so what must differ is fixed before it writes.
+Samples of a small model are much alike, so what must differ is fixed in the request.
 """
 
 from __future__ import annotations
@@ -9,53 +9,60 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from itertools import cycle
+from itertools import islice
 from typing import Any
 
 from ..._study.conditions import Branch
 from ..._study.conditions import branches
 from ..question import Question
+from .text import comment
 
 
-# An answer with more would be long, and a small model loses its way.
+# Small models write no longer answer reliably.
 _MAX_VARIANTS = 8
 _MAX_BRANCHES = 64
+_NO_CODE = str.maketrans("", "", "(){}[]=:\"'\\")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What one configuration must be.
+    """One configuration of an answer.
 
     Attributes:
         names:
-            The parameters it has, in order.
+            Its parameters, in order.
         where:
-            Values to which some of them are restricted, as labels or integers.
+            Allowed values of some of them, as labels or integers.
         aim:
-            What it is to be best at, in words.
+            What it should be best at, in words.
     """
 
     names: tuple[str, ...]
     where: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     aim: str = ""
 
+    @property
+    def aim_line(self) -> str:
+        """The comment above the configuration, without characters that are read as code."""
+        aim = comment(self.aim).translate(_NO_CODE)
+        return f"    # {aim}\n" if aim else ""
+
 
 def variants(question: Question) -> tuple[Variant, ...]:
-    """Return what the configurations of one answer must be; none for an ordinary question."""
+    """Return the configurations of one answer; none without branches and aims."""
     goals = aims(question)
     found = branches(question.space, question.conditions, _MAX_BRANCHES)
     if not goals and len(found) < 2:
         return ()
     found.sort(key=lambda branch: not _is_untried(branch, question.untried))
     n = min(question.n_configs, _MAX_VARIANTS, max(len(goals), len(found)))
-    return tuple(
-        Variant(branch.names, branch.where, goals[i % len(goals)] if goals else "")
-        for i in range(n)
-        for branch in [found[i % len(found)]]
-    )
+    pairs = islice(zip(cycle(found), cycle(goals or [""])), n)
+    return tuple(Variant(branch.names, branch.where, goal) for branch, goal in pairs)
 
 
 def aims(question: Question) -> tuple[str, ...]:
-    """Name the ends of the Pareto front and its middle; nothing with one objective."""
+    """Name the ends of the Pareto front and its middle; none with one objective."""
     summary = question.summary
     if len(summary.directions) < 2:
         return ()

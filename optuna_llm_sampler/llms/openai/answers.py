@@ -20,6 +20,7 @@ from ...errors import TruncatedError
 from ...errors import UnusableAnswerError
 from ..base import Completion
 from ..base import Request
+from ..base import until
 from ..read_text import holds_object
 from ..read_text import is_open_thought
 from .profile import Api
@@ -51,7 +52,7 @@ class Answer:
 
 
 def body_of(text: str) -> Mapping[str, Any]:
-    """The JSON object that an endpoint answered, also piece by piece.
+    """Return the JSON object that an endpoint answered, also piece by piece.
 
     Raises:
         UnusableAnswerError: It is none.
@@ -69,18 +70,18 @@ def body_of(text: str) -> Mapping[str, Any]:
 
 
 def is_page(text: str) -> bool:
-    """Whether it is HTML or XML."""
+    """Tell whether it is HTML or XML."""
     return text.lstrip("\ufeff \r\n\t").startswith("<")
 
 
 def page_title(text: str) -> str:
-    """What a web page says it is, to be put after a message."""
+    """Return the title of a web page, to be put after a message."""
     match = _TITLE.search(text[:20_000])
     return f' ("{" ".join(match[2].split())}")' if match and match[2].strip() else ""
 
 
 def is_cut_short(body: Mapping[str, Any], api: Api, request: Request) -> bool:
-    """Whether more tokens would have made a better answer.
+    """Tell whether more tokens would have made a better answer.
 
     Of an answer that is not asked for as JSON, only the model's reasoning shows that.
     """
@@ -92,7 +93,7 @@ def is_cut_short(body: Mapping[str, Any], api: Api, request: Request) -> bool:
 
 
 def completion_of(body: Mapping[str, Any], api: Api, request: Request) -> Completion:
-    """The answers that can be used.
+    """Return the answers that can be used.
 
     Raises:
         RefusalError: The model declines.
@@ -120,7 +121,7 @@ def _answers(body: Mapping[str, Any], api: Api, request: Request) -> list[Answer
 
 
 def is_json(text: str) -> bool:
-    """Whether the whole text is JSON, with nothing around it."""
+    """Tell whether the whole text is JSON, with nothing around it."""
     return _json_or_none(text) is not None
 
 
@@ -159,7 +160,7 @@ def _responses_answers(body: Mapping[str, Any]) -> list[Answer]:
 
 
 def _events(text: str) -> list[dict[str, Any]] | None:
-    """The events of a stream, which some servers send though nobody asked for it."""
+    """Return the events of a stream, which some servers send though nobody asked for it."""
     if not re.match(r"\s*(data|event|id|retry)?:", text):
         return None
     lines = (line[5:].strip() for line in text.splitlines() if line.startswith("data:"))
@@ -192,7 +193,7 @@ def _whole_of(events: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _trimmed(answer: Answer, request: Request) -> Answer:
-    """Without a repeated beginning and without what follows a stop text."""
+    """Remove a repeated beginning and what follows a stop text."""
     text = answer.text
     last = request.messages[-1] if request.messages else None
     if last is not None and last["role"] == "assistant":
@@ -200,9 +201,7 @@ def _trimmed(answer: Answer, request: Request) -> Answer:
         beginning = last["content"].strip()
         if beginning and text.lstrip().startswith(beginning):
             text = text.lstrip()[len(beginning) :]
-    for stop in request.stop:
-        text = text.split(stop, 1)[0] if stop else text
-    return replace(answer, text=text)
+    return replace(answer, text=until(text, request.stop))
 
 
 def _is_usable(answer: Answer, request: Request) -> bool:
@@ -234,12 +233,14 @@ def _reason_for_none(answers: list[Answer]) -> LLMError:
 def _usage(usage: object) -> TokenUsage:
     numbers = _dict(usage)
     details = _dict(numbers.get("prompt_tokens_details") or numbers.get("input_tokens_details"))
-    # Tokens of reasoning are already counted as output by both APIs.
-    return TokenUsage(
-        input_tokens=_count(numbers.get("prompt_tokens", numbers.get("input_tokens"))),
-        output_tokens=_count(numbers.get("completion_tokens", numbers.get("output_tokens"))),
-        cached_tokens=_count(details.get("cached_tokens")),
-    )
+    given = _count(numbers.get("prompt_tokens", numbers.get("input_tokens")))
+    written = _count(numbers.get("completion_tokens", numbers.get("output_tokens")))
+    total = _count(numbers.get("total_tokens"))
+    if given is not None and written is not None and total is not None:
+        # OpenAI counts reasoning as output; Gemini and xAI count it in the total only.
+        written = max(written, total - given)
+    cached = details.get("cached_tokens", numbers.get("prompt_cache_hit_tokens"))
+    return TokenUsage(given, written, _count(cached))
 
 
 def _count(value: object) -> int | None:

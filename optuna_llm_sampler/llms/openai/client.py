@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import AuthenticationError
 from ...errors import BadRequestError
+from ..providers import AZURE
+from ..providers import key_hint
+from ..providers import OPENAI
+from ..providers import Provider
 from ..style import Style
 from .endpoint import Endpoint
 from .profile import is_own_endpoint
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     import openai
 
 
-# Servers on one's own machine want no key, but the SDK does.
+# The SDK wants a key, even for servers that want none.
 _NO_KEY = "none"
 
 # Calls are rare, and a connection kept open would be shared by forked workers.
@@ -63,8 +68,6 @@ class OpenAI(Endpoint):
             llm = OpenAI(openai.OpenAI(api_key=my_vault["openai"]), model="gpt-5-mini")
     """
 
-    _provider = "openai"
-
     def __init__(
         self,
         client: openai.OpenAI | None = None,
@@ -83,8 +86,9 @@ class OpenAI(Endpoint):
                 "base_url must begin with http:// or https://, name a host and have no query."
             )
         super().__init__(
-            client,
-            model=model,
+            OPENAI,
+            model,
+            client=client,
             base_url=base_url,
             use_chat_completions_api=use_chat_completions_api,
             style=style,
@@ -92,13 +96,23 @@ class OpenAI(Endpoint):
         )
 
     def _build(self) -> openai.OpenAI:
-        import openai
+        url = self._base_url or OPENAI.address() or None
+        needs_key = url is None or is_own_endpoint(url)
+        return _client_for(OPENAI, url, needs_key=needs_key)
 
-        url = self._base_url or os.environ.get("OPENAI_BASE_URL") or None
-        key = os.environ.get("OPENAI_API_KEY", "").strip()
-        if not key and (url is None or is_own_endpoint(url)):
-            raise AuthenticationError("there is no key: OPENAI_API_KEY is not set")
-        return openai.OpenAI(api_key=key or _NO_KEY, base_url=url, default_headers=_HEADERS)
+
+class ProviderLLM(Endpoint):
+    """A model of one of :data:`~optuna_llm_sampler.llms.providers.PROVIDERS`.
+
+    The client is made at the first call, with the key from the environment.
+    """
+
+    def __repr__(self) -> str:
+        return f"ProviderLLM({self.name!r})"
+
+    def _build(self) -> openai.OpenAI:
+        provider = self.provider
+        return _client_for(provider, provider.address(), needs_key=provider.needs_key)
 
 
 class AzureOpenAI(Endpoint):
@@ -111,11 +125,7 @@ class AzureOpenAI(Endpoint):
             ``AZURE_OPENAI_AD_TOKEN``.
         model:
             The name of the deployment.
-        use_chat_completions_api:
-            See :class:`OpenAI`.
-        style:
-            See :class:`OpenAI`.
-        max_retries:
+        use_chat_completions_api, style, max_retries:
             See :class:`OpenAI`.
 
     .. note::
@@ -123,8 +133,6 @@ class AzureOpenAI(Endpoint):
         of Azure's newer ``/openai/v1`` kind takes an ``openai.OpenAI`` client with
         :class:`OpenAI`.
     """
-
-    _provider = "azure"
 
     def __init__(
         self,
@@ -139,9 +147,9 @@ class AzureOpenAI(Endpoint):
         version = None if client is None else client.default_query.get("api-version")
         self._api_version = version if isinstance(version, str) else None
         super().__init__(
-            client,
-            model=model,
-            base_url=None,
+            AZURE,
+            model,
+            client=client,
             use_chat_completions_api=use_chat_completions_api,
             style=style,
             max_retries=max_retries,
@@ -150,11 +158,11 @@ class AzureOpenAI(Endpoint):
     def _build(self) -> openai.OpenAI:
         import openai
 
-        names = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
-        if not any(os.environ.get(name) for name in names):
+        token = "AZURE_OPENAI_AD_TOKEN"
+        if not os.environ.get(AZURE.key_variable) and not os.environ.get(token):
             raise AuthenticationError(
-                f"there is no key: neither {names[0]} nor {names[1]} is set",
-                hint=f"Set {names[0]}, or hand over a client that has a valid key.",
+                f"there is no key: neither {AZURE.key_variable} nor {token} is set",
+                hint=key_hint(AZURE.key_variable),
             )
         version = self._api_version or os.environ.get("OPENAI_API_VERSION")
         url = self._base_url or os.environ.get("AZURE_OPENAI_ENDPOINT")
@@ -166,6 +174,21 @@ class AzureOpenAI(Endpoint):
         return openai.AzureOpenAI(
             azure_endpoint=url, api_version=version, default_headers=_HEADERS
         )
+
+
+def _client_for(provider: Provider, url: str | None, *, needs_key: bool) -> openai.OpenAI:
+    import openai
+
+    key = provider.key()
+    if not key and needs_key:
+        variable = provider.key_variable
+        raise AuthenticationError(
+            f"there is no key: {variable} is not set", hint=key_hint(variable)
+        )
+    headers: dict[str, Any] = dict(_HEADERS)
+    if provider is not OPENAI:  # whom OPENAI_ORG_ID and OPENAI_PROJECT_ID do not concern
+        headers |= {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
+    return openai.OpenAI(api_key=key or _NO_KEY, base_url=url, default_headers=headers)
 
 
 def _check_client(client: object, kind: str) -> None:

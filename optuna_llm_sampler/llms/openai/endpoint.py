@@ -1,9 +1,11 @@
-"""One call to an endpoint: deadline, retries, and the search for a form that it takes."""
+"""One call to an endpoint: deadline, retries, and adapting to what the endpoint takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
 import contextvars
 from dataclasses import replace
 import random
@@ -25,6 +27,9 @@ from ..base import Completion
 from ..base import joined
 from ..base import Request
 from ..base import together
+from ..providers import EXTRAS
+from ..providers import OutputMode
+from ..providers import Provider
 from ..style import as_style
 from ..style import JSON
 from ..style import Style
@@ -33,15 +38,13 @@ from .answers import body_of
 from .answers import completion_of
 from .answers import is_cut_short
 from .answers import is_json
-from .profile import Abilities
-from .profile import EXTRAS
-from .profile import Failure
-from .profile import first_guess
-from .profile import is_own_endpoint
-from .profile import more_room
-from .profile import next_step
-from .profile import parameters
+from .body import parameters
+from .profile import EndpointProfile
+from .profile import first_profile
 from .profile import token_limit
+from .refusals import Failure
+from .refusals import more_room
+from .refusals import next_profile
 
 
 if TYPE_CHECKING:
@@ -57,19 +60,18 @@ _LONGEST_WAIT_SECONDS = 8.0
 
 
 class Endpoint:
-    """What :class:`OpenAI` and :class:`AzureOpenAI` share: everything but the client's making."""
-
-    _provider: str
+    """What :class:`OpenAI`, :class:`AzureOpenAI` and :class:`ProviderLLM` share."""
 
     def __init__(
         self,
-        client: openai.OpenAI | None,
-        *,
+        provider: Provider,
         model: str,
-        base_url: str | None,
-        use_chat_completions_api: bool | None,
-        style: Style | str | None,
-        max_retries: int | None,
+        *,
+        client: openai.OpenAI | None = None,
+        base_url: str | None = None,
+        use_chat_completions_api: bool | None = None,
+        style: Style | str | None = None,
+        max_retries: int | None = None,
     ) -> None:
         if not isinstance(model, str) or not model.strip():
             raise ValueError(f"model must be the name of a model, but got {model!r}.")
@@ -80,6 +82,7 @@ class Endpoint:
             )
         if max_retries is not None and (not isinstance(max_retries, int) or max_retries < 0):
             raise ValueError(f"max_retries must be 0 or more, but got {max_retries!r}.")
+        self.provider = provider
         self.model = model
         self.style = (style_for(model) or JSON) if style is None else as_style(style)
         self._client = client
@@ -87,12 +90,12 @@ class Endpoint:
         self._use_chat_completions_api = use_chat_completions_api
         self._max_retries = max_retries
         # By endpoint, because another process may be pointed to another one.
-        self._abilities: dict[str, Abilities] = {}
+        self._profiles: dict[str, EndpointProfile] = {}
         self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
-        return f"{self._provider}/{self.model}"
+        return f"{self.provider.prefix}/{self.model}"
 
     def __repr__(self) -> str:
         url = "" if self._base_url is None else f", base_url={_public(self._base_url)!r}"
@@ -107,7 +110,7 @@ class Endpoint:
     def __getstate__(self) -> dict[str, Any]:
         state = {k: v for k, v in self.__dict__.items() if k not in ("_client", "_lock")}
         with self._lock:
-            state["_abilities"] = dict(self._abilities)
+            state["_profiles"] = dict(self._profiles)
         return state | {"_base_url": self._base_url and _public(self._base_url)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -136,8 +139,8 @@ class Endpoint:
     def _gives_one(self) -> bool:
         """Tell whether single samples are wanted of a server of one's own."""
         with self._lock:
-            known = list(self._abilities.values())
-        return self.style.samples and all(a.api == "chat" and not a.own for a in known)
+            known = list(self._profiles.values())
+        return self.style.samples and all(p.api == "chat" and not p.own for p in known)
 
     def _complete_once(self, request: Request, deadline: float) -> Completion:
         client, left = self._ready_client(), deadline - time.monotonic()
@@ -163,106 +166,84 @@ class Endpoint:
                 return self._client
         raise failure.error
 
+    @contextmanager
+    def asked_for(self, output_mode: OutputMode) -> Iterator[Callable[[], bool]]:
+        """Ask in this output mode for a while, whatever has been learned before.
+
+        Yields:
+            A function that tells whether the endpoint has not kept to the mode since.
+        """
+        learned = dict(self._profiles)
+        self._profiles = {
+            url: replace(profile, output_mode=output_mode) for url, profile in learned.items()
+        }
+        try:
+            yield lambda: any(p.output_mode != output_mode for p in self._profiles.values())
+        finally:
+            self._profiles = learned
+
     def _answer(self, client: openai.OpenAI, request: Request, deadline: float) -> Completion:
-        """Go down from the best form of the request until the endpoint takes it."""
+        """Adapt the form of the request until the endpoint takes it and an answer fits."""
         url = _public(str(client.base_url))
         with self._lock:
-            abilities = self._abilities.get(url) or first_guess(
-                own=is_own_endpoint(url) or self._provider == "azure",
-                use_chat_completions_api=self._use_chat_completions_api,
+            profile = self._profiles.get(url) or first_profile(
+                self.provider, url, use_chat_completions_api=self._use_chat_completions_api
             )
         cut: TruncatedError | None = None
-        spent, limit = TokenUsage(), 0
+        spent, cut_at = TokenUsage(), 0
         while True:
-            body, abilities = self._taken(client, request, abilities, deadline, above=limit)
-            if body is None:
-                break
-            self._remember(url, abilities)
-            roomy = more_room(abilities, request)
-            if roomy is not None and is_cut_short(body, abilities.api, request):
-                self._remember(url, roomy)
-            else:
-                roomy = None
+            body = self._send(client, request, profile, deadline)
+            if isinstance(body, Failure):
+                profile = self._adapted(profile, body, request)
+                if cut is not None and token_limit(request, profile) <= cut_at:
+                    self._learn(url, profile)
+                    raise cut  # it would be cut there again
+                continue
+            self._learn(url, profile)
+            roomy = None
+            if is_cut_short(body, profile.api, request):
+                roomy = more_room(profile, request)
+                self._learn(url, roomy or profile)
             try:
-                completion = completion_of(body, abilities.api, request)
+                completion = completion_of(body, profile.api, request)
             except TruncatedError as error:
-                cut = error
-            else:
-                return self._completed(url, abilities, request, completion, spent)
-            cut.usage = spent = together(spent, cut.usage)
-            if roomy is None or deadline - time.monotonic() < request.timeout / 4:
-                break
-            limit, abilities = token_limit(request, abilities), roomy
-            _logger.debug(f"{self.name} needs more than {limit} tokens")
-        assert cut is not None
-        raise cut
+                error.usage = spent = together(spent, error.usage)
+                if roomy is None or deadline - time.monotonic() < request.timeout / 4:
+                    raise
+                cut, cut_at, profile = error, token_limit(request, profile), roomy
+                _logger.debug(f"{self.name} needs more than {cut_at} tokens")
+                continue
+            if _ignores_format(request, completion):
+                self._learn(url, profile.lowered())  # the next question tells the schema
+            usage = together(spent, completion.usage)
+            return replace(completion, usage=usage, model=completion.model or self.model)
 
-    def _completed(
-        self,
-        url: str,
-        abilities: Abilities,
-        request: Request,
-        completion: Completion,
-        spent: TokenUsage,
-    ) -> Completion:
-        is_form = request.schema is None or any(is_json(text) for text in completion.texts)
-        if not is_form and completion.finish_reason != "length":
-            # Old servers ignore what they do not know; the next question tells the schema.
-            self._remember(url, abilities.lowered())
-        usage = together(spent, completion.usage)
-        return replace(completion, usage=usage, model=completion.model or self.model)
+    def _adapted(
+        self, profile: EndpointProfile, failure: Failure, request: Request
+    ) -> EndpointProfile:
+        """Return the next form to try, or raise the failure's error if there is none."""
+        automatic = self._use_chat_completions_api is None
+        further = next_profile(profile, failure, request, may_change_api=automatic)
+        if further is None:
+            raise failure.error
+        _logger.debug(f"{self.name} refuses {profile}, trying {further}: {failure.text}")
+        return further
 
-    def _taken(
-        self,
-        client: openai.OpenAI,
-        request: Request,
-        abilities: Abilities,
-        deadline: float,
-        *,
-        above: int,
-    ) -> tuple[Mapping[str, Any] | None, Abilities]:
-        """Return the answer to the best form that the endpoint takes, and that form.
-
-        Args:
-            above:
-                No answer is wanted with a limit of no more tokens than this: it was cut there.
-        """
-        from .errors import failure_in_body
-
-        url = _public(str(client.base_url))
-        while True:
-            outcome = self._send(client, request, abilities, deadline)
-            if not isinstance(outcome, Failure):
-                body = body_of(outcome)
-                failure = failure_in_body(body, asked=self.name, headers=_headers(client))
-                if failure is None:
-                    return body, abilities
-                outcome = failure
-            automatic = self._use_chat_completions_api is None
-            further = next_step(abilities, outcome, request, may_change_api=automatic)
-            if further is None:
-                raise outcome.error
-            _logger.debug(f"{self.name} refuses {abilities}, trying {further}: {outcome.text}")
-            abilities = further
-            if above and token_limit(request, abilities) <= above:
-                self._remember(url, abilities)
-                return None, abilities
-
-    def _remember(self, url: str, abilities: Abilities) -> None:
+    def _learn(self, url: str, profile: EndpointProfile) -> None:
         with self._lock:
-            known = self._abilities.get(url)
-            self._abilities[url] = abilities if known is None else abilities.merged(known)
+            known = self._profiles.get(url)
+            self._profiles[url] = profile if known is None else profile.merged(known)
 
     def _send(
-        self, client: openai.OpenAI, request: Request, abilities: Abilities, deadline: float
-    ) -> str | Failure:
+        self, client: openai.OpenAI, request: Request, profile: EndpointProfile, deadline: float
+    ) -> Mapping[str, Any] | Failure:
         """Ask, and ask again after a passing failure, as long as the deadline allows.
 
         The SDK's own retries know no deadline: they would sleep for two minutes when told so.
         """
         retries = client.max_retries if self._max_retries is None else self._max_retries
         for attempt in range(retries + 1):
-            outcome = self._send_once(client, request, abilities, deadline)
+            outcome = self._send_once(client, request, profile, deadline)
             if not isinstance(outcome, Failure) or not outcome.try_again:
                 break
             wait = outcome.error.retry_after
@@ -275,36 +256,45 @@ class Endpoint:
         return outcome
 
     def _send_once(
-        self, client: openai.OpenAI, request: Request, abilities: Abilities, deadline: float
-    ) -> str | Failure:
+        self, client: openai.OpenAI, request: Request, profile: EndpointProfile, deadline: float
+    ) -> Mapping[str, Any] | Failure:
         import openai
 
         from .errors import failure_from
+        from .errors import failure_in_body
 
         seconds = deadline - time.monotonic()
         if seconds <= 0:
             return Failure(CallTimeoutError(f"{self.name} did not answer in time"))
         timeout = openai.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
-        arguments = parameters(request, abilities)
+        arguments = parameters(request, profile)
         if extras := {name: arguments.pop(name) for name in EXTRAS if name in arguments}:
             arguments["extra_body"] = extras
         try:
             once = client.with_options(max_retries=0, timeout=timeout)
             # The raw body, because compatible servers send what the SDK's types do not foresee.
-            if abilities.api == "chat":
-                raw = once.chat.completions.with_raw_response.create(model=self.model, **arguments)
-            else:
-                raw = once.responses.with_raw_response.create(model=self.model, **arguments)
-            text: str = raw.http_response.text
-            return text
+            api = once.chat.completions if profile.api == "chat" else once.responses
+            raw = api.with_raw_response.create(model=self.model, **arguments)
+            text = raw.http_response.text
         except Exception as exc:
-            asked = f"{self.name} at {_public(str(client.base_url))}"
-            return failure_from(exc, asked=asked, headers=_headers(client))
+            return failure_from(exc, **self._context(client))
+        body = body_of(text)
+        return failure_in_body(body, **self._context(client)) or body
+
+    def _context(self, client: openai.OpenAI) -> dict[str, Any]:
+        """Return what an error's message needs: who was asked, for which key, with what in it."""
+        return {
+            "asked": f"{self.name} at {_public(str(client.base_url))}",
+            "key_variable": self.provider.key_variable,
+            # Everything that a careless server may send back, keys among it.
+            "headers": {**client.default_headers, **client.auth_headers},
+        }
 
 
-def _headers(client: openai.OpenAI) -> dict[str, Any]:
-    """Everything a request carries that a careless server may send back, keys among it."""
-    return {**client.default_headers, **client.auth_headers}
+def _ignores_format(request: Request, completion: Completion) -> bool:
+    """Tell whether a server has not heard of ``response_format``."""
+    is_json_wanted = request.schema is not None and completion.finish_reason != "length"
+    return is_json_wanted and not any(is_json(text) for text in completion.texts)
 
 
 def _public(url: str) -> str:

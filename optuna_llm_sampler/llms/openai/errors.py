@@ -1,4 +1,4 @@
-"""What the openai SDK raises, as our own errors, with nothing in them that could be a key.
+"""From what the openai SDK raises to our own errors, with nothing in them that could be a key.
 
 Importing this module imports the SDK, which takes a second: it is imported with the first call.
 """
@@ -16,65 +16,67 @@ from typing import Any
 
 import openai
 
-from ...errors import AuthenticationError
-from ...errors import BadRequestError
-from ...errors import CallTimeoutError
-from ...errors import ConnectionFailedError
-from ...errors import LLMError
-from ...errors import ModelNotFoundError
-from ...errors import RateLimitError
-from ...errors import RefusalError
-from ...errors import ServerError
-from ...errors import TruncatedError
-from ...errors import UnusableAnswerError
+from ... import errors
+from ..providers import key_hint
 from .answers import is_page
 from .answers import page_title
-from .profile import Failure
-from .profile import is_about_messages
+from .refusals import Failure
+from .refusals import is_about_length
+from .refusals import is_about_messages
 
 
 # Every public exception of the SDK; the nearest base class counts for any other.
-MAPPED: dict[type[Exception], type[LLMError]] = {
-    openai.OpenAIError: LLMError,
-    openai.APIError: LLMError,
-    openai.APIStatusError: LLMError,  # its status decides
-    openai.APIResponseValidationError: UnusableAnswerError,
-    openai.APIConnectionError: ConnectionFailedError,
-    openai.APITimeoutError: CallTimeoutError,
-    openai.AuthenticationError: AuthenticationError,
-    openai.OAuthError: AuthenticationError,
-    openai.PermissionDeniedError: AuthenticationError,
-    openai.BadRequestError: BadRequestError,
-    openai.UnprocessableEntityError: BadRequestError,
-    openai.NotFoundError: ModelNotFoundError,
-    openai.ConflictError: ServerError,
-    openai.RateLimitError: RateLimitError,
-    openai.InternalServerError: ServerError,
-    openai.LengthFinishReasonError: TruncatedError,
-    openai.ContentFilterFinishReasonError: RefusalError,
-    openai.WebSocketConnectionClosedError: ConnectionFailedError,
-    openai.WebSocketQueueFullError: ConnectionFailedError,
+MAPPED: dict[type[Exception], type[errors.LLMError]] = {
+    openai.OpenAIError: errors.LLMError,
+    openai.APIError: errors.LLMError,
+    openai.APIStatusError: errors.LLMError,  # its status decides
+    openai.APIResponseValidationError: errors.UnusableAnswerError,
+    openai.APIConnectionError: errors.ConnectionFailedError,
+    openai.APITimeoutError: errors.CallTimeoutError,
+    openai.AuthenticationError: errors.AuthenticationError,
+    openai.OAuthError: errors.AuthenticationError,
+    openai.PermissionDeniedError: errors.AuthenticationError,
+    openai.BadRequestError: errors.BadRequestError,
+    openai.UnprocessableEntityError: errors.BadRequestError,
+    openai.NotFoundError: errors.ModelNotFoundError,
+    openai.ConflictError: errors.ServerError,
+    openai.RateLimitError: errors.RateLimitError,
+    openai.InternalServerError: errors.ServerError,
+    openai.LengthFinishReasonError: errors.TruncatedError,
+    openai.ContentFilterFinishReasonError: errors.RefusalError,
+    openai.WebSocketConnectionClosedError: errors.ConnectionFailedError,
+    openai.WebSocketQueueFullError: errors.ConnectionFailedError,
 }
 
 # The endpoint's own word says more than the status.
-_BY_CODE: dict[str, type[LLMError]] = {
-    "content_filter": RefusalError,
-    "content_policy_violation": RefusalError,
-    "invalid_prompt": RefusalError,
-    "bio_policy": RefusalError,
-    "misalignment_policy_violation": RefusalError,
-    "insufficient_quota": RateLimitError,
-    "rate_limit_exceeded": RateLimitError,
-    "model_not_found": ModelNotFoundError,
-    "DeploymentNotFound": ModelNotFoundError,
-    "server_error": ServerError,
+_BY_CODE: dict[str, type[errors.LLMError]] = {
+    "content_filter": errors.RefusalError,
+    "content_policy_violation": errors.RefusalError,
+    "invalid_prompt": errors.RefusalError,
+    "bio_policy": errors.RefusalError,
+    "misalignment_policy_violation": errors.RefusalError,
+    "insufficient_quota": errors.RateLimitError,
+    "rate_limit_exceeded": errors.RateLimitError,
+    "model_not_found": errors.ModelNotFoundError,
+    "DeploymentNotFound": errors.ModelNotFoundError,
+    "server_error": errors.ServerError,
 }
 
-# Gemini's compatible endpoint answers 400 to a wrong key.
+# Gemini and xAI answer 400 to a wrong key.
 _ABOUT_KEY = re.compile(
     r"(invalid|incorrect|missing).{0,20}api[ _-]?key"
     r"|api[ _-]?key.{0,20}(invalid|not valid|missing)",
     re.IGNORECASE,
+)
+# DeepSeek, Mistral, OpenRouter and Together answer 400 to an unknown model.
+_ABOUT_UNKNOWN_MODEL = re.compile(
+    r"\bmodel (does )?not exist|not a valid model|invalid model\b|unable to access.{0,20} model",
+    re.IGNORECASE,
+)
+# Gemini, OpenRouter and Groq say in the body when they want to be asked again.
+_RETRY = re.compile(
+    r"(?:retryDelay|retry_after_seconds|try again in|retry in)[\\\"': ]+"
+    r"(?:(\d+)h)?(?:(\d+)m(?!s))?(\d+(?:\.\d+)?)(?:(ms)|s\b|(?=[,}]))"
 )
 # An endpoint answers with JSON, so a page with one of these comes from something before it.
 _OF_GATEWAYS = (401, 403, 407, 451, 511)
@@ -88,18 +90,24 @@ _HINTS = {
     "key's rights, the region or the model.",
     407: "A proxy wants to know who you are: put user and password into HTTPS_PROXY.",
 }
-_ABOUT_SIZE = re.compile(r"context.{0,10}(length|size|window)|context_length", re.IGNORECASE)
 _SIZE_HINT = (
     "Prompt and answer together are more than the model takes: use a model or a server with a "
     "larger context, or shorten task= and the notes."
 )
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
-_KEY_LIKE = re.compile(r"\b(?:(?:sk|pk|rk|gsk|hf|xai|nvapi)[-_]|AIza)[\w*.-]{6,}")
+# Also what DeepSeek, xAI and others leave of a key: sk-***xyz, ****fcc2.
+_KEY_LIKE = re.compile(
+    r"\b(?:(?:sk|pk|rk|gsk|hf|xai|nvapi)[-_]|AIza)[\w*.-]{6,}|[\w-]*\*{3,}[\w-]+"
+)
 _NO_SECRETS = ("bearer", "basic", "none")
 
 
 def failure_from(
-    exc: Exception, *, asked: str, headers: Mapping[str, Any] | None = None
+    exc: Exception,
+    *,
+    asked: str,
+    headers: Mapping[str, Any] | None = None,
+    key_variable: str = "OPENAI_API_KEY",
 ) -> Failure:
     """Turn whatever a call raised into plain data.
 
@@ -111,83 +119,89 @@ def failure_from(
         headers:
             Headers whose values may be keys and must not appear in the message. Those of the
             request that failed are added.
+        key_variable:
+            Environment variable to name if the key is to blame.
     """
     request = getattr(exc, "request", None)
     secrets = {*_secrets(headers or {}), *_secrets(getattr(request, "headers", {}))}
-    body = getattr(exc, "body", None)
-    status = _status(exc)
-    code = str(getattr(exc, "code", None) or "")
+    body = _only_item(getattr(exc, "body", None))
+    status = getattr(exc, "status_code", None)
+    code = str(getattr(exc, "code", None) or (body.get("code") if isinstance(body, dict) else ""))
     text = redacted(_words(body), secrets)
     response_headers = getattr(getattr(exc, "response", None), "headers", {})
-    if isinstance(body, str) and is_page(body) and status in _OF_GATEWAYS:
-        return Failure(
-            error=_from_gateway(
-                f"{asked}: a proxy or gateway answered {status} with a web page"
-                f"{redacted(page_title(body), secrets)}",
-                retry_after=retry_after(response_headers),
-            ),
-            status=status,
-        )
-    error = _error_class(exc, status, code, text)
-    what = text if status is not None else redacted(_cause(exc), secrets)
+    wait = retry_after(response_headers, body)
+    page = ""
     if isinstance(body, str) and is_page(body):
-        what = f"a web page{redacted(page_title(body), secrets)}"
-    answered = f"answered {status}" if status is not None else "did not answer"
+        page = f"a web page{redacted(page_title(body), secrets)}"
+        if status in _OF_GATEWAYS:
+            error = errors.ConnectionFailedError(
+                f"{asked}: a proxy or gateway answered {status} with {page}",
+                hint=_GATEWAY_HINT,
+                retry_after=wait,
+            )
+            error.local = True  # another machine may have another way to the endpoint
+            return Failure(error, status=status)
+    kind = _error_class(exc, status, code, text)
+    cause = exc.__cause__ or exc
+    if status is None:
+        answered = "did not answer"
+        what = redacted(" ".join(f"{type(cause).__name__} {cause}".split()), secrets)
+    else:
+        answered, what = f"answered {status}", page or text
     return Failure(
-        error=error(
+        error=kind(
             f"{asked} {answered}{': ' if what else ''}{what[:300]}",
-            retry_after=retry_after(response_headers),
-            hint=_hint(error, status, text, asked),
+            retry_after=wait,
+            hint=_hint(kind, status, text, key_variable),
         ),
         status=status,
         code=code,
         param=str(getattr(exc, "param", None) or _location(body)),
         text=text,
-        try_again=_may_try_again(error, status, code, response_headers)
+        try_again=_may_try_again(kind, status, code, response_headers)
         and not is_about_messages(text),
     )
 
 
-def _from_gateway(message: str, *, retry_after: float | None) -> LLMError:
-    error = ConnectionFailedError(message, hint=_GATEWAY_HINT, retry_after=retry_after)
-    error.local = True  # another machine may have another way to the endpoint
-    return error
+def _only_item(body: object) -> object:
+    """Unpack the list of one error in which Gemini answers."""
+    if not isinstance(body, list) or len(body) != 1 or not isinstance(body[0], dict):
+        return body
+    return body[0].get("error") or body[0]
 
 
-def _hint(error: type[LLMError], status: int | None, text: str, asked: str) -> str | None:
-    """What helps against this cause, where it is not what helps against most of its class."""
-    if status in (403, 407, 402) and error in (AuthenticationError, RateLimitError):
+def _hint(
+    error: type[errors.LLMError], status: int | None, text: str, key_variable: str
+) -> str | None:
+    """Return what helps against this cause, where the hint of its class does not."""
+    if status in (403, 407, 402) and error in (errors.AuthenticationError, errors.RateLimitError):
         return _HINTS[status]
-    if error is AuthenticationError and asked.startswith("azure/"):
-        return "Set AZURE_OPENAI_API_KEY, or hand over a client that has a valid key."
-    if error is BadRequestError and (status == 413 or _ABOUT_SIZE.search(text)):
+    if error is errors.AuthenticationError:
+        return key_hint(key_variable)
+    if error is errors.BadRequestError and (status == 413 or is_about_length(text)):
         return _SIZE_HINT
     return None
 
 
 def failure_in_body(
-    body: Mapping[str, Any], *, asked: str, headers: Mapping[str, Any] | None = None
+    body: Mapping[str, Any], *, asked: str, headers: Mapping[str, Any], key_variable: str
 ) -> Failure | None:
-    """The error that some servers, and the Responses API, put into an answer with status 200.
+    """Return the error that some servers put into an answer with status 200, if there is one.
 
-    Args:
-        body:
-            The answer.
-        asked:
-            Who was asked, for the message.
-        headers:
-            Headers whose values may be keys and must not appear in the message.
+    The arguments are those of :func:`failure_from`.
     """
     error = _error_in(body)
     if error is None:
         return None
     code = error.get("code") if isinstance(error, dict) else None
     status = int(str(code)) if re.fullmatch(r"[45][0-9]{2}", str(code)) else None
-    text = redacted(_words(error), _secrets(headers or {}))
-    kind = _BY_CODE.get(str(code)) or (ServerError if status is None else class_for_status(status))
+    text = redacted(_words(error), _secrets(headers))
+    kind = _BY_CODE.get(str(code)) or class_for_status(status or 500)
     return Failure(
         error=kind(
-            f"{asked} answered with an error: {text[:300]}", hint=_hint(kind, status, text, asked)
+            f"{asked} answered with an error: {text[:300]}",
+            hint=_hint(kind, status, text, key_variable),
+            retry_after=retry_after({}, error),
         ),
         status=status,
         code=str(code or ""),
@@ -196,7 +210,7 @@ def failure_in_body(
 
 
 def _error_in(body: Mapping[str, Any]) -> Any:
-    """The error in a body without an answer, wherever it stands; :obj:`None` if there is none."""
+    """Return the error in a body without an answer, wherever it stands."""
     choices = [c for c in body.get("choices") or () if isinstance(c, dict)]
     messages = [c["message"] for c in choices if isinstance(c.get("message"), dict)]
     if body.get("output") or any(m.get("content") or m.get("refusal") for m in messages):
@@ -210,34 +224,31 @@ def _error_in(body: Mapping[str, Any]) -> Any:
     return dict(body) or None
 
 
-def class_for_status(status: int) -> type[LLMError]:
-    """The error for an HTTP status, where nothing else is known."""
-    known = {
-        401: AuthenticationError,
-        403: AuthenticationError,
-        407: AuthenticationError,
-        402: RateLimitError,  # OpenRouter and DeepSeek: the account is empty
-        429: RateLimitError,
-        404: ModelNotFoundError,
-        405: ModelNotFoundError,
-        408: CallTimeoutError,
-        409: ServerError,
-    }
-    if status >= 500:
-        return ServerError
-    return known.get(status, BadRequestError if status >= 400 else LLMError)
+def class_for_status(status: int) -> type[errors.LLMError]:
+    """Return the error for an HTTP status, where nothing else is known."""
+    if status in (401, 403, 407):
+        return errors.AuthenticationError
+    if status in (402, 429):  # OpenRouter and DeepSeek answer 402 when the account is empty
+        return errors.RateLimitError
+    if status in (404, 405):
+        return errors.ModelNotFoundError
+    if status == 408:
+        return errors.CallTimeoutError
+    if status == 409 or status >= 500:
+        return errors.ServerError
+    return errors.BadRequestError if status >= 400 else errors.LLMError
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """The text without keys, be they the known ones or something that looks like one."""
+    """Remove keys from a text: known ones, and what looks like one."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
     text = re.sub(r"://[^/@\s]+@", "://***@", text)
     return _KEY_LIKE.sub("***", text)
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the endpoint wants to be asked again."""
+def retry_after(headers: Mapping[str, str], body: object = None) -> float | None:
+    """Return the seconds until the endpoint wants to be asked again, if it says so."""
     for name, divisor in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name, "")) / divisor
@@ -246,40 +257,45 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         if math.isfinite(seconds) and seconds >= 0:
             return seconds
     date = email.utils.parsedate_tz(headers.get("retry-after", ""))
-    return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+    if date is not None:
+        return max(0.0, email.utils.mktime_tz(date) - time.time())
+    said = _RETRY.search(json.dumps(body, default=str)[:10_000]) if body else None
+    if said is None:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in said.groups()[:3])
+    return 3600 * hours + 60 * minutes + seconds / (1000 if said[4] else 1)
 
 
-def _error_class(exc: Exception, status: int | None, code: str, text: str) -> type[LLMError]:
+def _error_class(
+    exc: Exception, status: int | None, code: str, text: str
+) -> type[errors.LLMError]:
     if code in _BY_CODE:
         return _BY_CODE[code]
     if status == 400 and _ABOUT_KEY.search(text):
-        return AuthenticationError
+        return errors.AuthenticationError
+    if status == 400 and _ABOUT_UNKNOWN_MODEL.search(text):
+        return errors.ModelNotFoundError
     if isinstance(exc, TypeError) and "authentication method" in str(exc):
-        return AuthenticationError
+        return errors.AuthenticationError
     # Nothing listens there; "raise the timeout" would be the wrong hint.
     if type(exc.__cause__).__name__ == "ConnectTimeout":
-        return ConnectionFailedError
-    mapped = next((MAPPED[base] for base in type(exc).__mro__ if base in MAPPED), LLMError)
-    return class_for_status(status) if mapped is LLMError and status is not None else mapped
+        return errors.ConnectionFailedError
+    mapped = next((MAPPED[base] for base in type(exc).__mro__ if base in MAPPED), errors.LLMError)
+    return class_for_status(status) if mapped is errors.LLMError and status is not None else mapped
 
 
 def _may_try_again(
-    error: type[LLMError], status: int | None, code: str, headers: Mapping[str, str]
+    error: type[errors.LLMError], status: int | None, code: str, headers: Mapping[str, str]
 ) -> bool:
     if code == "insufficient_quota" or headers.get("x-should-retry") == "false":
         return False
     if status is None:
-        return error is ConnectionFailedError
+        return error is errors.ConnectionFailedError
     return status in (408, 409, 429) or (status >= 500 and status != 501)
 
 
-def _status(exc: Exception) -> int | None:
-    status = getattr(exc, "status_code", None)
-    return status if isinstance(status, int) else None
-
-
 def _words(body: object, depth: int = 0) -> str:
-    """What the endpoint says, in one line, with what the provider behind it says."""
+    """Return what the endpoint says, in one line, with what the provider behind it says."""
     behind = ""
     if isinstance(body, dict) and isinstance(body.get("message"), str) and body["message"]:
         behind = _words_behind(body.get("metadata"), depth)
@@ -293,7 +309,7 @@ def _words(body: object, depth: int = 0) -> str:
 
 
 def _words_behind(metadata: object, depth: int) -> str:
-    """What a provider said to OpenRouter or another middleman: its error is there as it came."""
+    """Return what a provider said to OpenRouter or another gateway, which passes it on."""
     if not isinstance(metadata, dict) or depth > 3:
         return ""
     raw = metadata.get("raw")
@@ -307,13 +323,8 @@ def _words_behind(metadata: object, depth: int) -> str:
     return ""
 
 
-def _cause(exc: Exception) -> str:
-    cause = exc.__cause__ or exc
-    return " ".join(f"{type(cause).__name__} {cause}".split())
-
-
 def _location(body: object) -> str:
-    """The parameter in an error of pydantic's, which vLLM, Mistral and others pass on."""
+    """Return the parameter in an error of pydantic's, which vLLM and Mistral pass on."""
     if isinstance(body, dict):
         place = body.get("loc")
         if isinstance(place, list):

@@ -12,12 +12,12 @@ from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler import usage
 
-from ..sampler.test_sampler import objective
-from ..sampler.test_sampler import params
-from ..sampler.test_sampler import POINT
-from ..sampler.test_sampler import run
-from ..sampler.test_sampler import sources
-from ..sampler.test_sampler import SPACE
+from ..support.mixed import objective
+from ..support.mixed import params
+from ..support.mixed import POINT
+from ..support.mixed import run
+from ..support.mixed import sources
+from ..support.mixed import SPACE
 from ..support.servers import answering_server
 from ..support.servers import BEHAVIOURS
 from ..support.servers import misbehaving_server
@@ -40,7 +40,7 @@ def test_a_failing_endpoint_costs_nothing_but_the_model(name: str) -> None:
             llm,
             search_space=SPACE,
             base_sampler=RandomSampler(seed=1),
-            timeout=3.0 if BEHAVIOURS[name].reason == "timeout" else 60.0,
+            timeout=1.0 if BEHAVIOURS[name].reason == "timeout" else 60.0,
             seed=0,
         )
         study = run(sampler, 4)
