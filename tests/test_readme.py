@@ -9,6 +9,7 @@ from pathlib import Path
 import re
 import subprocess
 import sys
+import textwrap
 from typing import Any
 
 import optuna
@@ -120,9 +121,9 @@ def test_every_command_in_the_readme_runs(
 
 
 @pytest.mark.slow
-def test_the_worker_script_in_a_shell_loop(postgres: Postgres, tmp_path: Path) -> None:
-    script = tmp_path / "worker.py"
-    script.write_text(block("worker"))
+def test_the_worker_script_in_a_shell_loop(postgres: Postgres) -> None:
+    script = README.parent / "benchmarks" / "worker.py"
+    assert textwrap.indent(block("worker"), "    ") in script.read_text()
     loop = f'for i in $(seq 2); do "{sys.executable}" "{script}" & done; wait'
     with answering_server(answer) as server:
         storage = RDBStorage(postgres.url)
