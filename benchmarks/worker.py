@@ -31,14 +31,14 @@ def objective(trial: optuna.Trial) -> float:
 
 def main() -> None:
     """Run trials until the study has ``TRIALS`` of them."""
+    sampler = LLMSampler(
+        task="SVC on 569 tumours, 30 unscaled features; accuracy.", search_space=SPACE
+    )
     storage = RDBStorage(
         os.environ["STORAGE"],
         engine_kwargs={"pool_pre_ping": True},  # survives a restart of the database
         heartbeat_interval=30,  # the trial of a dead worker is run again
         heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=3),
-    )
-    sampler = LLMSampler(
-        task="SVC on 569 tumours, 30 unscaled features; accuracy.", search_space=SPACE
     )
     study = optuna.load_study(study_name="tumours", storage=storage, sampler=sampler)
     study.optimize(objective, callbacks=[MaxTrialsCallback(N_TRIALS, states=None)])

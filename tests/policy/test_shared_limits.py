@@ -38,12 +38,12 @@ def test_a_budget_holds_for_sixteen_processes_that_are_killed_and_started_again(
     with workers(job, 16, 200):  # all are killed in the midst of it
         until(lambda: len(noted(job, "calls")) >= 3)
     killed = trials(job)
-    found = run(job, 16, 40)
+    found = run(job, 16, 64)
     assert len(noted(job, "calls")) <= 5 + 1
     states = Counter(trial.state for trial in found[len(killed) :])
     assert states == {TrialState.COMPLETE: len(found) - len(killed)}
-    assert len(found) >= len(killed) + 40
-    assert {source(trial) for trial in found[-24:]} == {"fallback:budget"}
+    assert len(found) >= len(killed) + 64
+    assert {source(trial) for trial in found[-40:]} == {"fallback:budget"}
     with opened(job) as study:
         snapshot = AdviceStore.of(study).read()
     known = sum(record.call.requests for record in snapshot.records)
