@@ -28,6 +28,7 @@ from optuna.trial import TrialState
 from .._study.conditions import parent_values
 from .._study.conditions import parents_first
 from .._study.history import seen_space
+from .._study.optuna_internals import constraints_of
 from .._study.space import denormalize
 from .._study.space import is_legal
 from .._study.space import legal_or
@@ -324,14 +325,15 @@ def _score(
     encoder = Encoder.of(branching, rows)
     x = encoder.encode(rows, ~np.isnan(rows))
     limits = []
-    for name in {name: None for trial in trials for name in trial.constraints}:
-        having = [i for i, trial in enumerate(trials) if name in trial.constraints]
-        bounded = _finite(np.array([trials[i].constraints[name] for i in having]))
+    constraints = [constraints_of(trial) for trial in trials]
+    for name in {name: None for known in constraints for name in known}:
+        having = [i for i, known in enumerate(constraints) if name in known]
+        bounded = _finite(np.array([constraints[i][name] for i in having]))
         if (deviation := bounded.std()) > 0:
             y = (bounded - bounded.mean()) / deviation
             fitted = gp.fit(x[having], encoder.groups, y, rng)
             limits.append((fitted, -bounded.mean() / deviation))
-    feasible = np.array([all(c <= 0 for c in t.constraints.values()) for t in trials])
+    feasible = np.array([all(c <= 0 for c in known.values()) for known in constraints])
     gain = gp.fit(x, encoder.groups, standardized(values), rng, feasible)
     busy = [row for params in pending if (row := branching.places(params)) is not None]
     if busy:
