@@ -22,12 +22,18 @@ pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 # cores take many times longer.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# How fast examples are made and run says something about the machine only. For more of them, run
+# The same examples in every run, however fast; others, and more, with
 # ``pytest --hypothesis-profile=thorough``.
 settings.register_profile(
-    "usual", max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "usual",
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("thorough", settings.get_profile("usual"), max_examples=2000)
+settings.register_profile(
+    "thorough", settings.get_profile("usual"), max_examples=2000, derandomize=False
+)
 settings.load_profile("usual")
 
 # What runs in the background (``nohup``, ``&`` in a script, some CI) ignores SIGINT, and so would

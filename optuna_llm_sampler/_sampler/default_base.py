@@ -17,6 +17,8 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
+from .._study.distance import Points
+from .._study.optuna_internals import forget_constraints
 from .._study.optuna_internals import gp_sampler
 from .._study.optuna_internals import key_of
 from .._study.optuna_internals import known_params
@@ -24,8 +26,6 @@ from .._study.optuna_internals import publish_params
 from .._study.optuna_internals import sampled_trials
 from .._study.optuna_internals import tpe_sampler
 from .._study.optuna_internals import TrialKey
-from .._study.space import is_at
-from .._study.space import locate
 from .branching import Branching
 from .branching import candidates
 from .gp_study import are_alike
@@ -196,9 +196,7 @@ class DefaultBaseSampler(BaseSampler):
     ) -> dict[str, Any]:
         assert self._gp is not None
         if self._gp_names != space.keys():
-            # PartialFixedSampler makes the space smaller. Optuna then drops the kernels of the
-            # objective that it keeps, but not those of constraints (_get_constraints_acqf_args).
-            self._gp._constraints_gprs_cache_list = None
+            forget_constraints(self._gp)  # PartialFixedSampler makes the space smaller
             self._gp_names = set(space)
         wide = relaxed(space)
         seen = cast("Study", GPStudy(study, space, wide))
@@ -241,14 +239,14 @@ class DefaultBaseSampler(BaseSampler):
         def is_new(params: dict[str, Any]) -> bool:
             return not any(params.items() <= other.items() for other in known)
 
+        busy = Points(taken)
         proposal: dict[str, Any] = {}
         new: dict[str, Any] | None = None
         for proposal in draws:
             if not proposal and not is_small:
                 return proposal
             if proposal and is_new(proposal):
-                point = locate(proposal, space.space)
-                if not any(is_at(point, other, space.space, _NEAR) for other in taken):
+                if not busy.has_near(proposal, space.space, _NEAR):
                     return proposal
                 new = new or proposal
         if new is not None:

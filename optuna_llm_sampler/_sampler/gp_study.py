@@ -27,7 +27,9 @@ from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
 from .._study.optuna_internals import constraints_of
+from .._study.optuna_internals import contains
 from .._study.optuna_internals import known_params
+from .._study.optuna_internals import sampled_trials
 from .._study.space import legal_or
 
 
@@ -78,7 +80,7 @@ class GPStudy:
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         # Read afresh, so another worker's trial may be here that was not when the GP was chosen.
-        trials = self._study._get_trials(deepcopy=False, states=states, use_cache=use_cache)
+        trials = sampled_trials(self._study, states, cached=use_cache)
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         constraints = constraints_of(complete[0]).keys() if complete else set()
         return [
@@ -101,7 +103,7 @@ class GPStudy:
 
 def _is_legal(params: Mapping[str, Any], space: SearchSpace) -> bool:
     try:
-        return all(d._contains(d.to_internal_repr(params[name])) for name, d in space.items())
+        return all(contains(d, d.to_internal_repr(params[name])) for name, d in space.items())
     except (KeyError, TypeError, ValueError):  # not there, or of another kind
         return False
 

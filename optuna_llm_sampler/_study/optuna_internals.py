@@ -19,6 +19,8 @@ from optuna.samplers import GPSampler
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial
 
+from . import keys as _keys
+
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -30,12 +32,9 @@ if TYPE_CHECKING:
 # What identifies a trial in one process.
 TrialKey: TypeAlias = tuple[int, datetime | None]
 
-# Where samplers publish the configuration of a running trial, as JSON in pieces: this package's
-# base sampler, whose word is the last, TPESampler and GPSampler.
-_OURS = "llm:relative_params:"
-_PUBLISHED = (_OURS, "tpe:relative_params:", "gp:relative_params:")
-# A value may have 2,045 characters in a relational database (optuna/storages/_rdb/models.py).
-_MAX_PIECE = 2045
+# Where samplers publish the parameters of a running trial, as JSON in pieces: this package's base
+# sampler, which has the last word, TPESampler and GPSampler.
+_PUBLISHED = (_keys.PARAMS, "tpe:relative_params:", "gp:relative_params:")
 
 # Optuna 4 has no named constraints (``Trial.set_constraint``), and other defaults.
 IS_OPTUNA_4 = not hasattr(FrozenTrial, "constraints")
@@ -145,9 +144,8 @@ def publish_params(study: Study, trial: FrozenTrial, params: Mapping[str, Any]) 
         text = json.dumps(params)
     except TypeError:  # a choice that is no JSON
         return
-    for i in range(0, len(text), _MAX_PIECE):
-        key = f"{_OURS}{i // _MAX_PIECE}"
-        study._storage.set_trial_system_attr(trial._trial_id, key, text[i : i + _MAX_PIECE])
+    if len(text) <= _keys.MAX_BYTES:
+        storage_of(study).set_trial_system_attr(trial_id_of(trial), f"{_keys.PARAMS}0", text)
 
 
 def known_params(trial: FrozenTrial) -> dict[str, Any]:
@@ -193,3 +191,12 @@ def contains(distribution: BaseDistribution, internal: float) -> bool:
     value that is not contained by a random one (``Trial._is_relative_param``).
     """
     return distribution._contains(internal)
+
+
+def forget_constraints(sampler: GPSampler) -> None:
+    """Drop the kernels of constraints that a sampler keeps, as its space has changed.
+
+    Optuna drops only the kernels of the objectives (``_get_constraints_acqf_args``,
+    optuna/samplers/_gp/sampler.py).
+    """
+    sampler._constraints_gprs_cache_list = None

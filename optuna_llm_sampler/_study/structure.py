@@ -7,7 +7,6 @@ trials without it are disjoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -17,6 +16,8 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import IntDistribution
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState
 
 from .conditions import Conditions
 from .conditions import parent_values
@@ -64,33 +65,18 @@ class Structure:
         self._last = -1
         self._inferred: dict[str, tuple[str, set[float]]] | None = None
 
-    def add(
-        self,
-        number: int,
-        internal: Mapping[str, float],
-        distributions: SearchSpace,
-        *,
-        full: bool,
-    ) -> None:
-        """Add the parameters of a finished trial, as Optuna stores them.
-
-        Args:
-            number:
-                Number of the trial.
-            internal:
-                Values by name.
-            distributions:
-                Distributions by name.
-            full:
-                Whether the trial is complete, so that it had all parameters of its branch.
-        """
+    def add(self, trial: FrozenTrial) -> None:
+        """Add a finished trial."""
+        distributions = trial.distributions
+        internal = {n: distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
+        full = trial.state == TrialState.COMPLETE
         self._inferred = None
         parents = {n: v for n, v in internal.items() if self._may_decide(n, distributions[n])}
         for name in internal:
             seen = self._seen.get(name)
             if seen is None:
                 seen = self._seen[name] = _Seen(self._n_full)
-            seen.last = max(seen.last, number)
+            seen.last = max(seen.last, trial.number)
             seen.n += 1
             seen.n_full += full
             for parent, value in parents.items():
@@ -99,7 +85,7 @@ class Structure:
                 counts[1] += full
         if full:
             self._n_full += 1
-            self._last = max(self._last, number)
+            self._last = max(self._last, trial.number)
 
     def _may_decide(self, name: str, distribution: BaseDistribution) -> bool:
         """Tell whether a parameter can be a parent: few values, the same in all trials."""

@@ -97,7 +97,7 @@ def add_price(parser: argparse.ArgumentParser) -> None:
         type=_price,
         metavar="IN,OUT",
         help="price of the model in USD per million tokens sent and received, such as 0.25,2; "
-        "default: OpenAI's list prices",
+        "default: the price that is known",
     )
 
 

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 from typing import TYPE_CHECKING
 
+from .._advice.call import estimate
 from .._advice.prepare import prepare
 from .._sampler.sampler import LLMSampler
 from .._sampler.session import NextQuestion
@@ -39,10 +40,15 @@ def add_prompt(commands: common.Subparsers) -> None:
     add_sampler(parser)
     parser.add_argument(
         "--llm",
-        help="the model, whose form of the request is printed; default: the model of LLMSampler()",
+        help="the model that would be asked; default: the model of LLMSampler()",
     )
-    parser.add_argument("--n-configs", type=int, default=8, help="as n_configs= (default: 8)")
-    parser.add_argument("--seed", type=int, help="as seed= of the sampler")
+    parser.add_argument(
+        "--n-configs",
+        type=int,
+        default=8,
+        help="number of configurations, as LLMSampler(n_configs=...)",
+    )
+    parser.add_argument("--seed", type=int, help="as LLMSampler(seed=...)")
     parser.add_argument(
         "--style",
         choices=tuple(STYLES),
@@ -66,7 +72,7 @@ def _run(args: argparse.Namespace) -> int:
         shown = {"llm": name, "style": str(style), "tokens": counted}
         common.print_json({**shown, "request": asdict(request)})
         return 0
-    counted_by = "counted by the model" if exact else "estimate: characters / 4"
+    counted_by = "counted by the model" if exact else "estimate: bytes / 3"
     print(f"To {name or 'any model'}, as {style}: about {tokens:,} tokens ({counted_by}).")
     if not args.sampler and not args.task:
         print("It describes no task: use --task, or --sampler for your own sampler.")
@@ -96,10 +102,7 @@ def count_tokens(llm: Any, request: Request) -> tuple[int, bool]:
             counted = None
         if isinstance(counted, int):
             return counted, True
-    characters = sum(len(message["content"]) for message in request.messages)
-    if request.schema is not None:
-        characters += len(json.dumps(request.schema))
-    return (characters + 3) // 4, False
+    return estimate(request).input_tokens or 0, False
 
 
 def _parts(request: Request) -> list[tuple[str, str]]:
@@ -124,17 +127,17 @@ def _parts(request: Request) -> list[tuple[str, str]]:
 
 
 def add_sampler(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", default="", help="as task= of the sampler")
+    parser.add_argument("--task", default="", help="what is tuned, as LLMSampler(task=...)")
     parser.add_argument(
         "--param-notes",
         type=Path,
         metavar="FILE",
-        help="JSON object of notes by parameter, as param_notes= of the sampler",
+        help="JSON object of notes by parameter, as LLMSampler(param_notes=...)",
     )
     parser.add_argument(
         "--sampler",
         metavar="MODULE:NAME",
-        help="your own LLMSampler, or a function that returns it; imports (runs) MODULE",
+        help="your own LLMSampler, or a function that returns it; MODULE is imported, so it runs",
     )
 
 

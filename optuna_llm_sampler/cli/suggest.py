@@ -46,7 +46,10 @@ _REASONS = {
 
 def add_suggest(commands: common.Subparsers) -> None:
     parser = common.add_parser(
-        commands, "suggest", _run, "ask the model what to try next; adds no trial to the study"
+        commands,
+        "suggest",
+        _run,
+        "ask the model what to try next; adds trials only with --enqueue",
     )
     common.add_study(parser)
     common.add_model(parser, timeout=180)

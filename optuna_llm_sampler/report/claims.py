@@ -119,12 +119,12 @@ def _names(sentence: str, known: Facts) -> tuple[list[_Named], str]:
 
 def _strange_names(rest: str, known: Facts) -> list[str]:
     """Return what looks like a parameter and is none in a sentence without the real names."""
-    told = " ".join([*known.goals, *(f"{p.searched} {p.region}" for p in known.params)]).lower()
+    facts = " ".join([*known.goals, *(f"{p.searched} {p.region}" for p in known.params)]).lower()
     names = (a or b for a, b in _IDENTIFIER.findall(rest))
     return [
         f"{name!r} is not a parameter"
         for name in (name.strip() for name in names)
-        if name and not _NUMBER.fullmatch(name) and name.lower() not in told
+        if name and not _NUMBER.fullmatch(name) and name.lower() not in facts
     ]
 
 
@@ -183,13 +183,13 @@ def _words(*texts: str) -> set[str]:
 
 def _belongs(number: _Said, rest: str, param: ParamFacts) -> bool:
     """Return whether a number is a fact about a parameter and the sentence says which."""
-    told = {_IMPORTANCE: param.importance, _SEARCHED: param.searched, _REGION: param.region}
+    facts = {_IMPORTANCE: param.importance, _SEARCHED: param.searched, _REGION: param.region}
     if number.per_cent or "importance" in rest[number.since : number.start].lower():
-        told = {_IMPORTANCE: param.importance}
+        facts = {_IMPORTANCE: param.importance}
     return any(
         any(number.is_(match[0]) for match in _NUMBER.finditer(text))
         and (kind not in _SPEAKS_OF or _SPEAKS_OF[kind].search(rest) is not None)
-        for kind, text in told.items()
+        for kind, text in facts.items()
     )
 
 

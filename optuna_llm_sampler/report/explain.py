@@ -69,8 +69,8 @@ class Explanation:
     @property
     def text(self) -> str:
         """The facts, then the model's text or why there is none, for a terminal."""
-        told = self.paragraphs or (self._left_out(),)
-        return "\n\n".join(["\n".join(fact_lines(self.facts)), *told])
+        said = self.paragraphs or (self._left_out(),)
+        return "\n\n".join(["\n".join(fact_lines(self.facts)), *said])
 
     def to_markdown(self) -> str:
         """The same as Markdown, with everything from outside escaped."""

@@ -393,7 +393,7 @@ def narrow() -> optuna.Study:
 
 def test_reports_tell_results_and_values_apart() -> None:
     made = report(narrow())
-    assert "Best trial\n123457 (trial 1, not recorded)\ngamma = 0.9998, n = 1\n" in to_text(made)
+    assert "Best trial\nTrial 1, not recorded: 123457\ngamma = 0.9998, n = 1\n" in to_text(made)
     page = to_html(made)
     for value, gamma in ((123459, 0.9996), (123458, 0.9997), (123460, 0.9995)):
         assert f"<td class='nowrap'>{value}</td>" in page
@@ -418,6 +418,9 @@ def writings(value: float) -> Iterator[str]:
         yield f"{value:.{digits}f}"
         mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
         yield f"{mantissa}e{int(exponent)}"
+    whole, _, decimals = f"{value:.17f}".partition(".")
+    for digits in range(1, 17):  # not rounded: a bound rounded up is out of range
+        yield f"{whole}.{decimals[:digits]}"
 
 
 def nearest(value: float, distribution: Number, *, exponents: bool) -> str | None:
@@ -456,6 +459,7 @@ def test_a_grammar_can_write_every_legal_value(
         FloatDistribution(-1e300, 1e300),
         FloatDistribution(1e-300, 1e300, log=True),
         FloatDistribution(123456, 123461),
+        FloatDistribution(-9.999999999999998, 0),
         FloatDistribution(0.5, 0.5 + 1e-15),
         FloatDistribution(0, 1e-3, step=1e-5),
         IntDistribution(-100, 100),

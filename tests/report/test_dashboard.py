@@ -98,7 +98,7 @@ def test_the_note_says_what_was_done() -> None:
         "base sampler",
         "tokens in",
         r"\$0.00",
-        f"(trial {study.best_trial.number}, ",
+        f"Trial {study.best_trial.number}, ",
     ):
         assert words in note
     assert detail_of(study)["note"]["body"] == note

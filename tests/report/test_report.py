@@ -113,7 +113,7 @@ def test_failures_of_the_model_are_counted_by_reason() -> None:
     assert {line.outcome for line in data.advice} == {"rate_limit"}
     assert data.total.input_tokens is None
     text = to_text(data)
-    assert f"{len(data.advice)} calls without token counts" in text
+    assert f"tokens of {len(data.advice)} calls unknown" in text
     assert f"The base sampler replaced the model in {sum(data.fallbacks.values())} trials" in text
 
 
@@ -197,7 +197,7 @@ def test_the_report_states_the_rule_by_which_the_model_gets_its_share() -> None:
 def test_a_fixed_share_is_called_fixed(study: Study) -> None:
     data = report(study)
     assert (data.share, data.is_fixed) == (0.5, True)
-    assert comparison(data)[1] == "The model gets 50% of the next trials. This share is fixed."
+    assert comparison(data)[-1] == "The model gets 50% of the next trials. This share is fixed."
 
 
 def test_first_proposals_are_compared_with_nothing() -> None:
@@ -238,8 +238,8 @@ def test_good_trials_are_the_better_quarter() -> None:
 
 def test_text_tells_what_matters(study: Study) -> None:
     text = to_text(report(study))
-    assert f"(trial {study.best_trial.number}, " in text
-    assert "language model" in text
+    assert f"Trial {study.best_trial.number}, " in text
+    assert "Language model" in text
     assert "base sampler" in text
     assert "clipped ×" in text
     assert "Short texts with many similar intents" in text

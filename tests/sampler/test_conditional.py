@@ -274,6 +274,13 @@ def test_branches_are_counted_up_to_a_limit() -> None:
     assert len(tree(many, conditions)) == 41
 
 
+def test_branches_of_thousands_of_parameters() -> None:
+    space = {**SPACE, **{f"x{i}": FloatDistribution(0, 1) for i in range(2_000)}}
+    found = branches(space, LABELS, 9)
+    assert [b.where for b in found] == [b.where for b in branches(SPACE, LABELS, 9)]
+    assert all("x1999" in branch.names for branch in found)
+
+
 # --- through the sampler --------------------------------------------------------------------
 
 POINTS: list[dict[str, Any]] = [

@@ -11,11 +11,11 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 import pytest
 
+from optuna_llm_sampler._study.distance import denormalize
+from optuna_llm_sampler._study.distance import normalize
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import denormalize
 from optuna_llm_sampler._study.space import labels
-from optuna_llm_sampler._study.space import normalize
 from optuna_llm_sampler._study.space import Rejected
 from optuna_llm_sampler._study.space import to_label
 
