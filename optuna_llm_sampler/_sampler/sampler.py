@@ -90,7 +90,8 @@ class LLMSampler(BaseSampler):
 
     Args:
         llm:
-            The model: ``"openai/<model>"``, ``"azure/<deployment>"``, ``"local"``,
+            The model: ``"openai/<model>"``, ``"anthropic/<model>"`` or another provider that
+            ``optuna-llm doctor`` lists, ``"azure/<deployment>"``, ``"local"``,
             ``"local/<name or path.gguf>"``, ``"hf/<hub id or folder>"``, ``"off"`` for none, or
             an object with a method ``complete(request)`` (see
             :class:`~optuna_llm_sampler.llms.LLM`). :obj:`None` (default): what the environment

@@ -1,4 +1,4 @@
-"""Finished trials from best to worst: which the model is shown, and which of both samplers won."""
+"""Rank finished trials: to choose those that the model is shown, and to compare the samplers."""
 
 from __future__ import annotations
 

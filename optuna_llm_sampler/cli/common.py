@@ -79,8 +79,8 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser, *, timeout: float) -> None:
     parser.add_argument(
         "--llm",
-        help="openai/MODEL, azure/DEPLOYMENT, local, local/NAME or local/PATH.gguf; default: the "
-        "model of LLMSampler()",
+        help="openai/MODEL, another PROVIDER/MODEL, azure/DEPLOYMENT, local, local/NAME or "
+        "local/PATH.gguf; default: the model of LLMSampler()",
     )
     parser.add_argument(
         "--timeout",

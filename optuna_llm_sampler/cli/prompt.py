@@ -45,7 +45,6 @@ def add_prompt(commands: common.Subparsers) -> None:
     parser.add_argument(
         "--n-configs",
         type=int,
-        default=8,
         help="number of configurations, as LLMSampler(n_configs=...)",
     )
     parser.add_argument("--seed", type=int, help="as LLMSampler(seed=...)")

@@ -266,7 +266,7 @@ def test_prompt_is_what_the_next_call_sends(
     study.optimize(objective, n_trials=3)
     notes = tmp_path / "notes.json"
     notes.write_text('{"dropout": "of the classifier only"}')
-    options = ("--task", "What is tuned", "--param-notes", str(notes), "--n-configs", "4")
+    options = ("--task", "What is tuned", "--param-notes", str(notes))
     arguments = ("prompt", "--storage", url, "--llm", "openai/m", "--seed", "7", *options)
     shown = json.loads(prints(capsys, *arguments, "--json"))
     assert study.get_trials(states=[optuna.trial.TrialState.RUNNING]) == []
@@ -276,7 +276,6 @@ def test_prompt_is_what_the_next_call_sends(
         llm,
         task="What is tuned",
         param_notes={"dropout": "of the classifier only"},
-        n_configs=4,
         seed=7,
     )
     study.optimize(objective, n_trials=1)

@@ -16,9 +16,6 @@ import traceback
 from typing import Any
 from typing import cast
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
 import pytest
 
 from optuna_llm_sampler import LLMSampler
@@ -31,6 +28,7 @@ from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms import TokenUsage
 from optuna_llm_sampler.llms.openai.client import ProviderLLM
+from optuna_llm_sampler.llms.openai.errors import retry_after
 from optuna_llm_sampler.llms.providers import EXTRAS
 from optuna_llm_sampler.llms.providers import Provider
 from optuna_llm_sampler.llms.providers import provider_at
@@ -145,7 +143,7 @@ CASES = {
     "gemini": Case(
         good=answer(total=520),
         usage=TokenUsage(100, 420),
-        never=has("seed", *EXTRAS),
+        never=has("n", "seed", *EXTRAS),
         wrong_key=google(
             400, "API key not valid. Please pass a valid API key.", status="INVALID_ARGUMENT"
         ),
@@ -476,6 +474,23 @@ def test_a_rate_limit_says_when_to_come_again(
     assert failure.retry_after == case.wait
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Please try again in 644ms.", 0.644),
+        ("Please try again in 7.66s.", 7.66),
+        ("Please try again in 1h2m3.5s.", 3723.5),
+        ("Please retry in 34.07s.", 34.07),
+        ("Please try again in 5 minutes.", None),
+        ("Please try again in a while.", None),
+    ],
+)
+def test_when_to_come_again_in_words(words: str, expected: float | None) -> None:
+    for body in (words, {"message": words}, {"metadata": {"raw": json.dumps({"error": words})}}):
+        assert retry_after({}, body) == expected
+    assert retry_after({"retry-after": "2"}, words) == 2.0
+
+
 @everyone
 def test_what_a_model_refuses_is_learned_at_once(
     prefix: str, environment: pytest.MonkeyPatch
@@ -506,15 +521,14 @@ def test_a_provider_without_schemas_is_told_the_schema(
     )
 
 
-def test_a_study_by_the_environment(environment: pytest.MonkeyPatch) -> None:
+def test_a_model_named_by_the_environment(environment: pytest.MonkeyPatch) -> None:
     with serving(always(Reply(body=CASES["anthropic"].good))) as server:
         at(server, "anthropic", environment)
         environment.setenv("OPTUNA_LLM", "anthropic/m")
-        space: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}
-        study = optuna.create_study(sampler=LLMSampler(search_space=space))
-        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
-    assert study.trials[0].params == {"x": 0.5}
-    assert server.bodies[0]["model"] == "m"
+        why, build = resolve(None)
+        assert why == "OPTUNA_LLM='anthropic/m'"
+        assert build().complete(REQUEST).texts == (GOOD,)
+    assert LLMSampler("anthropic/m")  # no key is needed before the first trial
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,9 @@ class Endpoint:
     def __init__(
         self,
         provider: Provider,
-        client: openai.OpenAI | None,
-        *,
         model: str,
+        *,
+        client: openai.OpenAI | None = None,
         base_url: str | None = None,
         use_chat_completions_api: bool | None = None,
         style: Style | str | None = None,
