@@ -143,7 +143,7 @@ CASES = {
     "gemini": Case(
         good=answer(total=520),
         usage=TokenUsage(100, 420),
-        never=has("seed", *EXTRAS),
+        never=has("n", "seed", *EXTRAS),
         wrong_key=google(
             400, "API key not valid. Please pass a valid API key.", status="INVALID_ARGUMENT"
         ),
