@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from optuna.samplers import BaseSampler
-from optuna.samplers import GPSampler
-from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
 from .._study.distance import Points
 from .._study.optuna_internals import forget_constraints
+from .._study.optuna_internals import gp_sampler
 from .._study.optuna_internals import key_of
 from .._study.optuna_internals import known_params
 from .._study.optuna_internals import publish_params
 from .._study.optuna_internals import sampled_trials
+from .._study.optuna_internals import tpe_sampler
 from .._study.optuna_internals import TrialKey
 from .branching import Branching
 from .branching import candidates
@@ -96,13 +96,9 @@ class DefaultBaseSampler(BaseSampler):
     def __init__(self, *, seed: int | None = None) -> None:
         # Not the same seed: when a study goes over to TPE, its random trials would be those of the
         # GP's start-up once more.
-        self._tpe = TPESampler(seed=None if seed is None else (seed + 1_000_003) % 2**32)
+        self._tpe = tpe_sampler(None if seed is None else (seed + 1_000_003) % 2**32)
         self._rng = np.random.RandomState(None if seed is None else (seed + 2_000_003) % 2**32)
-        self._gp = (
-            GPSampler(seed=seed, n_startup_trials=N_FIRST_SAMPLES, warn_independent_sampling=False)
-            if _has_torch()
-            else None
-        )
+        self._gp = gp_sampler(seed, n_startup_trials=N_FIRST_SAMPLES) if _has_torch() else None
         self._gp_names: set[str] = set()
         self._plans: dict[TrialKey, _Plan] = {}
 

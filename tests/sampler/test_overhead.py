@@ -134,7 +134,7 @@ BASES: dict[str, tuple[Callable[[], BaseSampler], int]] = {
     # TPE would have read it once more, and published its own parameters. Of Optuna's samplers only
     # those that learn nothing do not read the trials, and there it is one above the limit of 12:
     # the advice as a column of its own is worth that.
-    "tpe": (lambda: TPESampler(seed=0), 4),
+    "tpe": (lambda: TPESampler(seed=0, multivariate=True, constant_liar=True), 4),
     "random": (lambda: RandomSampler(seed=0), 13),
 }
 
