@@ -12,6 +12,7 @@ from functools import cache
 import lzma
 from pathlib import Path
 import tempfile
+from zlib import crc32
 
 from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler import Recorder
@@ -57,7 +58,8 @@ class Endpoint:
         """
         live: LLM | None = None
         if self.base_url:
-            asked = f"{name}-{study}" if self.per_study else name
+            # The name must not say what the study tunes.
+            asked = f"{name}-{crc32(study.encode()):08x}" if self.per_study else name
             live = OpenAI(base_url=self.base_url, model=asked, style=JSON)
         path = self.record or ANSWERS / f"{name}.jsonl.xz"
         return _Answers(f"openai/{name}", path, live, misses)
