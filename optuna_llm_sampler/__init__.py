@@ -19,6 +19,9 @@ from ._store.prices import Price
 
 
 if TYPE_CHECKING:
+    from ._proposal.proposal import ProposedSpace
+    from ._proposal.propose import propose_space
+    from ._proposal.review import review_space
     from .llms.local.client import LocalLLM
     from .llms.openai.client import AzureOpenAI
     from .llms.openai.client import OpenAI
@@ -38,30 +41,36 @@ __all__ = [
     "LocalLLM",
     "OpenAI",
     "Price",
+    "propose_space",
+    "ProposedSpace",
     "record_failures",
     "Recorder",
     "Replay",
+    "review_space",
     "TransformersLLM",
     "Usage",
     "usage",
 ]
 
 _LAZY = {
-    "AzureOpenAI": "openai.client",
-    "LocalLLM": "local.client",
-    "OpenAI": "openai.client",
-    "Recorder": "replay",
-    "Replay": "replay",
-    "TransformersLLM": "transformers",
+    "AzureOpenAI": "llms.openai.client",
+    "LocalLLM": "llms.local.client",
+    "OpenAI": "llms.openai.client",
+    "propose_space": "_proposal.propose",
+    "ProposedSpace": "_proposal.proposal",
+    "Recorder": "llms.replay",
+    "Replay": "llms.replay",
+    "review_space": "_proposal.review",
+    "TransformersLLM": "llms.transformers",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import back ends and the version on first use: ``import openai`` alone takes a second."""
+    """Import what few programs need on first use: ``import openai`` alone takes a second."""
     if name == "__version__":
         return version("optuna-llm-sampler")
     if name in _LAZY:
         from importlib import import_module
 
-        return getattr(import_module(f".llms.{_LAZY[name]}", __name__), name)
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

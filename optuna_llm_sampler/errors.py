@@ -17,6 +17,8 @@
     │   └── ReplayMissError         a recording has no answer to the request
     ├── TurnedOffError              the user wants no model, and something needs one
     ├── NamelessError               a small model cannot know what the parameters are
+    ├── TooSmallError               a small model is asked for what only a large one can do
+    ├── ContradictionError          the words of a task allow no value of a parameter
     ├── RedactionError              the user's own function fails
     ├── RecordError                 a recording cannot be read or written
     ├── WeightsError                weights cannot be had, or are not what they should be
@@ -176,6 +178,24 @@ class NamelessError(OptunaLLMError):
     reason = "nameless"
     local = True
     default_hint = "Say what they are in param_notes=, or use a larger model."
+
+
+class TooSmallError(OptunaLLMError):
+    """A small model is asked for what only a large one can do."""
+
+    reason = "too_small"
+    local = True
+    default_hint = (
+        'Name a larger model, such as llm="openai/gpt-5-mini" or --llm openai/gpt-5-mini.'
+    )
+
+
+class ContradictionError(OptunaLLMError):
+    """The words of a task allow no value of a parameter."""
+
+    reason = "contradiction"
+    local = True
+    default_hint = "Change the task's words."
 
 
 class RedactionError(OptunaLLMError):
