@@ -16,7 +16,6 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 
-from .._advice.renaming import Redact
 from .._store.calls import CallHook
 from .._store.prices import Budget
 from .._store.prices import Price
@@ -36,6 +35,7 @@ from .own_configs import OwnConfig
 
 
 if TYPE_CHECKING:
+    from .._advice.renaming import Redact
     from ..llms.base import LLM
 
 
