@@ -209,15 +209,17 @@ class Expressions:
 
     def look_up(self, name: str, frame: Frame) -> Any:
         """Return the value of a name."""
-        if name in frame.source.rebound:
-            return self.unknown()
         inner: Frame | None = frame
         while inner is not None:
+            if name in inner.rebound:
+                return self.unknown()
             if name in inner.names:
                 return inner.names[name]
             if name in inner.own:
                 return self.unknown()
             inner = inner.outer
+        if name in frame.source.rebound:
+            return self.unknown()
         function = frame.function
         free = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
         try:
@@ -470,7 +472,7 @@ class Expressions:
             if items is None:
                 self.path.doubt = before
 
-        walk(0, Frame({}, set(), frame, frame.function, frame.source))
+        walk(0, Frame({}, set(), frame, frame.function, frame.source, frame.rebound))
         return found if is_known else None
 
     def assign(self, target: ast.expr, value: Any, frame: Frame) -> None:

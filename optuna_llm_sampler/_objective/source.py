@@ -23,6 +23,8 @@ MUTATORS = (
     *("append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault"),
     *("popitem", "add", "discard", "sort", "reverse"),
 )
+# With these, a function can change what it names in a string.
+_BY_NAME = ("globals", "setattr", "delattr", "vars", "object.__setattr__")
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,7 @@ def _parse(text: str, code: CodeType) -> Source | None:
         functions=functions,
         codes=tuple(_codes(module)),
         changed=frozenset(_changed(functions)),
-        rebound=frozenset(
-            name
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Global, ast.Nonlocal))
-            for name in node.names
-        ),
+        rebound=rebound_names(tree),
     )
 
 
@@ -120,8 +117,16 @@ def _changed(functions: tuple[FunctionNode, ...]) -> Iterator[str]:
                     yield node.attr
                 elif node.attr in MUTATORS:
                     yield from _base_name(node.value)
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in _BY_NAME:
+                yield from _strings(function)
             elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
                 yield from _base_name(node.value)
+
+
+def _strings(function: FunctionNode) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
 
 
 def _base_name(node: ast.expr) -> Iterator[str]:
@@ -132,6 +137,12 @@ def _base_name(node: ast.expr) -> Iterator[str]:
         node = node.value
     if isinstance(node, ast.Name):
         yield node.id
+
+
+def rebound_names(node: ast.AST) -> frozenset[str]:
+    """Return the names that are declared as ``global`` or ``nonlocal`` anywhere in it."""
+    kinds = (ast.Global, ast.Nonlocal)
+    return frozenset(n for each in ast.walk(node) if isinstance(each, kinds) for n in each.names)
 
 
 def parameters(node: FunctionNode) -> list[str]:

@@ -14,6 +14,8 @@ from .expressions import GiveUpError
 from .expressions import line
 from .path import Path
 from .source import parameters
+from .source import rebound_names
+from .source import Source
 from .source import Sources
 from .source import stored_names
 from .values import blur
@@ -78,21 +80,22 @@ class Follower(Expressions):
     ) -> Any:
         if isinstance(function, Closure):
             node, outer = function.node, function.frame
-            frame = Frame({}, set(), outer, outer.function, outer.source)
+            frame = Frame({}, set(), outer, outer.function, outer.source, outer.rebound)
             defaults = function.defaults
         else:
             found, source = self._sources.node(function), self._sources.of(function)
             if found is None or source is None:
                 self.path.open(f"what {function.__qualname__} asks for (its source is not known)")
                 return UNKNOWN
-            node, frame = found, Frame({}, set(), None, function, source)
-            defaults = self._live_defaults(function)
+            node, frame = found, Frame({}, set(), None, function, source, frozenset())
+            defaults = self._live_defaults(function, source)
         if self._depth == _MAX_DEPTH:
             raise GiveUpError("a recursion")
         if isinstance(node, ast.AsyncFunctionDef):
             raise GiveUpError("an asynchronous function")
         frame.names = self._bind(node, defaults, args, kwargs)
         frame.own = set(parameters(node))
+        frame.rebound |= rebound_names(node)
         self._depth += 1
         try:
             if isinstance(node, ast.Lambda):
@@ -116,11 +119,14 @@ class Follower(Expressions):
             self._functions -= 1
         return None
 
-    def _live_defaults(self, function: FunctionType) -> dict[str, Any]:
+    def _live_defaults(self, function: FunctionType, source: Source) -> dict[str, Any]:
         code, values = function.__code__, function.__defaults__ or ()
         names = code.co_varnames[: code.co_argcount][code.co_argcount - len(values) :]
         named = {**dict(zip(names, values, strict=True)), **(function.__kwdefaults__ or {})}
-        return {name: self.lift(value) for name, value in named.items()}
+        return {
+            name: UNKNOWN if name in source.changed else self.lift(value)
+            for name, value in named.items()
+        }
 
     def _bind(
         self,
@@ -304,19 +310,19 @@ class Follower(Expressions):
         if not node.handlers:
             self.follow([*node.body, *node.orelse, *node.finalbody], frame)
             return
-        may_raise = False
+        has_returned = False
         try:
             may_raise = self._guarded([*node.body, *node.orelse], frame)
         except _Return:
             if not self._may_raise:
                 raise
-            may_raise = True
+            may_raise = has_returned = True
         if may_raise:
             self.path.doubt = before or "in an exception's handler"
             for handler in node.handlers:
                 self._round(handler.body, frame)
             self._skip([*node.body, *node.handlers], frame)
-            ends = any(_returns(handler.body) for handler in node.handlers)
+            ends = has_returned or any(_returns(handler.body) for handler in node.handlers)
             self.path.doubt = before or ("after a handler that may return" if ends else "")
         self.follow(node.finalbody, frame)
 

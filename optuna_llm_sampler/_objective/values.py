@@ -121,6 +121,8 @@ class Frame:
             The function in memory whose globals and closure hold other names.
         source:
             The file of the function.
+        rebound:
+            Local names that nested functions bind, too.
     """
 
     names: dict[str, Any]
@@ -128,6 +130,7 @@ class Frame:
     outer: Frame | None
     function: FunctionType
     source: Source
+    rebound: frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)

@@ -625,6 +625,156 @@ def network(trial):
     return net.train(trial)
 
 
+# --- as in the examples of libraries --------------------------------------------------------
+
+
+class Library:
+    """A library of which nothing is known."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: Library()
+
+    def __float__(self):
+        return 0.5
+
+    def __gt__(self, other):
+        return True
+
+    def __call__(self, *args, **kwargs):
+        return Library()
+
+    def __iter__(self):
+        return iter([])
+
+
+lgb = xgb = torch = nn = sklearn = Library()
+EPOCHS = 3
+N_INPUTS = 28 * 28
+
+
+@reads(
+    {
+        "lambda_l1": Float(1e-8, 10.0, log=True),
+        "num_leaves": Int(2, 256),
+        "bagging_freq": Int(1, 7),
+    }
+)
+def lightgbm_with_pruning(trial):
+    dtrain = lgb.Dataset([], label=[])
+    param = {
+        "objective": "binary",
+        "verbosity": -1,
+        "lambda_l1": trial.suggest_float("lambda_l1", 1e-8, 10.0, log=True),
+        "num_leaves": trial.suggest_int("num_leaves", 2, 256),
+    }
+    param["bagging_freq"] = trial.suggest_int("bagging_freq", 1, 7)
+    callback = lgb.LightGBMPruningCallback(trial, "auc")
+    gbm = lgb.train(param, dtrain, callbacks=[callback])
+    return float(gbm.score())
+
+
+@reads(
+    {
+        "booster": Choice(["gbtree", "gblinear", "dart"]),
+        "lambda": Float(1e-8, 1.0, log=True),
+        "max_depth": Int(3, 9, step=2),
+        "rate_drop": Float(1e-8, 1.0, log=True),
+    },
+    {"max_depth": {"booster": ["gbtree", "dart"]}, "rate_drop": {"booster": ["dart"]}},
+)
+def xgboost_with_boosters(trial):
+    param = {
+        "booster": trial.suggest_categorical("booster", ["gbtree", "gblinear", "dart"]),
+        "lambda": trial.suggest_float("lambda", 1e-8, 1.0, log=True),
+    }
+    if param["booster"] in ["gbtree", "dart"]:
+        param["max_depth"] = trial.suggest_int("max_depth", 3, 9, step=2)
+    if param["booster"] == "dart":
+        param["rate_drop"] = trial.suggest_float("rate_drop", 1e-8, 1.0, log=True)
+    bst = xgb.train(param, [], callbacks=[xgb.XGBoostPruningCallback(trial, "auc")])
+    return float(bst.predict([]))
+
+
+def define_model(trial):
+    n_layers = trial.suggest_int("n_layers", 1, 2)
+    layers = []
+    in_features = N_INPUTS
+    for i in range(n_layers):
+        out_features = trial.suggest_int(f"n_units_l{i}", 4, 128)
+        layers.append(nn.Linear(in_features, out_features))
+        layers.append(nn.Dropout(trial.suggest_float("dropout_l{}".format(i), 0.2, 0.5)))
+        in_features = out_features
+    layers.append(nn.LogSoftmax(dim=1))
+    return nn.Sequential(*layers)
+
+
+@reads(
+    {
+        "n_layers": Int(1, 2),
+        "n_units_l0": Int(4, 128),
+        "dropout_l0": Float(0.2, 0.5),
+        "n_units_l1": Int(4, 128),
+        "dropout_l1": Float(0.2, 0.5),
+        "optimizer": Choice(["Adam", "RMSprop", "SGD"]),
+        "lr": Float(1e-5, 1e-1, log=True),
+        "momentum": Float(0.0, 0.99),
+    },
+    {
+        "n_units_l1": {"n_layers": [2]},
+        "dropout_l1": {"n_layers": [2]},
+        "momentum": {"optimizer": ["SGD"]},
+    },
+)
+def pytorch(trial):
+    model = define_model(trial).to("cpu")
+    optimizer_name = trial.suggest_categorical("optimizer", ["Adam", "RMSprop", "SGD"])
+    kwargs = {"lr": trial.suggest_float("lr", 1e-5, 1e-1, log=True)}
+    if optimizer_name == "SGD":
+        kwargs["momentum"] = trial.suggest_float("momentum", 0.0, 0.99)
+    optimizer = getattr(torch, optimizer_name)(model.parameters(), **kwargs)
+    accuracy = 0.0
+    for epoch in range(EPOCHS):
+        for batch_idx, (data, target) in enumerate(torch.loader()):
+            if batch_idx * 128 >= 1000:
+                break
+            optimizer.step()
+        with torch.no_grad():
+            accuracy = float(model.eval())
+        trial.report(accuracy, epoch)
+        if trial.should_prune():
+            raise optuna.exceptions.TrialPruned()
+    return accuracy
+
+
+@reads(
+    {
+        "classifier": Choice(["SVC", "RandomForest"]),
+        "svc_c": Float(1e-10, 1e10, log=True),
+        "rf_max_depth": Float(2.0, 32.0, log=True),
+    },
+    {"svc_c": {"classifier": ["SVC"]}, "rf_max_depth": {"classifier": ["RandomForest"]}},
+)
+def scikit_learn(trial):
+    classifier_name = trial.suggest_categorical("classifier", ["SVC", "RandomForest"])
+    if classifier_name == "SVC":
+        svc_c = trial.suggest_float("svc_c", 1e-10, 1e10, log=True)
+        classifier_obj = sklearn.SVC(C=svc_c, gamma="auto")
+    else:
+        rf_max_depth = int(trial.suggest_float("rf_max_depth", 2, 32, log=True))
+        classifier_obj = sklearn.RandomForest(max_depth=rf_max_depth, n_estimators=10)
+    scores = []
+    for step in range(200):
+        classifier_obj.partial_fit()
+        intermediate_value = 1.0 - float(classifier_obj.score())
+        if intermediate_value < min(scores, default=1):
+            scores.append(intermediate_value)
+        elif len(scores) > 5:
+            return max(scores)
+    return float(classifier_obj.score())
+
+
 # --- dynamic --------------------------------------------------------------------------------
 
 
