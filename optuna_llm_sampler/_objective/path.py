@@ -14,7 +14,7 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .._study.conditions import parent_values
-from .values import compute
+from .operators import compute
 from .values import is_same
 from .values import NotPlainError
 from .values import OfChoice

@@ -12,13 +12,13 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from .conditions import combine
-from .expressions import GiveUpError
+from .control import Follower
+from .names import GiveUpError
 from .path import MAX_PATHS
 from .path import Path
 from .path import Script
 from .path import TooLongError
 from .source import Sources
-from .statements import Follower
 from .statements import RaisedError
 from .values import TRIAL
 

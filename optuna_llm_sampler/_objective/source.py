@@ -10,6 +10,7 @@ import linecache
 from types import CodeType
 from types import FunctionType
 from typing import TypeAlias
+import warnings
 
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -75,9 +76,11 @@ class Sources:
 
 def _parse(text: str, code: CodeType) -> Source | None:
     try:
-        tree = ast.parse(text)
-        flags = code.co_flags & _FUTURE
-        module = compile(text, code.co_filename, "exec", flags=flags, dont_inherit=True)
+        with warnings.catch_warnings():  # they were shown when the file was imported
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+            flags = code.co_flags & _FUTURE
+            module = compile(text, code.co_filename, "exec", flags=flags, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)

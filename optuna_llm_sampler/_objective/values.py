@@ -6,13 +6,11 @@ themselves. Everything else is one of the classes here, or :data:`UNKNOWN`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from functools import partial
 import inspect
-import math
 from types import BuiltinFunctionType
 from types import FunctionType
 from types import MethodType
@@ -31,7 +29,6 @@ CONSTANTS = (type(None), bool, int, float, str)
 _CALLABLE = (FunctionType, BuiltinFunctionType, ModuleType, type, partial)
 # Larger constants are no part of a search space.
 MAX_ITEMS = 1_000
-_MAX_DIGITS = 400
 
 
 class Unknown:
@@ -220,36 +217,3 @@ def blur(value: Any) -> None:
 def is_same(one: Any, other: Any) -> bool:
     """Return whether two constants are equal and of the same type, in all of their parts."""
     return type(one) is type(other) and repr(one) == repr(other)
-
-
-def compute(function: Callable[..., Any], *args: Any) -> Any:
-    """Return a function of constants, :obj:`UNKNOWN` if it fails or is large."""
-    if any(isinstance(each, (int, float)) and abs(each) > 1e100 for each in args):
-        return UNKNOWN
-    try:
-        result = wrap(function(*args))
-    except Exception:
-        return UNKNOWN
-    return UNKNOWN if isinstance(result, str) and len(result) > MAX_ITEMS else result
-
-
-def power(base: Any, exponent: Any) -> Any:
-    """Raise a number to a power that is not huge."""
-    if abs(exponent) * math.log10(abs(base) + 1) > _MAX_DIGITS:
-        raise OverflowError
-    return base**exponent
-
-
-def times(one: Any, other: Any) -> Any:
-    """Multiply numbers, or repeat a short sequence."""
-    for sequence, count in ((one, other), (other, one)):
-        if isinstance(sequence, (str, list, tuple)) and count * len(sequence) > MAX_ITEMS:
-            raise OverflowError
-    return one * other
-
-
-def shift(one: int, other: int) -> int:
-    """Shift to the left by a number that is not huge."""
-    if other > _MAX_DIGITS:
-        raise OverflowError
-    return one << other
