@@ -1,4 +1,4 @@
-"""Text from outside (models, users, other workers) made safe for where it is shown."""
+"""Clean text from outside (models, users, other workers) for the place where it is shown."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import math
 import re
 
 
-# What Markdown reads as markup within a line, and what only at its beginning.
+# Markdown's markup within a line, and at its beginning.
 _INLINE = re.compile(r"([\\`*_\[\]<>|~$&])")
 _OPENING = re.compile(r"^(#+|[+\-]|-+|=+|\d+[.)])(?=\s|$)")
 # GFM turns bare addresses into links, even where their punctuation is escaped.
 _LINK = re.compile(r"(\w:(?=//)|www(?=\.)|\w(?=@))", re.IGNORECASE)
-# A zero-width space, which shows nothing.
+# A zero-width space.
 _BREAK = "\u200b"
-# What a person reads as "nothing to show".
+# Stands for a value that is missing.
 NOTHING = "–"
 MAX_WHY_CHARS = 140  # optuna-dashboard's trial page does not wrap
 
 
-def one_line(value: object, limit: int) -> str:
-    """Return a text as one printable line; anything else as an empty one."""
-    return plain(value, limit) if isinstance(value, str) else ""
+def printable(text: str, keep: str = "") -> str:
+    """Replace each character that cannot be printed by a space, except those in ``keep``."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)
 
 
 def plain(text: object, limit: int = 200) -> str:
@@ -29,29 +29,34 @@ def plain(text: object, limit: int = 200) -> str:
 
     Args:
         text:
-            Anything; what is not a text is written as one.
+            Any object; it is converted to a string.
         limit:
-            Longest result.
+            Most characters of the result.
     """
     cut = str(text)[: 4 * limit].encode("utf-8", "replace").decode("utf-8")
-    line = " ".join("".join(c if c.isprintable() else " " for c in cut).split())
+    line = " ".join(printable(cut).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def one_line(value: object, limit: int) -> str:
+    """Return a string as one printable line, and any other object as an empty one."""
+    return plain(value, limit) if isinstance(value, str) else ""
+
+
 def markdown(text: object, limit: int = 200) -> str:
-    """Return one line in which Markdown finds no markup and no link."""
+    """Return one line without markup and links of Markdown."""
     line = _INLINE.sub(r"\\\1", plain(text, limit))
     line = _OPENING.sub(lambda m: _BREAK + m[0], line)
     return _LINK.sub(lambda m: m[0] + _BREAK, line)
 
 
 def html(text: object, limit: int = 200) -> str:
-    """Return one line in which HTML finds no markup, in element content and in attributes."""
+    """Return one line without markup of HTML, for elements and attributes."""
     return _html.escape(plain(text, limit), quote=True)
 
 
 def hover(text: object, limit: int = 200, width: int = 60) -> str:
-    """Return text for plotly, which reads a few tags anywhere and knows few entities."""
+    """Return lines of text without markup of plotly, which reads some tags of HTML."""
     words = plain(text, limit).split(" ")
     lines = [""]
     for word in words:
@@ -63,18 +68,19 @@ def hover(text: object, limit: int = 200, width: int = 60) -> str:
 
 
 def number(value: float | None, digits: int = 5) -> str:
-    """Write a value the way a person reads it."""
+    """Write a number with a few significant digits."""
     if value is None or math.isnan(value):
         return NOTHING
     return f"{value:.{digits}g}"
 
 
 def count(value: int | None) -> str:
-    """Write how many there are; what nobody knows is not zero."""
+    """Write a count; :obj:`None` is unknown, not zero."""
     return "unknown" if value is None else f"{value:,}"
 
 
 def plural(n: int, word: str) -> str:
+    """Write a count with its noun: ``"1 trial"``, ``"1,200 trials"``."""
     return f"{n:,} {word}" if n == 1 else f"{n:,} {word}s"
 
 

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import os
 import signal
 
 from hypothesis import HealthCheck
 from hypothesis import settings
 import optuna
 import pytest
+
+from optuna_llm_sampler._store import background_call
 
 from .support.storages import Postgres
 from .support.storages import postgres_server
@@ -15,9 +18,23 @@ from .support.storages import postgres_server
 pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
 
 
-# How fast examples are made and run says something about the machine only.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")
+# Before torch is imported, here and in every process that a test starts: more threads than free
+# cores take many times longer.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples in every run, however fast; others, and more, with
+# ``pytest --hypothesis-profile=thorough``.
+settings.register_profile(
+    "usual",
+    max_examples=150,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough", settings.get_profile("usual"), max_examples=2000, derandomize=False
+)
+settings.load_profile("usual")
 
 # What runs in the background (``nohup``, ``&`` in a script, some CI) ignores SIGINT, and so would
 # every process that a test starts in order to interrupt it.
@@ -32,6 +49,15 @@ def _verbosity() -> Iterator[None]:
     optuna.logging.set_verbosity(_VERBOSITY)
     yield
     optuna.logging.set_verbosity(_VERBOSITY)
+
+
+@pytest.fixture(autouse=True)
+def _claims_settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save a wait before every call: no other process works on the study of a test.
+
+    Those that do, in some tests, are not touched.
+    """
+    monkeypatch.setattr(background_call, "_CLAIM_SETTLES", 0.0)
 
 
 @pytest.fixture(scope="session")

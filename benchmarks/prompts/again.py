@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmarks._help import parser as help_parser
 from benchmarks._help import positive
 from optuna_llm_sampler import LocalLLM
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prompts import build
 
 from .questions import question
 from .questions import WAYS

@@ -19,9 +19,9 @@ from benchmarks.tasks import table_names
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._advice.prompts.build import build
-from optuna_llm_sampler._advice.prompts.build import prefill
-from optuna_llm_sampler._study.space import denormalize
+from optuna_llm_sampler._advice.prompts import build
+from optuna_llm_sampler._advice.prompts import prefill
+from optuna_llm_sampler._study.distance import denormalize
 
 from .answers import advice_of
 from .answers import Asked

@@ -14,13 +14,13 @@ from pathlib import Path
 import tempfile
 
 from optuna_llm_sampler import OpenAI
+from optuna_llm_sampler import Recorder
+from optuna_llm_sampler import Replay
 from optuna_llm_sampler.errors import ReplayMissError
 from optuna_llm_sampler.llms import Completion
+from optuna_llm_sampler.llms import JSON
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms.replay import Recorder
-from optuna_llm_sampler.llms.replay import Replay
-from optuna_llm_sampler.llms.style import JSON
 
 
 ANSWERS = Path(__file__).parent / "answers"

@@ -18,10 +18,10 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import RandomSampler
 
 from benchmarks.tasks import Task
+from optuna_llm_sampler._study.distance import denormalize
+from optuna_llm_sampler._study.distance import normalize
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import denormalize
-from optuna_llm_sampler._study.space import normalize
 from optuna_llm_sampler._study.space import to_label
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request

@@ -24,12 +24,12 @@ from benchmarks.tasks import load
 from benchmarks.tasks import names
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler import LocalLLM
+from optuna_llm_sampler import Recorder
+from optuna_llm_sampler import Replay
 from optuna_llm_sampler.errors import ReplayMissError
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms.replay import Recorder
-from optuna_llm_sampler.llms.replay import Replay
 
 from .samplers import answers
 from .samplers import ask_of

@@ -27,14 +27,14 @@ from optuna.samplers import TPESampler
 from benchmarks.tasks import Task
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import Replay
 from optuna_llm_sampler._advice.first_proposals import middle
 from optuna_llm_sampler.errors import ReplayMissError
+from optuna_llm_sampler.llms import CODE
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms.replay import Replay
-from optuna_llm_sampler.llms.style import CODE
-from optuna_llm_sampler.llms.style import Style
+from optuna_llm_sampler.llms import Style
 from optuna_llm_sampler.llms.style import style_of
 from optuna_llm_sampler.testing import FakeLLM
 

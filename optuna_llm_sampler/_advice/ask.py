@@ -23,7 +23,7 @@ from .first_proposals import consensus_first
 from .parse import parse
 from .prepare import prepare
 from .prepare import Prepared
-from .prompts.build import prefill
+from .prompts import prefill
 from .question import Question
 from .renaming import Redact
 
@@ -92,27 +92,34 @@ def ask(
         The advice or the error. Exceptions other than
         :class:`~optuna_llm_sampler.errors.OptunaLLMError` are raised.
     """
-    call = Call(model=llm.name, asked=llm.name, purpose=purpose)
+    call, style = Call(model=llm.name, asked=llm.name, purpose=purpose), style_of(llm)
     try:
-        prepared = prepare(question, style_of(llm), timeout=timeout, redact=redact)
+        prepared = prepare(question, style, timeout=timeout, redact=redact)
     except OptunaLLMError as error:
         return Answer(call, error=error)
     renaming = prepared.renaming
-    answer = _ask(
+    answer = _ask_prepared(
         llm,
         prepared,
         lambda params: is_duplicate(renaming.restore_values(params)),
         call,
+        samples=style.samples,
         max_requests=max_requests,
     )
     return replace(answer, advice=renaming.restore(answer.advice))
 
 
-def _ask(
-    llm: LLM, prepared: Prepared, is_duplicate: IsDuplicate, call: Call, *, max_requests: int
+def _ask_prepared(
+    llm: LLM,
+    prepared: Prepared,
+    is_duplicate: IsDuplicate,
+    call: Call,
+    *,
+    samples: bool,
+    max_requests: int,
 ) -> Answer:
-    """Make the requests; the advice has the names that were sent."""
-    question, samples, request = prepared.question, prepared.style.samples, prepared.request
+    """Make the requests. The advice has the names that were sent."""
+    question, request = prepared.question, prepared.request
     timeout, start = request.timeout, prefill(request)
     advice = Advice()
     texts: list[str] = []
@@ -151,16 +158,10 @@ def _ask(
 
 def _ordered(advice: Advice, question: Question, is_duplicate: IsDuplicate) -> Advice:
     """Put samples, which come in no order, in the order in which to try them."""
-    configs = advice.configs[: question.n_configs]
+    n, configs = question.n_configs, advice.configs
     if question.summary.n_finished < _MIN_HISTORY:
-        configs = consensus_first(
-            advice.configs,
-            question.space,
-            question.n_configs,
-            is_duplicate,
-            question.conditions,
-        )
-    return replace(advice, configs=configs)
+        configs = consensus_first(configs, question.space, n, is_duplicate, question.conditions)
+    return replace(advice, configs=configs[:n])
 
 
 def _sampled_wider(request: Request) -> Request:

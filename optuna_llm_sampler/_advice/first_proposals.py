@@ -33,11 +33,11 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
 from .._study.conditions import Conditions
+from .._study.distance import denormalize
+from .._study.distance import interpolate
+from .._study.distance import normalize
 from .._study.distance import Points
-from .._study.space import denormalize
-from .._study.space import interpolate
 from .._study.space import legal_or
-from .._study.space import normalize
 from .._study.space import SearchSpace
 from .._study.space import to_label
 from .advice import Config

@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-
 from .._study.conditions import Conditions
 from .._study.conditions import of_branch
 from .._study.space import CLIPPED
@@ -170,8 +167,10 @@ def _take_item(item: Any, space: SearchSpace, conditions: Conditions, taken: _Ta
     repairs: dict[str, str] = {}
     refused: dict[str, str] = {}
     for name, distribution in space.items():
-        if name not in item or (item[name] is None and not _has_none(distribution)):
+        if name not in item:
             continue  # a branch that this configuration does not take
+        if item[name] is None and None not in getattr(distribution, "choices", ()):
+            continue
         coerced = coerce(item[name], distribution)
         if isinstance(coerced, Rejected):
             refused[name] = coerced.reason
@@ -190,7 +189,3 @@ def _take_item(item: Any, space: SearchSpace, conditions: Conditions, taken: _Ta
     why = one_line(item.get(reason_key(space)), MAX_WHY_CHARS)
     outside = frozenset(name for name, repair in repairs.items() if repair == CLIPPED)
     taken.configs.append(Config(params, why, len(repairs), outside))
-
-
-def _has_none(distribution: BaseDistribution) -> bool:
-    return isinstance(distribution, CategoricalDistribution) and None in distribution.choices

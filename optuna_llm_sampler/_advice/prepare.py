@@ -11,7 +11,7 @@ from .._study.space import labels
 from ..errors import NamelessError
 from ..llms.base import Request
 from ..llms.style import Style
-from .prompts.build import build
+from .prompts import build
 from .question import Question
 from .renaming import Redact
 from .renaming import Renaming
@@ -32,14 +32,11 @@ class Prepared:
             What is asked, with the names and choices that are sent.
         renaming:
             Restores the own names and choices.
-        style:
-            The form in which the model is asked.
     """
 
     request: Request
     question: Question
     renaming: Renaming
-    style: Style
 
 
 def prepare(
@@ -68,7 +65,7 @@ def prepare(
         if not space:
             raise NamelessError("No parameter's name says what it is.")
         sent = replace(sent, space=space)
-    return Prepared(replace(build(sent, style), timeout=timeout), sent, renaming, style)
+    return Prepared(replace(build(sent, style), timeout=timeout), sent, renaming)
 
 
 def nameless(question: Question) -> frozenset[str]:

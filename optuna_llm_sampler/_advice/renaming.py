@@ -54,15 +54,17 @@ class Renaming:
         self._redact = redact
         redacted = self._distinct(space)
         short = short_names(redacted.values())
-        self._names = {name: short.get(sent, sent) for name, sent in redacted.items()}
-        self._own_names = {sent: name for name, sent in self._names.items()}
+        self._names = {name: short.get(text, text) for name, text in redacted.items()}
+        self._own_names = {text: name for name, text in self._names.items()}
         self._choices: dict[str, dict[str, str]] = {}
+        self._distributions: dict[str, BaseDistribution] = {}
         self._own_labels: dict[str, dict[str, str]] = {}
         for name, own in space.items():
             if redact is not None and isinstance(own, CategoricalDistribution):
                 self._choices[name] = self._distinct(c for c in own.choices if isinstance(c, str))
-                sent_labels = labels(self._categorical(name, own))
-                self._own_labels[name] = dict(zip(sent_labels, labels(own), strict=True))
+                sent = CategoricalDistribution(self._values(name, own.choices))
+                self._distributions[name] = sent
+                self._own_labels[name] = dict(zip(labels(sent), labels(own), strict=True))
 
     def apply(self, question: Question) -> Question:
         """Return a question as it is sent.
@@ -72,7 +74,9 @@ class Renaming:
         """
         return replace(
             question,
-            space={self._name(n): self._distribution(n, d) for n, d in question.space.items()},
+            space={
+                self._name(n): self._distributions.get(n, d) for n, d in question.space.items()
+            },
             summary=self._summary(question.summary),
             task=self._text(question.task),
             param_notes={self._name(n): self._text(t) for n, t in question.param_notes.items()},
@@ -87,23 +91,29 @@ class Renaming:
 
     def restore(self, advice: Advice) -> Advice:
         """Return an advice with the parameters' own names and choices."""
-        configs = []
-        for config in advice.configs:
-            params = {}
-            for sent, label in config.params.items():
-                name = self._own_names.get(sent, sent)
-                params[name] = self._own_labels.get(name, {}).get(label, label)
-            configs.append(replace(config, params=params))
+        configs = [
+            replace(
+                config,
+                params={
+                    name: self._own_labels.get(name, {}).get(label, label)
+                    for name, label in self._with_own_names(config.params).items()
+                },
+            )
+            for config in advice.configs
+        ]
         return replace(advice, configs=tuple(configs))
 
     def restore_values(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return a configuration, in Optuna's values, with its own names and choices."""
-        found = {}
-        for sent, value in params.items():
-            name = self._own_names.get(sent, sent)
-            own = {new: old for old, new in self._choices.get(name, {}).items()}
-            found[name] = own.get(value, value) if isinstance(value, str) else value
+        found = self._with_own_names(params)
+        for name, choices in self._choices.items():
+            own = {sent: choice for choice, sent in choices.items()}
+            if isinstance(found.get(name), str):
+                found[name] = own.get(found[name], found[name])
         return found
+
+    def _with_own_names(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        return {self._own_names.get(name, name): value for name, value in params.items()}
 
     # --- one piece --------------------------------------------------------------------------
 
@@ -140,16 +150,6 @@ class Renaming:
 
     def _params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         return {self._name(name): self._value(name, value) for name, value in params.items()}
-
-    def _distribution(self, name: str, distribution: BaseDistribution) -> BaseDistribution:
-        if self._redact is None or not isinstance(distribution, CategoricalDistribution):
-            return distribution
-        return self._categorical(name, distribution)
-
-    def _categorical(
-        self, name: str, distribution: CategoricalDistribution
-    ) -> CategoricalDistribution:
-        return CategoricalDistribution(self._values(name, distribution.choices))
 
     # --- the history ------------------------------------------------------------------------
 

@@ -175,7 +175,9 @@ class Plan:
             return Turn(True)
         index = self._index(record, number)
         if count(index, record.share, record.phase) >= len(record.advice.configs):
-            return Turn(position(index, self.share, record.phase) is not None)
+            # No new advice serves a trial before the latest start: it would wait in vain.
+            is_latest = record is self.snapshot.advices[-1]
+            return Turn(is_latest and position(index, self.share, record.phase) is not None)
         assigned = position(index, record.share, record.phase)
         if assigned is None or self._is_revoked(record, index):
             return Turn(False)

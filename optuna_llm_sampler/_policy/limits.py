@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 import time
 
@@ -78,21 +79,20 @@ class Limits:
         """Return how many requests a call may make: a useless answer is asked for once more."""
         if self._budget is None or self._budget.calls is None:
             return 2
-        return 2 if self._budget.calls - total_of(self._calls(snapshot)).requests >= 2 else 1
+        used = total_of(call_records(snapshot, under_way=True)).requests
+        return 2 if self._budget.calls - used >= 2 else 1
 
     # --- the budget -------------------------------------------------------------------------
-
-    def _calls(self, snapshot: Snapshot) -> list[Call]:
-        """Return all calls, those under way too, with their cost by the prices known now."""
-        return [
-            call if call.usd is not None else replace(call, usd=cost_of(call, self._prices))
-            for call in call_records(snapshot, under_way=True)
-        ]
 
     def _budget_reason(self, snapshot: Snapshot) -> str:
         if self._budget is None:
             return ""
-        calls = self._calls(snapshot)
+        calls: Sequence[Call] = call_records(snapshot, under_way=True)
+        if self._budget.usd is not None:  # prices may have become known since a call was made
+            calls = [
+                call if call.usd is not None else replace(call, usd=cost_of(call, self._prices))
+                for call in calls
+            ]
         reached = [
             f"{used:,g} of {limit:,g} {name}"
             for name, used, limit in self._budget.lines(total_of(calls))
@@ -109,7 +109,7 @@ class Limits:
             )
         return ""
 
-    def _unpriced(self, calls: list[Call]) -> str:
+    def _unpriced(self, calls: Sequence[Call]) -> str:
         """Return a model without a price: the one to ask, or one that has answered."""
         name = self._model_name()
         if price_of(name, self._prices) is None:

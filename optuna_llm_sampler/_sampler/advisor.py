@@ -166,7 +166,8 @@ class Advisor:
             plan:
                 The plan now.
             number:
-                Leave out this trial and the assignments of later ones, see :meth:`Plan.pending`.
+                Leave out this trial and the assignments of later ones, see
+                :meth:`Plan.running_params`.
         """
         space, history = self.space(plan.snapshot), plan.snapshot.history
         pending = Points(plan.running_params(space, number).values())

@@ -19,15 +19,15 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
 
 from .._study.conditions import parent_values
 from .._study.conditions import parents_first
+from .._study.distance import denormalize
+from .._study.distance import normalize
 from .._study.history import seen_space
-from .._study.space import denormalize
+from .._study.optuna_internals import constraints_of
 from .._study.space import is_legal
 from .._study.space import legal_or
-from .._study.space import normalize
 from .._study.space import SearchSpace
 from .._study.structure import Structure
 from . import gp
@@ -60,10 +60,7 @@ class Branching:
         """Infer the space, less what some trials lack for no known reason."""
         space, structure = _widest(trials), Structure()
         for trial in trials:
-            kinds = trial.distributions
-            internal = {n: kinds[n].to_internal_repr(v) for n, v in trial.params.items()}
-            full = trial.state == TrialState.COMPLETE
-            structure.add(trial.number, internal, kinds, full=full)
+            structure.add(trial)
         conditions = structure.conditions(space)
         gone = structure.unexplained(list(space), conditions)
         space = parents_first({n: d for n, d in space.items() if n not in gone}, conditions)
@@ -333,14 +330,14 @@ def _score(
     groups = np.repeat(np.arange(len(columns)), [c.shape[1] for c in columns])
     x = np.hstack(columns)
     limits = []
-    for name in {name: None for trial in trials for name in trial.constraints}:
-        having = [i for i, trial in enumerate(trials) if name in trial.constraints]
-        bounded = _finite(np.array([trials[i].constraints[name] for i in having]))
+    for name in {name: None for trial in trials for name in constraints_of(trial)}:
+        having = [i for i, trial in enumerate(trials) if name in constraints_of(trial)]
+        bounded = _finite(np.array([constraints_of(trials[i])[name] for i in having]))
         if (deviation := bounded.std()) > 0:
             y = (bounded - bounded.mean()) / deviation
             fitted = gp.fit(x[having], groups, y, rng)
             limits.append((fitted, -bounded.mean() / deviation))
-    feasible = np.array([all(c <= 0 for c in t.constraints.values()) for t in trials])
+    feasible = np.array([all(c <= 0 for c in constraints_of(t).values()) for t in trials])
     gain = gp.fit(x, groups, standardized(values), rng, feasible)
     busy = [row for params in pending if (row := branching.places(params)) is not None]
     if busy:

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from optuna.samplers import BaseSampler
-from optuna.samplers import GPSampler
-from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
+from .._study.distance import Points
+from .._study.optuna_internals import forget_constraints
+from .._study.optuna_internals import gp_sampler
+from .._study.optuna_internals import key_of
 from .._study.optuna_internals import known_params
 from .._study.optuna_internals import publish_params
 from .._study.optuna_internals import sampled_trials
-from .._study.optuna_internals import trial_id_of
-from .._study.space import is_at
-from .._study.space import locate
+from .._study.optuna_internals import tpe_sampler
+from .._study.optuna_internals import TrialKey
 from .branching import Branching
 from .branching import candidates
 from .gp_study import are_alike
@@ -97,20 +98,16 @@ class DefaultBaseSampler(BaseSampler):
     def __init__(self, *, seed: int | None = None) -> None:
         # Not the same seed: when a study goes over to TPE, its random trials would be those of the
         # GP's start-up once more.
-        self._tpe = TPESampler(seed=None if seed is None else (seed + 1_000_003) % 2**32)
+        self._tpe = tpe_sampler(None if seed is None else (seed + 1_000_003) % 2**32)
         self._rng = np.random.RandomState(None if seed is None else (seed + 2_000_003) % 2**32)
-        self._gp = (
-            GPSampler(seed=seed, n_startup_trials=N_FIRST_SAMPLES, warn_independent_sampling=False)
-            if _has_torch()
-            else None
-        )
+        self._gp = gp_sampler(seed, n_startup_trials=N_FIRST_SAMPLES) if _has_torch() else None
         self._gp_names: set[str] = set()
-        self._plans: dict[int, _Plan] = {}
+        self._plans: dict[TrialKey, _Plan] = {}
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        plan = self._plans[trial_id_of(trial)] = self._plan(study, trial)
+        plan = self._plans[key_of(trial)] = self._plan(study, trial)
         if plan.branching is not None:
             return dict(plan.branching.space)
         assert plan.sampler is not None
@@ -139,7 +136,7 @@ class DefaultBaseSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        plan = self._plans.get(trial_id_of(trial), _Plan(self._tpe))
+        plan = self._plans.get(key_of(trial), _Plan(self._tpe))
         space = (plan.branching or Branching(search_space, {})).within(search_space)
         states = (TrialState.RUNNING, TrialState.WAITING)
         others = sampled_trials(study, states, cached=False)
@@ -157,7 +154,7 @@ class DefaultBaseSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        plan = self._plans.get(trial_id_of(trial))
+        plan = self._plans.get(key_of(trial))
         sampler = (plan and plan.sampler) or self._tpe
         return sampler.sample_independent(study, trial, param_name, param_distribution)
 
@@ -167,7 +164,7 @@ class DefaultBaseSampler(BaseSampler):
     def after_trial(
         self, study: Study, trial: FrozenTrial, state: State, values: Sequence[float] | None
     ) -> None:
-        self._plans.pop(trial_id_of(trial), None)
+        self._plans.pop(key_of(trial), None)
         self._tpe.after_trial(study, trial, state, values)
 
     def reseed_rng(self) -> None:
@@ -202,9 +199,7 @@ class DefaultBaseSampler(BaseSampler):
     ) -> dict[str, Any]:
         assert self._gp is not None
         if self._gp_names != space.keys():
-            # PartialFixedSampler makes the space smaller. Optuna then drops the kernels of the
-            # objective that it keeps, but not those of constraints (_get_constraints_acqf_args).
-            self._gp._constraints_gprs_cache_list = None
+            forget_constraints(self._gp)  # PartialFixedSampler makes the space smaller
             self._gp_names = set(space)
         wide = relaxed(space)
         seen = cast("Study", GPStudy(study, space, wide))
@@ -249,14 +244,14 @@ class DefaultBaseSampler(BaseSampler):
         def is_new(params: dict[str, Any]) -> bool:
             return not any(params.items() <= other.items() for other in known)
 
+        busy = Points(taken)
         proposal: dict[str, Any] = {}
         new: dict[str, Any] | None = None
         for proposal in draws:
             if not proposal and not is_small:
                 return proposal
             if proposal and is_new(proposal):
-                point = locate(proposal, space.space)
-                if not any(is_at(point, other, space.space, _NEAR) for other in taken):
+                if not busy.has_near(proposal, space.space, _NEAR):
                     return proposal
                 new = new or proposal
         if new is not None:

@@ -11,19 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import Any
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from .._study import keys as _keys
+from .._study.distance import interpolate
+from .._study.distance import Points
 from .._study.optuna_internals import sampled_trials
-from .._study.space import interpolate
 from .._study.space import is_legal
-from .._study.space import normalize
 from .._study.space import SearchSpace
 
 
@@ -48,36 +48,21 @@ class Outcomes:
     failed: Sequence[Mapping[str, Any]]
     worked: Sequence[Mapping[str, Any]]
 
+    @cached_property
+    def _points(self) -> tuple[Points, Points]:
+        return Points(self.failed), Points(self.worked)
+
     def margin(self, params: Mapping[str, Any]) -> float:
         """Negative unless the nearest success is clearly nearer than the nearest failure."""
-        failed, worked = (self._gaps(params, rows) for rows in (self.failed, self.worked))
+        failed, worked = (points.distances(params, self.space) for points in self._points)
         nearest = worked.min() if len(worked) else float(len(self.space))
         return float(_RATIO * failed.min() - nearest)
 
     def goals(self, params: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         """Return the nearest successes that had the same parameters."""
-        alike = [row for row in self.worked if row.keys() == params.keys()]
-        nearest = np.argsort(self._gaps(params, alike), kind="stable")[:_N_GOALS]
-        return [alike[i] for i in nearest]
-
-    def _gaps(
-        self, params: Mapping[str, Any], others: Sequence[Mapping[str, Any]]
-    ) -> NDArray[np.float64]:
-        if not others:
-            return np.empty(0)
-        gaps = np.abs(self._points(others) - self._points([params]))
-        choices = [isinstance(d, CategoricalDistribution) for d in self.space.values()]
-        # Another choice counts a half, and so does a parameter that only one of both has.
-        gaps[:, choices] = np.where(gaps[:, choices] > 0, 0.5, gaps[:, choices])
-        absent = np.array([[name not in row for name in self.space] for row in (params, *others)])
-        gaps = np.where(absent[1:] | absent[0], 0.5 * (absent[1:] != absent[0]), gaps)
-        total: NDArray[np.float64] = gaps.sum(axis=1)
-        return total
-
-    def _points(self, rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-        return np.array(
-            [[normalize(r[n], d) if n in r else 0.0 for n, d in self.space.items()] for r in rows]
-        )
+        distances = self._points[1].distances(params, self.space)
+        nearest = (self.worked[i] for i in np.argsort(distances, kind="stable"))
+        return list(islice((row for row in nearest if row.keys() == params.keys()), _N_GOALS))
 
 
 def outcomes_of(study: Study, space: SearchSpace) -> Outcomes | None:

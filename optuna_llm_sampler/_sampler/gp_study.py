@@ -26,7 +26,10 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
+from .._study.optuna_internals import constraints_of
+from .._study.optuna_internals import contains
 from .._study.optuna_internals import known_params
+from .._study.optuna_internals import sampled_trials
 from .._study.space import legal_or
 
 
@@ -45,7 +48,7 @@ def are_alike(trials: Sequence[FrozenTrial]) -> bool:
     """Tell whether all trials had the same parameters and constraints of the same names."""
     return all(
         trial.distributions == trials[0].distributions
-        and trial.constraints.keys() == trials[0].constraints.keys()
+        and constraints_of(trial).keys() == constraints_of(trials[0]).keys()
         for trial in trials
     )
 
@@ -77,14 +80,14 @@ class GPStudy:
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
         # Read afresh, so another worker's trial may be here that was not when the GP was chosen.
-        trials = self._study._get_trials(deepcopy=False, states=states, use_cache=use_cache)
+        trials = sampled_trials(self._study, states, cached=use_cache)
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        constraints = complete[0].constraints.keys() if complete else set()
+        constraints = constraints_of(complete[0]).keys() if complete else set()
         return [
             self._seen(trial, params)
             for trial in trials
             if _is_legal(params := known_params(trial), self._space)
-            and not (trial.state.is_finished() and trial.constraints.keys() != constraints)
+            and not (trial.state.is_finished() and constraints_of(trial).keys() != constraints)
         ]
 
     def _seen(self, trial: FrozenTrial, params: Mapping[str, Any]) -> FrozenTrial:
@@ -100,7 +103,7 @@ class GPStudy:
 
 def _is_legal(params: Mapping[str, Any], space: SearchSpace) -> bool:
     try:
-        return all(d._contains(d.to_internal_repr(params[name])) for name, d in space.items())
+        return all(contains(d, d.to_internal_repr(params[name])) for name, d in space.items())
     except (KeyError, TypeError, ValueError):  # not there, or of another kind
         return False
 

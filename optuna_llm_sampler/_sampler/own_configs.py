@@ -39,7 +39,7 @@ class OwnConfig:
     params: Mapping[str, Any]
 
     def is_taken(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Tell whether a trial has tried this configuration or is about to."""
+        """Return whether a trial has tried this configuration or is about to."""
         return any(self._has(trial) for trial in trials)
 
     def _has(self, trial: FrozenTrial) -> bool:

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
-from datetime import datetime
 import os
 import threading
 from typing import Any
 from typing import TYPE_CHECKING
-from typing import TypeAlias
 import weakref
 from weakref import WeakKeyDictionary
 
@@ -28,12 +26,13 @@ from .._store.prices import Budget
 from .._store.prices import Price
 from .._store.store import AdviceStore
 from .._study.optuna_internals import fixed_params
+from .._study.optuna_internals import key_of
 from .._study.optuna_internals import storage_of
 from .._study.optuna_internals import study_id_of
 from .._study.optuna_internals import trial_id_of
+from .._study.optuna_internals import TrialKey
 from .._study.space import coerce
 from .._study.space import Coerced
-from .._study.space import Rejected
 from ..errors import OptunaLLMError
 from ..llms.registry import resolve
 from ..llms.registry import turned_off
@@ -66,8 +65,6 @@ if TYPE_CHECKING:
 
 _logger = get_logger(f"optuna.{__name__}")
 
-_Key: TypeAlias = tuple[int, datetime | None]
-
 
 @dataclass
 class _Draft:
@@ -93,7 +90,8 @@ class LLMSampler(BaseSampler):
 
     Args:
         llm:
-            The model: ``"openai/<model>"``, ``"azure/<deployment>"``, ``"local"``,
+            The model: ``"openai/<model>"``, ``"anthropic/<model>"`` or another provider that
+            ``optuna-llm doctor`` lists, ``"azure/<deployment>"``, ``"local"``,
             ``"local/<name or path.gguf>"``, ``"hf/<hub id or folder>"``, ``"off"`` for none, or
             an object with a method ``complete(request)`` (see
             :class:`~optuna_llm_sampler.llms.LLM`). :obj:`None` (default): what the environment
@@ -143,7 +141,8 @@ class LLMSampler(BaseSampler):
             :obj:`False`: ask when an advice is needed; every advice then knows all results.
         budget:
             What the study may spend on the model, by all workers and across restarts:
-            ``Budget(usd=1.0)``. :obj:`None` (default): no limit.
+            ``Budget(usd=1.0)``. :obj:`None` (default): no limit. A model that leads is called
+            about once in four trials.
         prices:
             Prices by model name: ``{"openai/gpt-5-mini": Price(0.25, 2)}``. They take precedence
             over the built-in list prices of OpenAI's models. Needed for ``Budget(usd=...)`` with
@@ -152,14 +151,15 @@ class LLMSampler(BaseSampler):
             A function that gets a :class:`~optuna_llm_sampler.CallRecord` after every call that
             this process makes.
         share_user_attrs:
-            Names of at most eight user attributes of trials that the model is shown. Default: none
-            is sent.
+            Names of user attributes of trials that are sent to the model, eight at most. Default:
+            none.
         redact:
             A function that rewrites every text before it is sent: names of parameters, choices
             and metrics, your texts, shared attributes. Distinct names must stay distinct. The
             original names are put back in the answer, but not in the model's own explanations.
         seed:
             Seed of the default base sampler and of the requests, from 0 to 2**32 - 1.
+            :obj:`None` (default): a random one.
 
     Raises:
         ValueError: An argument is not as described. The message names it.
@@ -246,7 +246,7 @@ class LLMSampler(BaseSampler):
         # By storage object: ids of studies and trials are unique in one storage only, and a new
         # storage can have the id() of one that was collected.
         self._sessions: WeakKeyDictionary[BaseStorage, dict[int, Session]] = WeakKeyDictionary()
-        self._drafts: WeakKeyDictionary[BaseStorage, dict[_Key, _Draft]] = WeakKeyDictionary()
+        self._drafts: WeakKeyDictionary[BaseStorage, dict[TrialKey, _Draft]] = WeakKeyDictionary()
         off = turned_off(self._settings.llm)
         self._is_off = bool(off) or self._settings.llm_share == 0
         if off:
@@ -268,7 +268,7 @@ class LLMSampler(BaseSampler):
             return self._llm
 
     def _policy(self) -> Policy | None:
-        """Return how trials are shared out, :obj:`None` if the model is off."""
+        """Return how trials are allocated; :obj:`None` if the model is off."""
         if self._is_off:
             return None
         settings = self._settings
@@ -317,13 +317,13 @@ class LLMSampler(BaseSampler):
         params = {
             name: coerced.value
             for name, distribution in search_space.items()
-            if isinstance(coerced := _value(config, name, distribution), Coerced)
+            if (coerced := _value(config, name, distribution)) is not None
         }
-        missing = [name for name in search_space if name not in params]
-        if missing:
+        if len(params) < len(search_space):
             base = self._base.sample_relative(study, trial, search_space)
-            params.update({name: base[name] for name in missing if name in base})
-            draft.from_base.extend(name for name in missing if name in base)
+            missing = [name for name in search_space if name in base and name not in params]
+            params.update({name: base[name] for name in missing})
+            draft.from_base.extend(missing)
         return params
 
     def _from_base(
@@ -347,10 +347,10 @@ class LLMSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        draft = self._drafts.get(storage_of(study), {}).get(_key(trial))
+        draft = self._drafts.get(storage_of(study), {}).get(key_of(trial))
         if draft is not None and draft.decision.config is not None:
             coerced = _value(draft.decision.config, param_name, param_distribution)
-            if isinstance(coerced, Coerced):
+            if coerced is not None:
                 return coerced.value
             draft.from_base.append(param_name)
         return self._base.sample_independent(study, trial, param_name, param_distribution)
@@ -365,7 +365,7 @@ class LLMSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        draft = self._drafts.get(storage_of(study), {}).pop(_key(trial), None)
+        draft = self._drafts.get(storage_of(study), {}).pop(key_of(trial), None)
         if draft is not None:
             write_from_base(study, trial, [n for n in draft.from_base if n in trial.params])
             if self._pid == os.getpid():
@@ -383,27 +383,19 @@ class LLMSampler(BaseSampler):
         """Return a trial's draft; decide on the first call."""
         if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
             self._start_clean()
-        drafts = self._drafts.setdefault(storage_of(study), {})
-        key = _key(trial)
+        drafts, key = self._drafts.setdefault(storage_of(study), {}), key_of(trial)
         if key not in drafts:
-            decision = self._decide(study, trial)
+            if fixed_params(trial):
+                decision = Decision("enqueued")  # it uses up none of the model's ideas
+            else:
+                session = self._session(study, trial.number)
+                decision = session.decide(trial_id_of(trial), trial.number)
             write_decision(study, trial, decision)
             drafts[key] = _Draft(decision)
         return drafts[key]
 
-    def _decide(self, study: Study, trial: FrozenTrial) -> Decision:
-        if fixed_params(trial):
-            return Decision("enqueued")  # it uses up none of the model's ideas
-        session = self._session(study, trial.number)
-        return session.decide(trial_id_of(trial), trial.number)
 
-
-def _key(trial: FrozenTrial) -> _Key:
-    """Identify a trial in its storage; the ids of deleted trials may be used again."""
-    return trial_id_of(trial), trial.datetime_start
-
-
-def _value(config: Config, name: str, distribution: BaseDistribution) -> Coerced | Rejected:
-    if name not in config.params:
-        return Rejected("missing")
-    return coerce(config.params[name], distribution)
+def _value(config: Config, name: str, distribution: BaseDistribution) -> Coerced | None:
+    """Return a configuration's value as the distribution allows it, if it has one."""
+    coerced = coerce(config.params[name], distribution) if name in config.params else None
+    return coerced if isinstance(coerced, Coerced) else None

@@ -98,7 +98,7 @@ class Session:
         llm:
             Returns the model.
         policy:
-            How trials are shared out; :obj:`None` if the model is off.
+            How trials are allocated; :obj:`None` if the model is off.
 
     Attributes:
         decided:
@@ -182,7 +182,7 @@ class Session:
         return own
 
     def _stays_base(self, number: int) -> bool:
-        """Tell without reading the storage that no later advice can make a trial the model's."""
+        """Return whether no later advice can make a trial the model's; read no storage."""
         plan = self._latest_plan
         if plan is None or plan.policy.share != 0 or not plan.snapshot.advices:
             return False

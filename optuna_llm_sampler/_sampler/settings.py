@@ -104,7 +104,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_integer(value: Any, low: int, high: int) -> bool:
-    """Tell whether an optional argument is absent or an integer in the range."""
+    """Return whether an optional argument is absent or an integer in the range."""
     if value is None:
         return True
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

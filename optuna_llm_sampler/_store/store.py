@@ -28,7 +28,6 @@ from dataclasses import asdict
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-import json
 from statistics import median
 import threading
 import time
@@ -41,6 +40,7 @@ from .._study import keys as _keys
 from .._study.history import History
 from .._study.optuna_internals import fixed_params
 from .._study.optuna_internals import metric_names_of
+from .._study.optuna_internals import published_params
 from .._study.optuna_internals import storage_of
 from .._study.optuna_internals import study_id_of
 from .records import AdviceRecord
@@ -267,22 +267,8 @@ class AdviceStore:
 
 def _running(trial: FrozenTrial) -> Running:
     source = _keys.read(trial.user_attrs, _keys.SOURCE)
-    params = {**published_params(trial.system_attrs), **trial.params}
+    params = {**published_params(trial), **trial.params}
     age = 0.0
     if trial.datetime_start is not None:
         age = (datetime.now() - trial.datetime_start).total_seconds()
     return Running(trial.number, None if source is None else str(source), params, age)
-
-
-def published_params(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the parameters that a built-in sampler has published before the trial sets them."""
-    for prefix in _keys.PUBLISHED_BY_OPTUNA:
-        keys = sorted((key for key in attrs if key.startswith(prefix)), key=lambda k: (len(k), k))
-        pieces = [str(attrs[key]) for key in keys]
-        try:
-            params = json.loads("".join(pieces)) if pieces else None
-        except ValueError:  # some pieces are not there yet
-            continue
-        if isinstance(params, dict):
-            return params
-    return {}

@@ -127,29 +127,30 @@ def branches(space: SearchSpace, conditions: Conditions, limit: int) -> list[Bra
     """Return the first branches of a space, at most ``limit``; one if there are no conditions."""
     ordered = parents_first(space, conditions)
     children: dict[str, list[str]] = {}
-    for name, parents in conditions.items():
-        for parent in parents:
+    for name, needed in conditions.items():
+        for parent in needed:
             children.setdefault(parent, []).append(name)
-    names = list(ordered)
+    parents = [name for name in ordered if name in children]
 
-    def walk(at: int, where: dict[str, tuple[Any, ...]], used: list[str]) -> Iterator[Branch]:
-        if at == len(names):
-            yield Branch(where, tuple(used))
-            return
-        name = names[at]
-        if not all(
+    def is_used(name: str, where: Mapping[str, tuple[Any, ...]]) -> bool:
+        return all(
             parent in where and where[parent][0] in allowed
             for parent, allowed in conditions.get(name, {}).items()
-        ):
-            yield from walk(at + 1, where, used)
-            return
-        if name not in children:
-            yield from walk(at + 1, where, [*used, name])
-            return
-        for group in _alike(parent_values(ordered[name]) or (), name, children, conditions):
-            yield from walk(at + 1, {**where, name: group}, [*used, name])
+        )
 
-    return list(islice(walk(0, {}, []), limit))
+    def walk(at: int, where: dict[str, tuple[Any, ...]]) -> Iterator[dict[str, tuple[Any, ...]]]:
+        if at == len(parents):
+            yield where
+        elif is_used(name := parents[at], where):
+            for group in _alike(parent_values(ordered[name]) or (), name, children, conditions):
+                yield from walk(at + 1, {**where, name: group})
+        else:
+            yield from walk(at + 1, where)
+
+    return [
+        Branch(where, tuple(name for name in ordered if is_used(name, where)))
+        for where in islice(walk(0, {}), limit)
+    ]
 
 
 def _alike(

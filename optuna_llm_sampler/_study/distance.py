@@ -1,4 +1,4 @@
-"""Distances between configurations, each parameter measured in its distribution's own scale."""
+"""Normalized values and distances, each parameter in its distribution's own scale."""
 
 from __future__ import annotations
 
@@ -12,13 +12,58 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
+from optuna.distributions import FloatDistribution
+from optuna.distributions import IntDistribution
 
-from .space import normalize
+from .space import legal_or
 from .space import SearchSpace
 
 
 # Two configurations closer than this in every parameter are the same idea.
 NEAR = 0.01
+
+
+def normalize(value: Any, distribution: BaseDistribution) -> float:
+    """Map a legal value to [0, 1] in the distribution's own scale; a choice to its index.
+
+    Raises:
+        ValueError: The value is of another kind or no longer a choice.
+    """
+    internal = distribution.to_internal_repr(value)
+    if isinstance(distribution, CategoricalDistribution):
+        return float(internal)
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    low, high = float(distribution.low), float(distribution.high)
+    if high <= low:
+        return 0.0
+    internal = min(max(internal, low), high)  # the bounds may have moved
+    if distribution.log:
+        width = math.log(high) - math.log(low)  # 0 for bounds that are neighbouring floats
+        return (math.log(internal) - math.log(low)) / width if width > 0 else 0.0
+    if math.isinf(high - low):
+        internal, low, high = internal / 2, low / 2, high / 2
+    return (internal - low) / (high - low)
+
+
+def denormalize(position: float, distribution: FloatDistribution | IntDistribution) -> float:
+    """Map a position in [0, 1] to a number, which may be off the grid."""
+    low, high = float(distribution.low), float(distribution.high)
+    position = min(max(position, 0.0), 1.0)
+    if distribution.log:
+        return min(max(math.pow(low, 1 - position) * math.pow(high, position), low), high)
+    return min(max(low * (1 - position) + high * position, low), high)
+
+
+def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
+    """Return the legal value at a share of the way from ``a`` to ``b``, in the own scale."""
+    if isinstance(distribution, CategoricalDistribution):
+        return a if share < 0.5 else b
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    if distribution.log:
+        value = math.exp((1 - share) * math.log(a) + share * math.log(b))
+    else:
+        value = (1 - share) * a + share * b
+    return legal_or(a, value, distribution)
 
 
 class Points:

@@ -90,9 +90,7 @@ class History:
 
     def _add_params(self, trial: FrozenTrial) -> None:
         self._tried.add(trial.params)
-        internal = {n: trial.distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
-        full = trial.state == TrialState.COMPLETE
-        self._structure.add(trial.number, internal, trial.distributions, full=full)
+        self._structure.add(trial)
         for name, distribution in trial.distributions.items():
             number, known = self._latest.get(name, (-1, distribution))
             if trial.number < number:

@@ -45,12 +45,12 @@ CLAIM = "llm:claim"
 # + random name: {"v", "outcome", "call"}
 CALL = "llm:call:"
 
+# Parameters that the default base sampler has chosen for a running trial, as JSON, written once.
+# Optuna's samplers write the same in pieces under their own keys.
+PARAMS = "llm:relative_params:"
+
 VERSION = 1
 MAX_BYTES = 60_000
-
-# Where Optuna's own samplers publish the configuration of a running trial, as JSON in pieces
-# (optuna/samplers/_tpe/sampler.py and _gp/sampler.py, _RELATIVE_PARAMS_KEY).
-PUBLISHED_BY_OPTUNA = ("llm:relative_params:", "tpe:relative_params:", "gp:relative_params:")
 
 
 def source_kind(user_attrs: Mapping[str, Any]) -> str:

@@ -140,17 +140,26 @@ def thinned(points: Sequence[Losses], n: int) -> list[int]:
     return sorted(ends, key=lambda i: points[i])
 
 
-def hypervolume_shares(points: Sequence[Losses]) -> list[float]:
+def hypervolume_shares(
+    points: Sequence[Losses], indices: Sequence[int] | None = None
+) -> list[float]:
     """Return the share of the hypervolume that is lost without each point, in [0, 1].
 
     Objectives are scaled first, so that seconds and accuracies count alike.
+
+    Args:
+        points:
+            A Pareto front.
+        indices:
+            Points whose shares to return; by default all.
     """
     if not points:
         return []
     units = _scaled(points)
     reference = (1.1,) * len(units[0])
     whole = hypervolume(units, reference)
-    rest = (hypervolume([*units[:i], *units[i + 1 :]], reference) for i in range(len(units)))
+    chosen = range(len(units)) if indices is None else indices
+    rest = (hypervolume([*units[:i], *units[i + 1 :]], reference) for i in chosen)
     return [(whole - without) / whole for without in rest]
 
 

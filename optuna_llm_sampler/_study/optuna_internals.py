@@ -7,25 +7,58 @@ from __future__ import annotations
 
 from collections.abc import Container
 from collections.abc import Mapping
+from datetime import datetime
 import json
 from typing import Any
 from typing import TYPE_CHECKING
+from typing import TypeAlias
+import warnings
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import GPSampler
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial
+
+from . import keys as _keys
 
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.storages import BaseStorage
     from optuna.study import Study
-    from optuna.trial import FrozenTrial
     from optuna.trial import TrialState
 
 
-# Where samplers publish the configuration of a running trial, as JSON in pieces: this package's
-# base sampler, whose word is the last, TPESampler and GPSampler.
-_OURS = "llm:relative_params:"
-_PUBLISHED = (_OURS, "tpe:relative_params:", "gp:relative_params:")
-# A value may have 2,045 characters in a relational database (optuna/storages/_rdb/models.py).
-_MAX_PIECE = 2045
+# What identifies a trial in one process.
+TrialKey: TypeAlias = tuple[int, datetime | None]
+
+# Where samplers publish the parameters of a running trial, as JSON in pieces: this package's base
+# sampler, which has the last word, TPESampler and GPSampler.
+_PUBLISHED = (_keys.PARAMS, "tpe:relative_params:", "gp:relative_params:")
+
+# Optuna 4 has no named constraints (``Trial.set_constraint``), and other defaults.
+IS_OPTUNA_4 = not hasattr(FrozenTrial, "constraints")
+
+
+def tpe_sampler(seed: int | None) -> TPESampler:
+    """Return TPE as Optuna 5 has it by default: joint, and away from trials that run.
+
+    See ``TPESampler.__init__`` in optuna/samplers/_tpe/sampler.py.
+    """
+    if not IS_OPTUNA_4:
+        return TPESampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def gp_sampler(seed: int | None, *, n_startup_trials: int) -> GPSampler:
+    """Return Optuna's Gaussian process, which is experimental in Optuna 4."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return GPSampler(
+            seed=seed, n_startup_trials=n_startup_trials, warn_independent_sampling=False
+        )
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -49,6 +82,15 @@ def trial_id_of(trial: FrozenTrial) -> int:
     Trials of different in-memory storages have the same ids.
     """
     return trial._trial_id
+
+
+def key_of(trial: FrozenTrial) -> TrialKey:
+    """Return what identifies a trial in one process.
+
+    Its id alone does not: trials of different in-memory storages have the same ids, and SQLite
+    uses the ids of deleted trials again.
+    """
+    return trial_id_of(trial), trial.datetime_start
 
 
 def all_trials(study: Study) -> list[FrozenTrial]:
@@ -102,9 +144,8 @@ def publish_params(study: Study, trial: FrozenTrial, params: Mapping[str, Any]) 
         text = json.dumps(params)
     except TypeError:  # a choice that is no JSON
         return
-    for i in range(0, len(text), _MAX_PIECE):
-        key = f"{_OURS}{i // _MAX_PIECE}"
-        study._storage.set_trial_system_attr(trial._trial_id, key, text[i : i + _MAX_PIECE])
+    if len(text) <= _keys.MAX_BYTES:
+        storage_of(study).set_trial_system_attr(trial_id_of(trial), f"{_keys.PARAMS}0", text)
 
 
 def known_params(trial: FrozenTrial) -> dict[str, Any]:
@@ -115,12 +156,15 @@ def known_params(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def constraints_of(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial's constraint values by name (``FrozenTrial.constraints``, new in Optuna 5.0).
+    """Return a trial's constraint values by name; a value above 0 violates its constraint.
 
-    A value above 0 violates its constraint. Before 5.0, Optuna kept a list without names under
-    ``"constraints"`` (optuna/study/_constrained_optimization.py).
+    Constraints have names from Optuna 5.0 on. Optuna 4 keeps the values of a ``constraints_func``
+    as a list (optuna/study/_constrained_optimization.py); their names are then their positions.
     """
-    return dict(trial.constraints)
+    if not IS_OPTUNA_4:
+        return dict(trial.constraints)
+    values = trial.system_attrs.get("constraints") or ()
+    return {str(position): value for position, value in enumerate(values)}
 
 
 def metric_names_of(study_attrs: Mapping[str, Any]) -> list[str] | None:
@@ -147,3 +191,12 @@ def contains(distribution: BaseDistribution, internal: float) -> bool:
     value that is not contained by a random one (``Trial._is_relative_param``).
     """
     return distribution._contains(internal)
+
+
+def forget_constraints(sampler: GPSampler) -> None:
+    """Drop the kernels of constraints that a sampler keeps, as its space has changed.
+
+    Optuna drops only the kernels of the objectives (``_get_constraints_acqf_args``,
+    optuna/samplers/_gp/sampler.py).
+    """
+    sampler._constraints_gprs_cache_list = None

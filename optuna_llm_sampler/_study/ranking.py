@@ -1,10 +1,11 @@
-"""Finished trials from best to worst: which the model is shown, and which of both samplers won."""
+"""Rank finished trials: to choose those that the model is shown, and to compare the samplers."""
 
 from __future__ import annotations
 
 import bisect
 from collections import deque
 from collections.abc import Sequence
+import copy
 from dataclasses import dataclass
 from dataclasses import replace
 import math
@@ -190,8 +191,8 @@ class Result:
 class Results:
     """Results of one study's latest finished trials, in the order of their numbers.
 
-    With several objectives, trials that enter the Pareto front come first, by the share of the
-    hypervolume that they add; then those that fewer points of the front dominate. Not thread-safe.
+    Each trial is judged once, against all trials with lower numbers; again only when a trial with
+    a lower number finishes later. Not thread-safe.
 
     Args:
         directions:
@@ -201,8 +202,12 @@ class Results:
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self._directions = directions
         self._n = 0
+        # Number, source and rank; the first of them are judged.
         self._latest: list[tuple[int, str, RankKey]] = []
-        self._best_before: RankKey | None = None
+        self._judged: list[tuple[RankKey, bool]] = []
+        # What the trials before the latest, and before those not judged, have reached.
+        self._before: _Best | _Front = _Best() if len(directions) == 1 else _Front()
+        self._reached: _Best | _Front | None = None
 
     def __len__(self) -> int:
         return self._n
@@ -211,10 +216,18 @@ class Results:
         """Add a finished trial."""
         self._n += 1
         source = _keys.source_kind(trial.user_attrs)
-        bisect.insort(self._latest, (trial.number, source, rank_of(trial, self._directions)))
+        entry = (trial.number, source, rank_of(trial, self._directions))
+        position = bisect.bisect(self._latest, entry)
+        self._latest.insert(position, entry)
+        if position < len(self._judged):
+            del self._judged[position:]
+            self._reached = None
         if len(self._latest) > _N_COMPARED:
-            rank = self._latest.pop(0)[-1]
-            self._best_before = min(self._best_before or rank, rank)
+            number, _, rank = self._latest.pop(0)
+            self._before.add(number, rank)
+            if not self._judged:
+                self._reached = None
+            del self._judged[:1]
 
     def latest(self, informed_from: float) -> list[Result]:
         """Return the latest trials of both samplers, by number.
@@ -223,8 +236,7 @@ class Results:
             informed_from:
                 First trial whose proposals were made with results at hand.
         """
-        ranks = [rank for _, _, rank in self._latest]
-        judged = self._improved(ranks) if len(self._directions) == 1 else _on_fronts(ranks)
+        self._judge()
         return [
             Result(
                 number=number,
@@ -234,36 +246,60 @@ class Results:
                 improved=improved,
                 failed=rank == _FAILED,
             )
-            for (number, source, _), (rank, improved) in zip(self._latest, judged, strict=True)
+            for (number, source, _), (rank, improved) in zip(
+                self._latest, self._judged, strict=True
+            )
             if source in ("llm", "base", "fallback")  # other trials are the user's own
         ]
 
-    def _improved(self, ranks: Sequence[RankKey]) -> list[tuple[RankKey, bool]]:
-        best = self._best_before
-        found = []
-        for rank in ranks:
-            found.append((rank, rank != _FAILED and (best is None or rank < best)))
-            best = min(best or rank, rank)
-        return found
+    def _judge(self) -> None:
+        n_judged = len(self._judged)
+        if self._reached is None:
+            self._reached = copy.deepcopy(self._before)
+            for number, _, rank in self._latest[:n_judged]:
+                self._reached.add(number, rank)
+        for number, _, rank in self._latest[n_judged:]:
+            self._judged.append(self._reached.judge(rank))
+            self._reached.add(number, rank)
 
 
-def _on_fronts(ranks: Sequence[RankKey]) -> list[tuple[RankKey, bool]]:
-    """Rank by the Pareto front that each trial met; say which trials entered it."""
-    front: dict[int, Losses] = {}
-    found: list[tuple[RankKey, bool]] = []
-    for i, rank in enumerate(ranks):
-        level, *rest = rank
-        losses = tuple(rest)
-        if level > 0:
-            found.append((rank, False))
-            continue
-        points = list(front.values())
+class _Best:
+    """The best rank of trials with one objective."""
+
+    def __init__(self) -> None:
+        self._rank: RankKey | None = None
+
+    def add(self, number: int, rank: RankKey) -> None:
+        self._rank = min(self._rank or rank, rank)
+
+    def judge(self, rank: RankKey) -> tuple[RankKey, bool]:
+        """Return a trial's rank and whether it improves the best."""
+        return rank, rank != _FAILED and (self._rank is None or rank < self._rank)
+
+
+class _Front:
+    """The Pareto front of trials with several objectives."""
+
+    def __init__(self) -> None:
+        self._points: dict[int, Losses] = {}
+
+    def add(self, number: int, rank: RankKey) -> None:
+        if rank[0] == 0 and rank[1:] not in self._points.values():
+            enter_front(self._points, number, rank[1:])
+
+    def judge(self, rank: RankKey) -> tuple[RankKey, bool]:
+        """Return a trial's rank and whether it enters the front.
+
+        Trials that enter come first, by the share of the hypervolume that they add; then those
+        that fewer points of the front dominate or equal.
+        """
+        if rank[0] > 0:
+            return rank, False
+        losses, points = rank[1:], list(self._points.values())
         n_better = sum(other == losses or dominates(other, losses) for other in points)
         if n_better:
-            found.append(((0.0, 1.0, n_better), False))
-            continue
-        enter_front(front, i, losses)
-        kept = [other for n, other in front.items() if n != i]
-        kept = [kept[k] for k in thinned(kept, _MAX_FRONT)]
-        found.append(((0.0, 0.0, -hypervolume_shares([*kept, losses])[-1]), True))
-    return found
+            return (0.0, 1.0, n_better), False
+        front = [other for other in points if not dominates(losses, other)]
+        kept = [front[i] for i in thinned(front, _MAX_FRONT)]
+        (share,) = hypervolume_shares([*kept, losses], [len(kept)])
+        return (0.0, 0.0, -share), True

@@ -1,4 +1,4 @@
-"""A parameter's values: as labels, coerced to its distribution, and normalized to [0, 1]."""
+"""A parameter's values: as labels for the model, and coerced to a distribution."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from .optuna_internals import contains
 SearchSpace: TypeAlias = Mapping[str, BaseDistribution]
 # Repair of a number outside of its range.
 CLIPPED = "clipped"
-# Two configurations closer than this in every parameter are the same idea.
-NEAR = 0.01
 
 
 @dataclass(frozen=True)
@@ -152,91 +150,7 @@ def _coerce_choice(value: Any, distribution: CategoricalDistribution) -> Coerced
     return Coerced(distribution.choices[stored], repair)
 
 
-def normalize(value: Any, distribution: BaseDistribution) -> float:
-    """Map a legal value to [0, 1] in the distribution's own scale; a choice to its index.
-
-    Raises:
-        ValueError: The value is of another kind or no longer a choice.
-    """
-    internal = distribution.to_internal_repr(value)
-    if isinstance(distribution, CategoricalDistribution):
-        return float(internal)
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    low, high = float(distribution.low), float(distribution.high)
-    if high <= low:
-        return 0.0
-    internal = min(max(internal, low), high)  # the bounds may have moved
-    if distribution.log:
-        width = math.log(high) - math.log(low)  # 0 for bounds that are neighbouring floats
-        return (math.log(internal) - math.log(low)) / width if width > 0 else 0.0
-    if math.isinf(high - low):
-        internal, low, high = internal / 2, low / 2, high / 2
-    return (internal - low) / (high - low)
-
-
-def denormalize(position: float, distribution: FloatDistribution | IntDistribution) -> float:
-    """Map a position in [0, 1] to a number, which may be off the grid."""
-    low, high = float(distribution.low), float(distribution.high)
-    position = min(max(position, 0.0), 1.0)
-    if distribution.log:
-        return min(max(math.pow(low, 1 - position) * math.pow(high, position), low), high)
-    return min(max(low * (1 - position) + high * position, low), high)
-
-
 def legal_or(otherwise: Any, value: Any, distribution: BaseDistribution) -> Any:
     """Coerce a value to a distribution; return ``otherwise`` if it is rejected."""
     coerced = coerce(value, distribution)
     return coerced.value if isinstance(coerced, Coerced) else otherwise
-
-
-def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
-    """Return the legal value at a share of the way from ``a`` to ``b``, in the own scale."""
-    if isinstance(distribution, CategoricalDistribution):
-        return a if share < 0.5 else b
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    if distribution.log:
-        value = math.exp((1 - share) * math.log(a) + share * math.log(b))
-    else:
-        value = (1 - share) * a + share * b
-    return legal_or(a, value, distribution)
-
-
-# Where a configuration lies: by parameter of the space its unit, or None if it has not got it.
-Point: TypeAlias = tuple[float | None, ...]
-
-
-def locate(params: Mapping[str, Any], space: SearchSpace) -> Point:
-    """Place a configuration of legal values in the space."""
-    return tuple(
-        normalize(params[name], distribution) if name in params else None
-        for name, distribution in space.items()
-    )
-
-
-def is_near(a: Point, b: Point, limit: float) -> bool:
-    """Tell whether two configurations differ by less than the limit in every parameter.
-
-    A parameter that only one of them has makes them differ, and so does another choice.
-    """
-    for x, y in zip(a, b, strict=True):
-        if x is None or y is None:
-            if x is not y:
-                return False
-        elif abs(x - y) >= limit:
-            return False
-    return True
-
-
-def is_at(point: Point, params: Mapping[str, Any], space: SearchSpace, limit: float) -> bool:
-    """Tell the same of a configuration that is not placed yet, and may not be legal any more."""
-    for here, (name, distribution) in zip(point, space.items(), strict=True):
-        if here is None or name not in params:
-            if here is not None or name in params:
-                return False
-            continue
-        try:
-            if abs(here - normalize(params[name], distribution)) >= limit:
-                return False
-        except ValueError:  # a choice that is no longer in the distribution
-            return False
-    return True

@@ -7,15 +7,17 @@ trials without it are disjoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from functools import partial
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import IntDistribution
+from optuna.trial import FrozenTrial
+from optuna.trial import TrialState
 
 from .conditions import Conditions
 from .conditions import parent_values
@@ -61,35 +63,20 @@ class Structure:
         self._domains: dict[str, tuple[Any, ...] | None] = {}
         self._n_full = 0
         self._last = -1
-        self._cached: dict[str, dict[str, set[float]]] | None = None
+        self._inferred: dict[str, tuple[str, set[float]]] | None = None
 
-    def add(
-        self,
-        number: int,
-        internal: Mapping[str, float],
-        distributions: SearchSpace,
-        *,
-        full: bool,
-    ) -> None:
-        """Add the parameters of a finished trial, as Optuna stores them.
-
-        Args:
-            number:
-                Number of the trial.
-            internal:
-                Values by name.
-            distributions:
-                Distributions by name.
-            full:
-                Whether the trial is complete, so that it had all parameters of its branch.
-        """
-        self._cached = None
+    def add(self, trial: FrozenTrial) -> None:
+        """Add a finished trial."""
+        distributions = trial.distributions
+        internal = {n: distributions[n].to_internal_repr(v) for n, v in trial.params.items()}
+        full = trial.state == TrialState.COMPLETE
+        self._inferred = None
         parents = {n: v for n, v in internal.items() if self._may_decide(n, distributions[n])}
         for name in internal:
             seen = self._seen.get(name)
             if seen is None:
                 seen = self._seen[name] = _Seen(self._n_full)
-            seen.last = max(seen.last, number)
+            seen.last = max(seen.last, trial.number)
             seen.n += 1
             seen.n_full += full
             for parent, value in parents.items():
@@ -98,7 +85,7 @@ class Structure:
                 counts[1] += full
         if full:
             self._n_full += 1
-            self._last = max(self._last, number)
+            self._last = max(self._last, trial.number)
 
     def _may_decide(self, name: str, distribution: BaseDistribution) -> bool:
         """Tell whether a parameter can be a parent: few values, the same in all trials."""
@@ -148,18 +135,18 @@ class Structure:
 
     def conditions(self, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
         """Infer a condition with one parent for each parameter that only some trials have."""
-        if self._cached is None:
-            self._cached = self._infer(space)
+        if self._inferred is None:
+            self._inferred = self._infer(space)
         found: dict[str, dict[str, tuple[Any, ...]]] = {}
-        for name, parents in self._cached.items():
-            for parent, seen in parents.items():
-                if name in space and parent in space:
-                    allowed = self._allowed(name, parent, seen, space[parent])
-                    if allowed:
-                        found[name] = {parent: allowed}
+        for name, (parent, seen) in self._inferred.items():
+            if name not in space or parent not in space:
+                continue
+            if allowed := self._allowed(name, parent, seen, space[parent]):
+                found[name] = {parent: allowed}
         return found
 
-    def _infer(self, space: SearchSpace) -> dict[str, dict[str, set[float]]]:
+    def _infer(self, space: SearchSpace) -> dict[str, tuple[str, set[float]]]:
+        """Return the likeliest parent of each parameter, and its values in trials with both."""
         candidates: dict[str, dict[str, set[float]]] = {}
         explains: dict[str, int] = {}
         parents = [p for p, domain in self._domains.items() if domain is not None and p in space]
@@ -176,7 +163,7 @@ class Structure:
                     explains[parent] = explains.get(parent, 0) + 1
 
         def order(name: str, parent: str) -> tuple[bool, bool, int, str]:
-            """Prefer a parent whose value is in the child's name, then choices, then the usual."""
+            """Sort key: first parents with a value in the child's name, then choices."""
             distribution = space[parent]
             values = parent_values(distribution) or ()
             named = _external(candidates[name][parent], distribution, values)
@@ -184,12 +171,12 @@ class Structure:
             integer = isinstance(distribution, IntDistribution)
             return not hinted, integer, -explains[parent], parent
 
-        return {
-            name: {parent: found[parent]}
-            for name, found in candidates.items()
-            if found
-            for parent in [min(found, key=lambda p, n=name: order(n, p))]  # type: ignore[misc]
-        }
+        inferred = {}
+        for name, found in candidates.items():
+            if found:
+                parent = min(found, key=partial(order, name))
+                inferred[name] = parent, found[parent]
+        return inferred
 
     def _beside(self, name: str, parent: str) -> set[float]:
         """Return the values of a parent in trials that had a parameter."""

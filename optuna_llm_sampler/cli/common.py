@@ -27,18 +27,26 @@ if TYPE_CHECKING:
 else:
     Subparsers = Any
 
-# Exit codes. 0 is success; 2 is argparse's, for wrong arguments.
-BAD_MODEL = 1
-BAD_STUDY = 3
-
 
 class Problem(Exception):
-    """An error of a command: one line, a hint, and the exit code."""
+    """An error of a command: one line and a hint.
 
-    def __init__(self, message: str, hint: str = "", code: int = BAD_MODEL) -> None:
+    Attributes:
+        code:
+            The exit code. 0 is success; 2 is argparse's, for wrong arguments.
+    """
+
+    code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
-        self.code = code
+
+
+class StudyProblem(Problem):
+    """The storage or the study cannot be used."""
+
+    code = 3
 
 
 def add_parser(
@@ -71,8 +79,8 @@ def add_study(parser: argparse.ArgumentParser) -> None:
 def add_model(parser: argparse.ArgumentParser, *, timeout: float) -> None:
     parser.add_argument(
         "--llm",
-        help="openai/MODEL, azure/DEPLOYMENT, local, local/NAME or local/PATH.gguf; default: the "
-        "model of LLMSampler()",
+        help="openai/MODEL, another PROVIDER/MODEL, azure/DEPLOYMENT, local, local/NAME or "
+        "local/PATH.gguf; default: the model of LLMSampler()",
     )
     parser.add_argument(
         "--timeout",
@@ -89,7 +97,7 @@ def add_price(parser: argparse.ArgumentParser) -> None:
         type=_price,
         metavar="IN,OUT",
         help="price of the model in USD per million tokens sent and received, such as 0.25,2; "
-        "default: OpenAI's list prices",
+        "default: the price that is known",
     )
 
 
@@ -122,7 +130,7 @@ def guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace) 
     except Problem as problem:
         return _fail(str(problem), problem.hint, problem.code, as_json=args.json)
     except OptunaLLMError as error:
-        return _fail(str(error), error.hint, BAD_MODEL, as_json=args.json)
+        return _fail(str(error), error.hint, Problem.code, as_json=args.json)
     except BrokenPipeError:  # the reader, such as head or less, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

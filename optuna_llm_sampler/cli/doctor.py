@@ -29,20 +29,14 @@ from ..errors import OptunaLLMError
 from ..llms.base import LLM
 from ..llms.base import Request
 from ..llms.openai.endpoint import Endpoint
+from ..llms.providers import AZURE
 from ..llms.providers import OPENAI
 from ..llms.providers import OutputMode
 from ..llms.providers import PROVIDERS
 from ..llms.registry import resolve
+from ..report.text import counts_text
 from ..report.text import usd
-from .common import add_model
-from .common import add_parser
-from .common import add_price
-from .common import BAD_MODEL
-from .common import missing_weights
-from .common import print_json
-from .common import styled
-from .common import Subparsers
-from .common import waiting
+from . import common
 from .suggest import params_line
 
 
@@ -81,12 +75,12 @@ class Check:
     hint: str = ""
 
 
-def add_doctor(commands: Subparsers) -> None:
-    parser = add_parser(
+def add_doctor(commands: common.Subparsers) -> None:
+    parser = common.add_parser(
         commands, "doctor", _run, "check that the model answers, and what a call costs"
     )
-    add_model(parser, timeout=120)
-    add_price(parser)
+    common.add_model(parser, timeout=120)
+    common.add_price(parser)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -97,20 +91,20 @@ def _run(args: argparse.Namespace) -> int:
             _show(check)
     healthy = all(check.ok is not False for check in found)
     if args.json:
-        print_json({"ok": healthy, "checks": [asdict(check) for check in found]})
-    return 0 if healthy else BAD_MODEL
+        common.print_json({"ok": healthy, "checks": [asdict(check) for check in found]})
+    return 0 if healthy else common.Problem.code
 
 
 def _show(check: Check) -> None:
     mark, color = {True: ("ok", "32"), False: ("FAILED", "31"), None: ("-", "33")}[check.ok]
-    print(f"{styled(f'{mark:6}', color)}  {check.name}: {check.detail}", flush=True)
+    print(f"{common.styled(f'{mark:6}', color)}  {check.name}: {check.detail}", flush=True)
     if check.hint:
         print(f"        {check.hint}")
 
 
 def _keys() -> Check:
     """Say which providers can be asked, by the names of their keys and never the keys."""
-    rows = [row for row in (OPENAI, *PROVIDERS.values()) if row.needs_key]
+    rows = [row for row in (OPENAI, AZURE, *PROVIDERS.values()) if row.needs_key]
     found = [f"{row.prefix} ({row.key_variable})" for row in rows if row.key()]
     others = [f"{row.prefix} ({row.key_variable})" for row in rows if not row.key()]
     free = [row.prefix for row in PROVIDERS.values() if not row.needs_key]
@@ -128,7 +122,7 @@ def _checks(name: str | None, timeout: float, price: Price | None) -> Iterator[C
         yield Check("model", False, str(error), getattr(error, "hint", ""))
         return
     yield Check("model", True, f"{llm.name} ({why})")
-    if missing := missing_weights(llm):
+    if missing := common.missing_weights(llm):
         weights, size = missing
         hint = f"Run: optuna-llm pull {weights}"
         yield Check("weights", False, f"{weights} ({size:,} MB) is not on this machine", hint)
@@ -148,7 +142,7 @@ def _ask_for(what: str) -> Any:
 def _probe(llm: LLM, name: str, request: Request, timeout: float) -> Check:
     start = time.monotonic()
     try:
-        with waiting(f"{llm.name} ({name})", timeout):
+        with common.waiting(f"{llm.name} ({name})", timeout):
             completion = llm.complete(replace(request, timeout=timeout))
     except OptunaLLMError as error:
         return Check(name, False, str(error), error.hint)
@@ -184,7 +178,7 @@ def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
     question = Question(
         _SPACE, StudySummary(("maximize",), ("accuracy",)), task=_TASK, n_configs=8
     )
-    with waiting(f"{llm.name} (sample advice)", timeout):
+    with common.waiting(f"{llm.name} (sample advice)", timeout):
         answer = ask(llm, question, timeout=timeout)
     if answer.error is not None:
         yield Check("sample advice", False, str(answer.error), answer.error.hint)
@@ -195,10 +189,8 @@ def _proposal(llm: LLM, timeout: float, price: Price | None) -> Iterator[Check]:
     yield Check("sample advice", True, f"{found} in {call.seconds:.1f} s. {_TASK}")
     why = f" ({best.why})" if best.why else ""
     yield Check("its best guess", None, f"{params_line(best.params, _SPACE)}{why}")
-    dropped = {**advice.repaired, **advice.rejected}
-    if dropped:
-        words = ", ".join(f"{reason} ×{n}" for reason, n in dropped.items())
-        yield Check("repaired or dropped", None, words)
+    if dropped := {**advice.repaired, **advice.rejected}:
+        yield Check("repaired or dropped", None, counts_text(dropped))
     yield Check("price of a call", None, _price(call, price))
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 import optuna_llm_sampler
 
 from ..errors import OptunaLLMError
-from .common import BAD_MODEL
+from .common import Problem
 from .common import Subparsers
 from .doctor import add_doctor
 from .prompt import add_prompt
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(args)
     except OptunaLLMError as error:
         print(f"optuna-llm: {error} {error.hint}".rstrip(), file=sys.stderr)
-        return BAD_MODEL
+        return Problem.code
     except KeyboardInterrupt:
         return _INTERRUPTED
 

@@ -13,6 +13,7 @@ import sys
 from typing import Any
 from typing import TYPE_CHECKING
 
+from .._advice.call import estimate
 from .._advice.prepare import prepare
 from .._sampler.sampler import LLMSampler
 from .._sampler.session import NextQuestion
@@ -23,13 +24,7 @@ from ..llms.registry import resolve
 from ..llms.style import as_style
 from ..llms.style import style_of
 from ..llms.style import STYLES
-from .common import add_parser
-from .common import add_study
-from .common import BAD_STUDY
-from .common import bold
-from .common import print_json
-from .common import Problem
-from .common import Subparsers
+from . import common
 from .storage import open_study
 
 
@@ -37,18 +32,22 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 
-def add_prompt(commands: Subparsers) -> None:
-    parser = add_parser(
+def add_prompt(commands: common.Subparsers) -> None:
+    parser = common.add_parser(
         commands, "prompt", _run, "print what the next call would send; sends nothing"
     )
-    add_study(parser)
+    common.add_study(parser)
     add_sampler(parser)
     parser.add_argument(
         "--llm",
-        help="the model, whose form of the request is printed; default: the model of LLMSampler()",
+        help="the model that would be asked; default: the model of LLMSampler()",
     )
-    parser.add_argument("--n-configs", type=int, default=8, help="as n_configs= (default: 8)")
-    parser.add_argument("--seed", type=int, help="as seed= of the sampler")
+    parser.add_argument(
+        "--n-configs",
+        type=int,
+        help="number of configurations, as LLMSampler(n_configs=...)",
+    )
+    parser.add_argument("--seed", type=int, help="as LLMSampler(seed=...)")
     parser.add_argument(
         "--style",
         choices=tuple(STYLES),
@@ -70,14 +69,14 @@ def _run(args: argparse.Namespace) -> int:
     if args.json:
         counted = {"count": tokens, "exact": exact}
         shown = {"llm": name, "style": str(style), "tokens": counted}
-        print_json({**shown, "request": asdict(request)})
+        common.print_json({**shown, "request": asdict(request)})
         return 0
-    counted_by = "counted by the model" if exact else "estimate: characters / 4"
+    counted_by = "counted by the model" if exact else "estimate: bytes / 3"
     print(f"To {name or 'any model'}, as {style}: about {tokens:,} tokens ({counted_by}).")
     if not args.sampler and not args.task:
         print("It describes no task: use --task, or --sampler for your own sampler.")
     for title, text in _parts(request):
-        print(f"\n{bold(f'--- {title}')}\n{text}")
+        print(f"\n{common.bold(f'--- {title}')}\n{text}")
     return 0
 
 
@@ -89,7 +88,7 @@ def _llm_of(llm: Any, style: str | None) -> Any:
         if style is not None:
             return None
         hint = getattr(error, "hint", "")
-        raise Problem(str(error), f"{hint} Or choose the form: --style json.") from error
+        raise common.Problem(str(error), f"{hint} Or choose the form: --style json.") from error
 
 
 def count_tokens(llm: Any, request: Request) -> tuple[int, bool]:
@@ -102,10 +101,7 @@ def count_tokens(llm: Any, request: Request) -> tuple[int, bool]:
             counted = None
         if isinstance(counted, int):
             return counted, True
-    characters = sum(len(message["content"]) for message in request.messages)
-    if request.schema is not None:
-        characters += len(json.dumps(request.schema))
-    return (characters + 3) // 4, False
+    return estimate(request).input_tokens or 0, False
 
 
 def _parts(request: Request) -> list[tuple[str, str]]:
@@ -130,17 +126,17 @@ def _parts(request: Request) -> list[tuple[str, str]]:
 
 
 def add_sampler(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", default="", help="as task= of the sampler")
+    parser.add_argument("--task", default="", help="what is tuned, as LLMSampler(task=...)")
     parser.add_argument(
         "--param-notes",
         type=Path,
         metavar="FILE",
-        help="JSON object of notes by parameter, as param_notes= of the sampler",
+        help="JSON object of notes by parameter, as LLMSampler(param_notes=...)",
     )
     parser.add_argument(
         "--sampler",
         metavar="MODULE:NAME",
-        help="your own LLMSampler, or a function that returns it; imports (runs) MODULE",
+        help="your own LLMSampler, or a function that returns it; MODULE is imported, so it runs",
     )
 
 
@@ -156,7 +152,7 @@ def sampler_of(args: argparse.Namespace, llm: Any, **arguments: Any) -> LLMSampl
         notes = _notes(args.param_notes)
         return LLMSampler(llm, task=args.task, param_notes=notes, **arguments)
     except ValueError as error:
-        raise Problem(str(error)) from error
+        raise common.Problem(str(error)) from error
 
 
 def next_question(study: Study, sampler: LLMSampler, n: int | None = None) -> NextQuestion:
@@ -171,14 +167,13 @@ def next_question(study: Study, sampler: LLMSampler, n: int | None = None) -> Ne
             Number of configurations to ask for. :obj:`None`: the sampler's own.
 
     Raises:
-        Problem: The parameters are not known yet.
+        StudyProblem: The parameters are not known yet.
     """
     found = sampler._session(study).next_question()
     if not found.question.space:
-        raise Problem(
+        raise common.StudyProblem(
             "The parameters are not known yet: no trial of this study has finished.",
             "Run one trial first, or use --sampler with a sampler that has search_space=.",
-            BAD_STUDY,
         )
     if n is None:
         return found
@@ -191,9 +186,9 @@ def _notes(path: Path | None) -> dict[str, str] | None:
     try:
         notes = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Problem(f"{plain(path)} cannot be read: {error}.") from error
+        raise common.Problem(f"{plain(path)} cannot be read: {error}.") from error
     if not isinstance(notes, dict):
-        raise Problem(f"{plain(path)} is not a JSON object of notes by parameter.")
+        raise common.Problem(f"{plain(path)} is not a JSON object of notes by parameter.")
     return {str(name): str(note) for name, note in notes.items()}
 
 
@@ -204,11 +199,11 @@ def _imported(text: str) -> LLMSampler:
         found = getattr(import_module(module), name)
         sampler = found() if callable(found) else found
     except Exception as error:  # the user's own code may fail in any way
-        raise Problem(
+        raise common.Problem(
             f"--sampler {plain(text)} cannot be imported: {plain(repr(error))}."
         ) from error
     if not isinstance(sampler, LLMSampler):
-        raise Problem(
+        raise common.Problem(
             f"--sampler {plain(text)} is not an LLMSampler but {type(sampler).__name__}."
         )
     return sampler

@@ -14,29 +14,19 @@ from ..report.facts import facts
 from ..report.html import to_html
 from ..report.report import report
 from ..report.text import to_text
-from .common import add_model
-from .common import add_parser
-from .common import add_price
-from .common import add_study
-from .common import BAD_STUDY
-from .common import bold
-from .common import checked_llm
-from .common import print_json
-from .common import Problem
-from .common import Subparsers
-from .common import waiting
+from . import common
 from .storage import open_study
 
 
-def add_report(commands: Subparsers) -> None:
-    parser = add_parser(
+def add_report(commands: common.Subparsers) -> None:
+    parser = common.add_parser(
         commands,
         "report",
         _report,
         "print what the model did in a study, what it cost, and whether it helped",
     )
-    add_study(parser)
-    add_price(parser)
+    common.add_study(parser)
+    common.add_price(parser)
     parser.add_argument("--html", type=Path, metavar="FILE", help="write one HTML page to FILE")
     parser.add_argument(
         "--note", action="store_true", help="write the report into the study's dashboard note"
@@ -53,29 +43,31 @@ def _report(args: argparse.Namespace) -> int:
         try:
             args.html.write_text(to_html(data), encoding="utf-8")
         except OSError as error:
-            raise Problem(f"{args.html} cannot be written: {error.strerror or error}.") from error
+            raise common.Problem(
+                f"{args.html} cannot be written: {error.strerror or error}."
+            ) from error
     if args.note:
         write_note(study, price=args.price)
     if args.plots:
         save_plots(study)
     if args.json:
-        print_json(data.to_json())
+        common.print_json(data.to_json())
     elif args.html is not None:
         print(args.html)
     else:
-        print(to_text(data, bold=bold), end="")
+        print(to_text(data, bold=common.bold), end="")
     return 0
 
 
-def add_explain(commands: Subparsers) -> None:
-    parser = add_parser(
+def add_explain(commands: common.Subparsers) -> None:
+    parser = common.add_parser(
         commands,
         "explain",
         _explain,
         "print what was learned: Optuna's numbers, then the model's words if they agree",
     )
-    add_study(parser)
-    add_model(parser, timeout=180)
+    common.add_study(parser)
+    common.add_model(parser, timeout=180)
     parser.add_argument(
         "--task", default="", help="what is tuned, in your words; sent to the model"
     )
@@ -91,16 +83,16 @@ def _explain(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     known = facts(study)
     if not known.params:
-        raise Problem("There is nothing to explain: no trial is complete yet.", "", BAD_STUDY)
+        raise common.StudyProblem("There is nothing to explain: no trial is complete yet.")
     if args.facts:
         found, text = asdict(known), "\n".join(fact_lines(known))
     else:
-        llm = checked_llm(args.llm)
-        with waiting(f"{llm.name} to explain the study", args.timeout):
+        llm = common.checked_llm(args.llm)
+        with common.waiting(f"{llm.name} to explain the study", args.timeout):
             told = explain(study, llm, task=args.task, note=args.note, timeout=args.timeout)
         found, text = {**asdict(told), "text": told.text}, told.text
     if args.json:
-        print_json(found)
+        common.print_json(found)
     else:
         print(text)
     return 0

@@ -17,8 +17,7 @@ from optuna.storages.journal import JournalRedisBackend
 from .._study import keys as _keys
 from .._study.optuna_internals import all_trials
 from .._text import plain
-from .common import BAD_STUDY
-from .common import Problem
+from .common import StudyProblem
 
 
 if TYPE_CHECKING:
@@ -43,13 +42,13 @@ def open_study(url: str, name: str | None) -> Study:
             Name of the study. :obj:`None`: the only one in the storage.
 
     Raises:
-        Problem: There is no such storage or study, or another version wrote it.
+        StudyProblem: There is no such storage or study, or another version wrote it.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about experimental storages
         try:
             return _open(url, name)
-        except Problem:
+        except StudyProblem:
             raise
         except Exception as error:  # each database and driver has errors of its own
             raise problem_of(error, url) from error
@@ -67,12 +66,11 @@ def _open(url: str, name: str | None) -> Study:
         if value["v"] != _keys.VERSION
     }
     if versions:
-        raise Problem(
+        raise StudyProblem(
             f"The study {plain(study.study_name)!r} was written by another version of "
             f"optuna-llm-sampler (format {', '.join(sorted(versions))}; this one knows "
             f"{_keys.VERSION}).",
             "Run: pip install --upgrade optuna-llm-sampler",
-            BAD_STUDY,
         )
     return study
 
@@ -112,11 +110,10 @@ def _sqlite_path(url: str) -> Path | None:
 
 def _check_file(path: Path) -> None:
     if not path.is_file():
-        raise Problem(
+        raise StudyProblem(
             f"There is no file {plain(path)}.",
             "--storage takes a URL as for Optuna (sqlite:///study.db, postgresql://…), or the "
             "path of a SQLite or journal file.",
-            BAD_STUDY,
         )
 
 
@@ -124,16 +121,16 @@ def _chosen(names: list[str], name: str | None, url: str) -> str:
     shown = ", ".join(repr(plain(n, 60)) for n in sorted(names)[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     if not names:
-        raise Problem(f"There is no study in {public(url)}.", "", BAD_STUDY)
+        raise StudyProblem(f"There is no study in {public(url)}.")
     if name is None:
         if len(names) > 1:
             hint = f"Choose one with --study. There are: {shown}{more}."
-            raise Problem(f"There are {len(names)} studies in {public(url)}.", hint, BAD_STUDY)
+            raise StudyProblem(f"There are {len(names)} studies in {public(url)}.", hint)
         return names[0]
     if name not in names:
         close = difflib.get_close_matches(name, names, n=1)
         hint = f"Did you mean {plain(close[0])!r}?" if close else f"There are: {shown}{more}."
-        raise Problem(f"There is no study {plain(name)!r} in {public(url)}.", hint, BAD_STUDY)
+        raise StudyProblem(f"There is no study {plain(name)!r} in {public(url)}.", hint)
     return name
 
 
@@ -142,7 +139,7 @@ def public(url: str) -> str:
     return plain(re.sub(r"//[^/]*@", "//", url).partition("?")[0])
 
 
-def problem_of(error: Exception, url: str) -> Problem:
+def problem_of(error: Exception, url: str) -> StudyProblem:
     """Explain in one line, without secrets, what is wrong with a storage."""
     reason = _reason(error)
     for secret in re.findall(r"//[^/:@]*:([^@]+)@", url):
@@ -160,7 +157,7 @@ def problem_of(error: Exception, url: str) -> Problem:
         hint = "It is neither a SQLite database nor a journal of Optuna."
     else:
         hint = "Check the address, and that the server runs."
-    return Problem(f"The storage {public(url)} cannot be read: {reason}.", hint, BAD_STUDY)
+    return StudyProblem(f"The storage {public(url)} cannot be read: {reason}.", hint)
 
 
 def _reason(error: BaseException) -> str:

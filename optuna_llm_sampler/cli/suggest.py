@@ -21,14 +21,7 @@ from .._study import keys as _keys
 from .._study.numbers import param_text
 from .._text import plain
 from .._text import plural
-from .common import add_model
-from .common import add_parser
-from .common import add_study
-from .common import bold
-from .common import checked_llm
-from .common import print_json
-from .common import Subparsers
-from .common import waiting
+from . import common
 from .prompt import add_sampler
 from .prompt import next_question
 from .prompt import sampler_of
@@ -51,12 +44,15 @@ _REASONS = {
 }
 
 
-def add_suggest(commands: Subparsers) -> None:
-    parser = add_parser(
-        commands, "suggest", _run, "ask the model what to try next; adds no trial to the study"
+def add_suggest(commands: common.Subparsers) -> None:
+    parser = common.add_parser(
+        commands,
+        "suggest",
+        _run,
+        "ask the model what to try next; adds trials only with --enqueue",
     )
-    add_study(parser)
-    add_model(parser, timeout=180)
+    common.add_study(parser)
+    common.add_model(parser, timeout=180)
     add_sampler(parser)
     parser.add_argument(
         "-n", type=_n, default=5, help="number of configurations, 1 to 64 (default: 5)"
@@ -78,10 +74,10 @@ _n.__name__ = "number"
 def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     sampler = sampler_of(args, args.llm)
-    llm = checked_llm(sampler._settings.llm)
+    llm = common.checked_llm(sampler._settings.llm)
     asked = next_question(study, sampler, args.n)
     question = asked.question
-    with waiting(f"{llm.name} to answer", args.timeout):
+    with common.waiting(f"{llm.name} to answer", args.timeout):
         answer = ask(
             llm,
             question,
@@ -106,7 +102,7 @@ def _run(args: argparse.Namespace) -> int:
         "enqueued": args.enqueue,
     }
     if args.json:
-        print_json(found)
+        common.print_json(found)
     else:
         _show(answer.advice, question.space, args)
     return 0
@@ -114,7 +110,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _show(advice: Advice, space: SearchSpace, args: argparse.Namespace) -> None:
     for i, config in enumerate(advice.configs, start=1):
-        print(f"{bold(f'{i}.')} {params_line(config.params, space)}")
+        print(f"{common.bold(f'{i}.')} {params_line(config.params, space)}")
         if config.why:
             print(f"   {config.why}")
     added = f"Added to the study as {plural(len(advice.configs), 'waiting trial')}."

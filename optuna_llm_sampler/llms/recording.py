@@ -52,12 +52,10 @@ class Line:
             Position in the file, from 1.
         key:
             :func:`key_of` the request.
-        llm:
-            Name of the back end.
-        style:
-            Style of the back end.
+        llm, style:
+            Those of the back end.
         request:
-            The request as plain data, perhaps shortened.
+            As :func:`plain` wrote it, perhaps shortened.
         outcome:
             The answer, or the entry from which :func:`error_from` makes the error anew.
     """
@@ -192,10 +190,15 @@ def error_from(entry: Mapping[str, Any]) -> OptunaLLMError:
     if any(getattr(kind, name) != value for name, value in traits.items()):
         kind = type(kind.__name__, (kind,), traits)
     error = kind.__new__(kind)
-    usage = TokenUsage(**entry.get("usage", {}))
-    more: dict[str, Any] = {"hint": entry["hint"], "retry_after": entry["retry_after"]}
+    wait = entry["retry_after"]
     # Not by the class itself, whose arguments may be others (MissingExtraError).
-    OptunaLLMError.__init__(error, entry["message"], usage=usage, **more)
+    OptunaLLMError.__init__(
+        error,
+        entry["message"],
+        hint=entry["hint"],
+        retry_after=None if wait is None else float(wait),
+        usage=TokenUsage(**entry.get("usage", {})),
+    )
     return error
 
 
@@ -207,16 +210,25 @@ def _line(entry: Any, number: int, where: str) -> Line:
             hint="Read it with the version of optuna-llm-sampler that wrote it, or record anew.",
         )
     try:
-        style = entry["style"]
+        style, request = entry["style"], dict(entry["request"])
+        texts = [message["content"] for message in request.get("messages", ())]
+        outcome: Completion | dict[str, Any]
+        if "error" in entry:
+            outcome = dict(entry["error"])
+            texts += [outcome[name] for name in ("kind", "reason", "message", "hint")]
+            error_from(outcome)
+        else:
+            outcome = _completion(**entry["completion"])
+            texts += outcome.texts
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a number, or an object, in the place of a text")
         return Line(
             number=number,
             key=str(entry["key"]),
             llm=str(entry["llm"]),
             style=Style(**style) if isinstance(style, dict) else as_style(style),
-            request=_checked_request(entry["request"]),
-            outcome=_checked_error(entry["error"])
-            if "error" in entry
-            else _completion(**entry["completion"]),
+            request=request,
+            outcome=outcome,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RecordError(f"{where}: this is no recorded call ({error!r}).") from None
@@ -225,22 +237,4 @@ def _line(entry: Any, number: int, where: str) -> Line:
 def _completion(
     texts: list[str], usage: Mapping[str, Any], model: str, finish_reason: str
 ) -> Completion:
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise TypeError("texts must be a list of texts")
     return Completion(tuple(texts), TokenUsage(**usage), str(model), str(finish_reason))
-
-
-def _checked_error(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    if not all(isinstance(entry[key], str) for key in ("kind", "reason", "message", "hint")):
-        raise TypeError("kind, reason, message and hint must be texts")
-    if not isinstance(entry["retry_after"], (int, float, type(None))):
-        raise TypeError("retry_after must be a number")
-    error_from(entry)
-    return entry
-
-
-def _checked_request(request: Mapping[str, Any]) -> dict[str, Any]:
-    for message in request.get("messages", ()):
-        if not isinstance(message["content"], str):
-            raise TypeError("the content of a message must be a text")
-    return dict(request)

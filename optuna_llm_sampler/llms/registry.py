@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 import os
 
-from ..errors import MissingExtraError
 from ..errors import TurnedOffError
 from .base import LLM
 from .providers import PROVIDERS
@@ -80,9 +78,15 @@ def _from_string(text: str) -> Callable[[], LLM]:
     kind, _, rest = text.partition("/")
     if kind == "local":
         return lambda: _local(rest or None)
-    if rest and kind in (*_BY_PREFIX, *PROVIDERS):
-        return lambda: _BY_PREFIX.get(kind, partial(_provided, kind))(rest)
-    raise ValueError(f"llm must be {_FORMS}; got {text!r}.")
+    if not rest or kind not in (*_BUILDERS, *PROVIDERS):
+        raise ValueError(f"llm must be {_FORMS}; got {text!r}.")
+    return lambda: _BUILDERS[kind](rest) if kind in _BUILDERS else _provided(kind, rest)
+
+
+def _local(model: str | None) -> LLM:
+    from .local.client import LocalLLM
+
+    return LocalLLM(model)
 
 
 def _openai(model: str) -> LLM:
@@ -97,29 +101,19 @@ def _azure(model: str) -> LLM:
     return AzureOpenAI(model=model)
 
 
-def _provided(prefix: str, model: str) -> LLM:
-    from .openai.client import ProviderLLM
-
-    return ProviderLLM(PROVIDERS[prefix], model)
-
-
-def _local(model: str | None) -> LLM:
-    from .local.client import LocalLLM
-
-    try:
-        import xllamacpp  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("The embedded model", "local") from None
-    return LocalLLM(model)
-
-
 def _transformers(model: str) -> LLM:
     from .transformers import TransformersLLM
 
     return TransformersLLM(model)
 
 
-_BY_PREFIX: dict[str, Callable[[str], LLM]] = {
+def _provided(prefix: str, model: str) -> LLM:
+    from .openai.client import ProviderLLM
+
+    return ProviderLLM(PROVIDERS[prefix], model)
+
+
+_BUILDERS: dict[str, Callable[[str], LLM]] = {
     "openai": _openai,
     "azure": _azure,
     "hf": _transformers,

@@ -226,14 +226,7 @@ class Replay:
         raise error_from(line.outcome)
 
     def _miss(self, request: Request, numbers: Sequence[int]) -> ReplayMissError:
-        """Note and return what is said of a request without an answer.
-
-        Args:
-            request:
-                The request.
-            numbers:
-                The lines whose answers to it have all been given.
-        """
+        """Note and return the error; the numbers are of lines whose answers have been given."""
         if numbers:
             error = ReplayMissError(
                 f"{self.path} answers this request at {_named(numbers)}, and each recorded answer "
@@ -254,12 +247,13 @@ class Replay:
         if not self._lines:
             return "It is empty."
         asked = _readable(plain(request))
-        likeness = difflib.SequenceMatcher(b=asked, autojunk=False)
-        best, most = self._lines[0], -1.0
-        for line in self._lines:
-            likeness.set_seq1(_readable(line.request))
-            if (ratio := likeness.quick_ratio()) > most:
-                best, most = line, ratio
+        matcher = difflib.SequenceMatcher(b=asked, autojunk=False)
+
+        def likeness(line: Line) -> float:
+            matcher.set_seq1(_readable(line.request))
+            return matcher.quick_ratio()
+
+        best = max(self._lines, key=likeness)
         names = (f"recorded on line {best.number}", "asked for now")
         diff = list(difflib.unified_diff(_readable(best.request), asked, *names, n=1, lineterm=""))
         more = len(diff) - _MAX_DIFF_LINES

@@ -1,7 +1,6 @@
 """In what form a model is asked, as plain data, and the rule by which a form is chosen.
 
-Every style leads to the same advice; the prompts are built
-from it in ``_prompt.py``. To ask in another way, hand a style to the back end:
+Every style leads to the same advice. To ask in another way, hand a style to the back end:
 ``LocalLLM(style="script")``, ``OpenAI(model="…", style=replace(CODE, bounds=True))``.
 """
 
@@ -16,7 +15,7 @@ from typing import Literal
 
 Form = Literal["json", "code", "script"]
 
-# Parameters of a model, in billions. Up to 3B, bounds in the prompt were measured to do harm.
+# Parameters of a model, in billions. Smaller ones copy the bounds they are told (README).
 _SMALL = 4.0
 _SIZE = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)(b|m)(?![a-z0-9])")
 

@@ -1,8 +1,8 @@
-"""A text about a study, held against what is known: which of its numbers are wrong or misplaced.
+"""Check a model's text about a study: find numbers and names that are not among the facts.
 
-A number may stand in a text only where the facts have it, too: an importance and a range with the
-parameter they belong to, the best value in a sentence about no parameter at all. What cannot be
-decided counts as wrong, because the reader cannot decide it either.
+A number is accepted only if the facts contain it: an importance or a range together with its
+parameter, the best value in a sentence that names no parameter. Undecidable cases are rejected,
+because the reader could not decide them either.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 import re
+from typing import TypeAlias
 
 from .facts import Facts
 from .facts import ParamFacts
@@ -20,7 +21,7 @@ _NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)
 _PERCENT = re.compile(r"\s?(?:%|per ?cent\b)")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
-# A word that only an identifier has the form of, and what a text puts between code marks.
+# What is between code marks, and words with an underscore.
 _IDENTIFIER = re.compile(r"`([^`]+)`|\b([A-Za-z]\w*_\w+)")
 _OF_TRIALS = re.compile(r"\s*(?:\w+\s+)?trials?\b", re.IGNORECASE)
 _AFTER_TRIALS = re.compile(r"\btrials:?\s*$", re.IGNORECASE)
@@ -28,12 +29,12 @@ _AFTER_TRIAL = re.compile(r"\btrial(?:\s+(?:number|no\.?))?\s*#?\s*$", re.IGNORE
 _FIRST_PLACE = re.compile(
     r"(?<!second )(?<!next )(?<!of )the most important (?:hyper)?parameter\b", re.IGNORECASE
 )
-# Words of a sentence that gives the best value, and words of goals that may stand anywhere.
+# Words that a sentence with the best value may have, and words of goals that say nothing.
 _CUES = {"score", "trial", "objective"}
 _NO_CUES = {"maximize", "minimize", "the", "value"}
 _PARAMETER = re.compile(r"parameter", re.IGNORECASE)
 _IMPORTANCE, _SEARCHED, _REGION = "importance", "searched", "region"
-# What a sentence must speak of to give a number of this kind.
+# Words that a sentence needs to give a number of this kind.
 _SPEAKS_OF = {
     _IMPORTANCE: re.compile(r"importan|share", re.IGNORECASE),
     _SEARCHED: re.compile(r"search|explor|bound|limit", re.IGNORECASE),
@@ -46,11 +47,11 @@ class _Said:
 
     Attributes:
         text:
-            As it is written.
+            The number as it is written.
         per_cent:
-            Whether it is told in per cent.
+            Whether a percent sign follows.
         start, end:
-            Its place.
+            Its position.
         since:
             Where the number before it ends.
     """
@@ -62,7 +63,7 @@ class _Said:
     since: int
 
     def is_(self, known: str | float) -> bool:
-        """Tell whether it is a known number, or that number rounded to two digits or more."""
+        """Return whether it is a known number, or that number rounded to two or more digits."""
         value, other = _value(self.text), _value(known) if isinstance(known, str) else known
         if self.per_cent:
             value /= 100
@@ -71,16 +72,12 @@ class _Said:
         return abs(value - near) <= 1e-9 * abs(near) or value == other
 
 
-@dataclass(frozen=True)
-class _Named:
-    """A parameter's name in a sentence, and its place."""
-
-    param: ParamFacts
-    start: int
+# A parameter that a sentence names, and the position of its name.
+_Named: TypeAlias = tuple[ParamFacts, int]
 
 
 def wrong_claims(paragraphs: Sequence[str], known: Facts) -> list[str]:
-    """Return what is wrong in a text, one short reason each; none if every number has its place.
+    """Return a short reason for each wrong claim of a text.
 
     Args:
         paragraphs:
@@ -94,7 +91,7 @@ def wrong_claims(paragraphs: Sequence[str], known: Facts) -> list[str]:
         for sentence in _SENTENCE_END.split(_LIST_MARK.sub("", paragraph)):
             named, rest = _names(sentence, known)
             wrong += _strange_names(rest, known)
-            subjects = {name.param.param: name.param for name in named}
+            subjects = {param.param: param for param, _ in named}
             if len(subjects) == 1:
                 (last,) = subjects.values()
             elif subjects:
@@ -107,27 +104,27 @@ def wrong_claims(paragraphs: Sequence[str], known: Facts) -> list[str]:
 
 
 def _names(sentence: str, known: Facts) -> tuple[list[_Named], str]:
-    """Find the parameters that are named, and blank their names, which may hold digits."""
+    """Return the parameters that are named, and the sentence with their names blanked."""
     found = []
     for param in sorted(known.params, key=lambda p: -len(p.param)):
         words = [re.escape(word) for word in re.split(r"[\s_\-]+", param.param) if word]
         pattern = r"(?<!\w)" + r"[\s_-]*".join(words) + r"(?!\w)"
         flags = re.IGNORECASE if len(param.param) > 2 else 0
         for match in list(re.finditer(pattern, sentence, flags)) if words else ():
-            found.append(_Named(param, match.start()))
+            found.append((param, match.start()))
             blank = " " * len(match[0])
             sentence = sentence[: match.start()] + blank + sentence[match.end() :]
-    return sorted(found, key=lambda name: name.start), sentence
+    return sorted(found, key=lambda name: name[1]), sentence
 
 
 def _strange_names(rest: str, known: Facts) -> list[str]:
-    """Return what looks like a parameter and is none; ``rest`` is without the real ones."""
-    told = " ".join([*known.goals, *(f"{p.searched} {p.region}" for p in known.params)]).lower()
+    """Return what looks like a parameter and is none in a sentence without the real names."""
+    facts = " ".join([*known.goals, *(f"{p.searched} {p.region}" for p in known.params)]).lower()
     names = (a or b for a, b in _IDENTIFIER.findall(rest))
     return [
-        f"{name!r} is no parameter"
+        f"{name!r} is not a parameter"
         for name in (name.strip() for name in names)
-        if name and not _NUMBER.fullmatch(name) and name.lower() not in told
+        if name and not _NUMBER.fullmatch(name) and name.lower() not in facts
     ]
 
 
@@ -142,12 +139,12 @@ def _numbers(rest: str) -> Iterator[_Said]:
 def _misplaced(
     rest: str, named: Sequence[_Named], last: ParamFacts | None, known: Facts
 ) -> list[str]:
-    """Return the numbers of a sentence that do not belong where they stand."""
+    """Return the numbers of a sentence that do not belong to what it is about."""
     numbers = [n for n in _numbers(rest) if not _is_of_the_study(n, rest, bool(named), known)]
     if not named:
         wrong = [n for n in numbers if last is None or not _belongs(n, rest, last)]
         return [_reason(n, last) for n in wrong]
-    # Either the name comes first everywhere in a sentence, or the number does.
+    # In one sentence, either all names precede their numbers or all follow them.
     readings = []
     for before in (True, False):
         owners = [_owner(number, named, before=before) for number in numbers]
@@ -157,14 +154,14 @@ def _misplaced(
 
 
 def _owner(number: _Said, named: Sequence[_Named], *, before: bool) -> ParamFacts:
+    """Return the parameter whose name is the nearest one before or after a number."""
     if before:
-        found = [name for name in named if name.start < number.start]
-        return (found[-1] if found else named[0]).param
-    found = [name for name in named if name.start > number.start]
-    return (found[0] if found else named[-1]).param
+        return next((p for p, start in reversed(named) if start < number.start), named[0][0])
+    return next((p for p, start in named if start > number.start), named[-1][0])
 
 
 def _is_of_the_study(number: _Said, rest: str, has_names: bool, known: Facts) -> bool:
+    """Return whether a number is the best value, its trial, or a number of trials."""
     if number.per_cent:
         return False
     if known.best is not None and _AFTER_TRIAL.search(rest, 0, number.start):
@@ -174,7 +171,7 @@ def _is_of_the_study(number: _Said, rest: str, has_names: bool, known: Facts) ->
     if known.best is None or has_names or _PARAMETER.search(rest):
         return False
     words, cues = _words(rest), _words(*known.goals) - _NO_CUES | _CUES
-    # Half of a name may be meant for the whole: "the best number of units is .89".
+    # A part of a name may stand for the name: "the best number of units is .89".
     if words & (_words(*(p.param for p in known.params)) - cues) or not words & cues:
         return False
     return any(number.is_(value) for value in known.best.values)
@@ -185,25 +182,20 @@ def _words(*texts: str) -> set[str]:
 
 
 def _belongs(number: _Said, rest: str, param: ParamFacts) -> bool:
-    kinds = {
-        kind
-        for kind, told in (
-            (_IMPORTANCE, param.importance),
-            (_SEARCHED, param.searched),
-            (_REGION, param.region),
-        )
-        if any(number.is_(match[0]) for match in _NUMBER.finditer(told))
-    }
-    if "importance" in rest[number.since : number.start].lower():
-        kinds &= {_IMPORTANCE}
-    if number.per_cent:
-        kinds &= {_IMPORTANCE}
-    return any(kind not in _SPEAKS_OF or _SPEAKS_OF[kind].search(rest) for kind in kinds)
+    """Return whether a number is a fact about a parameter and the sentence says which."""
+    facts = {_IMPORTANCE: param.importance, _SEARCHED: param.searched, _REGION: param.region}
+    if number.per_cent or "importance" in rest[number.since : number.start].lower():
+        facts = {_IMPORTANCE: param.importance}
+    return any(
+        any(number.is_(match[0]) for match in _NUMBER.finditer(text))
+        and (kind not in _SPEAKS_OF or _SPEAKS_OF[kind].search(rest) is not None)
+        for kind, text in facts.items()
+    )
 
 
 def _reason(number: _Said, param: ParamFacts | None) -> str:
     text = number.text + " %" * number.per_cent
-    return f"{text} is not known of {param.param}" if param else f"{text} is not known"
+    return f"{text} is not a fact about {param.param}" if param else f"{text} is not a fact"
 
 
 def _value(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What was learned in a study: the numbers, and the model's words if they agree with these."""
+"""What was learned in a study: facts, and the model's text if it agrees with them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .._advice.call import Call
 from .._advice.call import complete
+from .._advice.prompts.text import fence
 from .._store.calls import keep
 from .._text import markdown
 from .._text import plain
@@ -47,17 +48,17 @@ _WISH = (
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known about a study, and what the model made of it.
+    """The facts about a study, and the model's text about them.
 
     Attributes:
         facts:
-            The numbers, computed without the model.
+            The facts, computed without the model.
         model:
-            Who was asked.
+            Name of the model.
         paragraphs:
-            The model's text; empty if it did not agree with the facts.
+            Its text; empty if it does not agree with the facts.
         left_out:
-            Why its text is left out; empty if it is not.
+            Why the text is left out; empty if it is not.
     """
 
     facts: Facts
@@ -67,18 +68,16 @@ class Explanation:
 
     @property
     def text(self) -> str:
-        """All of it for a terminal: the facts, then the model's text or why there is none."""
-        told = self.paragraphs or (self._left_out(),)
-        return "\n\n".join(["\n".join(fact_lines(self.facts)), *told])
+        """The facts, then the model's text or why there is none, for a terminal."""
+        said = self.paragraphs or (self._left_out(),)
+        return "\n\n".join(["\n".join(fact_lines(self.facts)), *said])
 
     def to_markdown(self) -> str:
-        """All of it as Markdown, with everything from outside escaped."""
+        """The same as Markdown, with everything from outside escaped."""
         lines = "\n".join(f"- {markdown(line, 400)}" for line in fact_lines(self.facts))
         parts = [f"## What was learned\n\n{lines}"]
         if self.paragraphs:
-            parts.append(
-                f"*Written by {markdown(self.model)}; its numbers were compared with these:*"
-            )
+            parts.append(f"*Written by {markdown(self.model)}, checked against these facts:*")
             parts += [markdown(paragraph, 2_000) for paragraph in self.paragraphs]
         else:
             parts.append(f"*{markdown(self._left_out(), 400)}*")
@@ -87,7 +86,9 @@ class Explanation:
     def _left_out(self) -> str:
         more = len(self.left_out) - _MOST_REASONS
         reasons = "; ".join(self.left_out[:_MOST_REASONS]) + (f"; {more} more" if more > 0 else "")
-        return f"The text of {self.model} is left out, it does not agree with these: {reasons}."
+        return (
+            f"The text of {self.model} is left out. It does not agree with the facts: {reasons}."
+        )
 
 
 def explain(
@@ -98,11 +99,11 @@ def explain(
     note: bool = False,
     timeout: float = 120.0,
 ) -> Explanation:
-    """Ask the model for an account of what was learned in a study.
+    """Ask the model to explain what was learned in a study.
 
-    The model is given the importances of the parameters and the region of the better quarter of
-    the trials, both computed without it. Its text is left out if it has a number that is not among
-    these, or one that belongs to another parameter.
+    The model is given facts that are computed without it: the importance of each parameter and
+    its values in the better quarter of the trials. Its text is left out if it has a number that
+    is not among the facts, or that belongs to another parameter.
 
     Args:
         study:
@@ -110,11 +111,11 @@ def explain(
         llm:
             As for :class:`~optuna_llm_sampler.LLMSampler`.
         task:
-            What was tuned, in your words. Sent to the model.
+            What was tuned, in your words. It is sent to the model.
         note:
-            Whether to put the text into the study's note in optuna-dashboard.
+            Whether to write the text into the study's note in optuna-dashboard.
         timeout:
-            Longest time for the call, in seconds.
+            Longest duration of the call, in seconds.
 
     Raises:
         ValueError: The study has no complete trial yet.
@@ -122,7 +123,7 @@ def explain(
     """
     known = facts(study)
     if not known.params:
-        raise ValueError("There is nothing to explain yet: the study has no complete trial.")
+        raise ValueError("There is nothing to explain: no trial is complete yet.")
     _, build = resolve(llm)
     model = build()
     call = Call(model=model.name, asked=model.name, purpose="explain")
@@ -144,16 +145,15 @@ def explain(
 
 
 def request_for(known: Facts, task: str, *, timeout: float) -> Request:
-    """Return the request: the facts, and what is wanted."""
-    fence = {ord("<"): "‹", ord(">"): "›"}
-    lines = [f"<task>\n{task.strip().translate(fence) or '(not described)'}\n</task>"]
-    lines += ["<facts>", *(line.translate(fence) for line in fact_lines(known)), "</facts>", _WISH]
+    """Return the request: the task, the facts, and instructions."""
+    facts = "\n".join(map(fence, fact_lines(known)))
+    content = f"<task>\n{fence(task) or '(not described)'}\n</task>\n<facts>\n{facts}\n</facts>"
     return Request(
         messages=(
             {"role": "system", "content": _SYSTEM},
-            {"role": "user", "content": "\n".join(lines)},
+            {"role": "user", "content": f"{content}\n{_WISH}"},
         ),
-        # Models that reason before they answer spend most of it on that.
+        # Models that reason before they answer need most of it for that.
         max_tokens=3000,
         temperature=0.3,
         timeout=timeout,
@@ -178,7 +178,7 @@ def _fact_line(param: ParamFacts, n_good: int) -> str:
 
 
 def checked(paragraphs: Sequence[str], known: Facts, model: str) -> Explanation:
-    """Keep a text only if it agrees with the facts."""
+    """Keep the text only if it agrees with the facts."""
     wrong = tuple(plain(reason, 100) for reason in wrong_claims(paragraphs, known))
     return Explanation(known, plain(model, 60), () if wrong else tuple(paragraphs), wrong)
 

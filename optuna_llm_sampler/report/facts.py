@@ -16,17 +16,15 @@ from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 
-from .._store.store import AdviceStore
 from .._study.numbers import exact
 from .._study.numbers import param_text
 from .._study.numbers import result_text
 from .._study.numbers import spreads_of
-from .._study.objectives import best_trials
 from .._study.objectives import good_trials
-from .._study.objectives import losses_of
+from .._study.optuna_internals import all_trials
 from .._study.space import to_label
 from .._text import plain
-from .report import trial_line
+from .report import report
 from .report import TrialLine
 
 
@@ -37,18 +35,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ParamFacts:
-    """Numbers on one parameter, written as they are to be quoted.
+    """Facts about one parameter, written as they are to be quoted.
 
     Attributes:
         param:
             Its name.
         importance:
-            Share of the importance of all parameters, ``"0.62"``, or ``""`` if it is not known.
+            Its share of the importance of all parameters, such as ``"0.62"``, or ``""``.
         searched:
-            What was searched: ``"1e-06 to 0.1, log"`` or the choices.
+            Its range or choices, such as ``"1e-06 to 0.1, log"``.
         region:
-            Where the better quarter of the trials is: ``"0.00013 to 0.0005"`` or ``"64 (5 of 8),
-            32 (3 of 8)"``.
+            Its values in the better quarter of the trials, such as ``"0.00013 to 0.0005"`` or
+            ``"64 (5 of 8), 32 (3 of 8)"``.
     """
 
     param: str
@@ -59,17 +57,17 @@ class ParamFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known for certain about a study.
+    """Facts about a study, computed without a model.
 
     Attributes:
         goals:
-            ``"maximize accuracy"`` per objective.
+            Per objective, such as ``"maximize accuracy"``.
         n_complete, n_good:
-            How many complete trials there are, and how many are the better quarter.
+            Number of valid trials, and how many of them are the better quarter.
         best:
             The best trial, or the first of the Pareto front.
         values:
-            Its values, written so that they differ from those of the others.
+            Its values, with the digits that tell them from other trials'.
         params:
             Per parameter, most important first.
     """
@@ -99,38 +97,29 @@ def importances(study: Study) -> dict[str, float]:
 
 
 def facts(study: Study) -> Facts:
-    """Compute the numbers. All are Optuna's or plain counts; no model is asked."""
-    store = AdviceStore.of(study)
-    trials = store.read().trials
-    directions = store.directions()
-    names = store.metric_names() or [""] * len(directions)
-    good = good_trials(trials, directions)
-    best = best_trials(trials, directions)
-    results = (t.values for t in trials if losses_of(t, directions) is not None)
-    spreads = spreads_of(results, [direction.name.lower() for direction in directions])
+    """Compute the facts about a study; asks no model."""
+    data = report(study)
+    good = good_trials(all_trials(study), study.directions)
+    valid = [line.values for line in data.trials if line.is_valid]
+    best = data.best[0] if data.best else None
+    spreads = spreads_of(valid, data.directions)
     weights = importances(study)
-    space = _space(good)
-    order = sorted(space, key=lambda name: (-weights.get(name, -1.0), name))
-    return Facts(
-        goals=tuple(
-            f"{direction.name.lower()} {plain(name, 60) or 'the objective value'}"
-            for direction, name in zip(directions, names, strict=True)
-        ),
-        n_complete=sum(losses_of(trial, directions) is not None for trial in trials),
-        n_good=len(good),
-        best=trial_line(best[0], directions) if best else None,
-        values=tuple(map(result_text, best[0].values, spreads)) if best else (),
-        params=tuple(_param(name, space[name], good, weights) for name in order),
-    )
-
-
-def _space(good: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
     space: dict[str, BaseDistribution] = {}
     for trial in good:
         space.update(trial.distributions)
-    return {
-        name: distribution for name, distribution in space.items() if not distribution.single()
-    }
+    varied = [name for name, distribution in space.items() if not distribution.single()]
+    order = sorted(varied, key=lambda name: (-weights.get(name, -1.0), name))
+    return Facts(
+        goals=tuple(
+            f"{direction} {plain(name, 60) or 'the objective value'}"
+            for direction, name in zip(data.directions, data.metric_names, strict=True)
+        ),
+        n_complete=len(valid),
+        n_good=len(good),
+        best=best,
+        values=tuple(map(result_text, best.values, spreads)) if best else (),
+        params=tuple(_param(name, space[name], good, weights) for name in order),
+    )
 
 
 def _param(
@@ -149,13 +138,10 @@ def _param(
     else:
         assert isinstance(distribution, (FloatDistribution, IntDistribution))
         low, high = (param_text(end, distribution) for end in (min(values), max(values)))
-        region, searched = f"{low} to {high}", _range(distribution)
+        region = f"{low} to {high}"
+        searched = f"{exact(distribution.low)} to {exact(distribution.high)}"
+        searched += ", log" * distribution.log
     return ParamFacts(plain(name, 60), importance, searched, region)
-
-
-def _range(distribution: FloatDistribution | IntDistribution) -> str:
-    log = ", log" if distribution.log else ""
-    return f"{exact(distribution.low)} to {exact(distribution.high)}{log}"
 
 
 def _choices(values: Sequence[Any], distribution: CategoricalDistribution) -> str:

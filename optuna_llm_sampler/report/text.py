@@ -92,12 +92,13 @@ def comparison(report: Report) -> tuple[str, ...]:
             f"The model has {'given no advice' if report.advice else 'not been asked'} yet."
         )
     elif found.n_base:
-        lines.append(
+        lines += [
             f"The model's last {plural(found.n_model, 'trial')}, compared with the base sampler's "
             f"{plural(found.n_base, 'trial')} around them, were better in {found.beaten:.0%} of "
-            f"the comparisons. Since then, the model improved the best result "
-            f"{_times(found.model_improved)}, the base sampler {_times(found.base_improved)}."
-        )
+            f"the comparisons.",
+            f"During that time, the model improved the best result {_times(found.model_improved)} "
+            f"and the base sampler {_times(found.base_improved)}.",
+        ]
     else:
         lines.append("There are no trials of the base sampler to compare the model's with yet.")
     if report.share is not None:
@@ -105,7 +106,9 @@ def comparison(report: Report) -> tuple[str, ...]:
         lines.append(f"The model gets {report.share:.0%} of the next trials. This share {why}.")
     if report.fallbacks:
         n = plural(sum(report.fallbacks.values()), "trial")
-        lines.append(f"The base sampler replaced the model in {n}: {_counts(report.fallbacks)}.")
+        lines.append(
+            f"The base sampler replaced the model in {n}: {counts_text(report.fallbacks)}."
+        )
     return tuple(lines)
 
 
@@ -113,9 +116,12 @@ def headline(report: Report) -> str:
     """Count the trials by state and name the objectives."""
     parts = [f"{n:,} {STATES.get(state, state)}" for state, n in report.states.items()]
     states = f" ({', '.join(parts)})" if parts else ""
+    several = len(report.directions) > 1
     goals = ", ".join(
-        f"{direction} {plain(name) or 'the objective value'}"
-        for direction, name in zip(report.directions, report.metric_names, strict=True)
+        f"{direction} {plain(name) or (f'objective {i}' if several else 'the objective value')}"
+        for i, (direction, name) in enumerate(
+            zip(report.directions, report.metric_names, strict=True)
+        )
     )
     return f"{plural(len(report.trials), 'trial')}{states}. Goal: {goals}."
 
@@ -145,7 +151,7 @@ def cost(report: Report) -> str:
         call.input_tokens is None or call.output_tokens is None for call in report.calls
     )
     if uncounted:
-        parts.append(f"{plural(uncounted, 'call')} without token counts")
+        parts.append(f"tokens of {plural(uncounted, 'call')} unknown")
     unpriced = sum(call.usd is None for call in report.calls)
     if total.usd is None:
         parts.append("price unknown")
@@ -209,7 +215,7 @@ def to_markdown(report: Report) -> str:
 def _best(report: Report) -> tuple[str, ...]:
     lines = []
     for line in report.best[:_MOST_BEST]:
-        lines.append(f"{report.values_text(line)} (trial {line.number}, {source_text(line)})")
+        lines.append(f"Trial {line.number}, {source_text(line)}: {report.values_text(line)}")
         if line.params:
             lines.append(plain(params_line(report, line), 600))
         if line.why:
@@ -226,7 +232,7 @@ def _calls(report: Report) -> tuple[str, ...]:
         plain(c.outcome if c.purpose == "advice" else f"{c.purpose} ({c.outcome})", 60)
         for c in others
     )
-    other = f"Calls for other purposes or lost: {_counts(names)}." if others else ""
+    other = f"Calls for other purposes or lost: {counts_text(names)}." if others else ""
     return tuple(filter(None, (cost(report), budget(report), other)))
 
 
@@ -236,15 +242,16 @@ def _advice_row(line: AdviceLine) -> tuple[str, ...]:
         str(line.trial),
         line.outcome,
         f"{line.used} of {line.configs}" if line.outcome == "ok" else NOTHING,
-        _counts(line.repaired),
-        _counts(line.rejected),
+        counts_text(line.repaired),
+        counts_text(line.rejected),
         NOTHING if tokens == (None, None) else f"{count(tokens[0])} / {count(tokens[1])}",
         seconds(line.call.seconds),
         usd(line.call.usd),
     )
 
 
-def _counts(counts: Mapping[str, int]) -> str:
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Write counts by reason: "clipped ×2, known ×1"."""
     return ", ".join(f"{plain(k, 60)} ×{n}" for k, n in sorted(counts.items())) or NOTHING
 
 
@@ -253,7 +260,7 @@ def _times(n: int) -> str:
 
 
 def _table(head: Row, rows: Sequence[Row]) -> tuple[Row, ...]:
-    """Return the rows below their head, without the columns in which nothing stands."""
+    """Return the rows below their head, without empty columns."""
     kept = [
         i for i in range(len(head)) if i < 2 or any(row[i] not in (NOTHING, "0") for row in rows)
     ]

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -111,7 +110,6 @@ def test_sizes_are_bounded() -> None:
     assert digits.rejected["not_a_number"] == 1
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["a", "b", "lr"]), distributions(), min_size=1),
     st.lists(st.dictionaries(st.sampled_from(["a", "b", "lr", "why"]), json_values())),

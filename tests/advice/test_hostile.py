@@ -11,7 +11,6 @@ import tracemalloc
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.storages import RDBStorage
@@ -83,7 +82,6 @@ def test_a_database_takes_what_memory_takes(tmp_path: Path) -> None:
     storage.engine.dispose()
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(list(SPACES)), st.text(CHARACTERS, max_size=60))
 def test_any_sequence_of_the_characters_that_matter(space: str, text: str) -> None:
     Pipeline().run(Case(space, (text,)))
@@ -147,7 +145,6 @@ def test_stored_advice_is_bounded_and_printable() -> None:
     assert all(len(reason) <= 40 and reason.isprintable() for reason in advice.rejected)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.fixed_dictionaries({key: json_values() | st.just(good) for key, good in GOOD.items()}))
 def test_any_stored_content(data: dict[str, Any]) -> None:
     with contextlib.suppress(ValueError):

@@ -17,9 +17,9 @@ from optuna_llm_sampler._advice.advice import distinct
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.first_proposals import consensus_first
 from optuna_llm_sampler._advice.parse import parse
+from optuna_llm_sampler._study.distance import denormalize
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import denormalize
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._study.space import to_label
 

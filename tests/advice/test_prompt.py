@@ -10,8 +10,8 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 import pytest
 
-from optuna_llm_sampler._advice.prompts.build import build
-from optuna_llm_sampler._advice.prompts.build import prefill
+from optuna_llm_sampler._advice.prompts import build
+from optuna_llm_sampler._advice.prompts import prefill
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler._study.summary import TrialSummary

@@ -11,7 +11,6 @@ import warnings
 
 from hypothesis import given
 from hypothesis import reject
-from hypothesis import settings
 from hypothesis import strategies as st
 import numpy as np
 from optuna.distributions import CategoricalDistribution
@@ -118,7 +117,6 @@ def expected(d: CategoricalDistribution, i: int) -> Any:
         reject()
 
 
-@settings(max_examples=200, deadline=None)
 @given(choices, names, st.data())
 def test_every_choice_is_read_as_it_is_written(
     values_: list[Any], name: str, data: st.DataObject

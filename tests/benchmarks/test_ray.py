@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import pytest
 from benchmarks.customer_service.objective import WORKER
 from benchmarks.customer_service.ray_engine import run_ray
 from benchmarks.customer_service.ray_engine import Tickets
+from optuna_llm_sampler.testing import FakeLLM
 
+from ..support.main_job import PatientAnswer
 from ..support.main_job import small_config
 from ..support.main_job import study_of
 
@@ -51,6 +54,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_node_dies_and_the_study_completes(cluster: Any, tmp_path: Path) -> None:
     doomed = cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
     config = small_config(tmp_path)
+    config = replace(config, llm=FakeLLM(PatientAnswer(config.storage)))
     victims: set[str] = set()
 
     def tick() -> None:

@@ -266,7 +266,7 @@ def test_prompt_is_what_the_next_call_sends(
     study.optimize(objective, n_trials=3)
     notes = tmp_path / "notes.json"
     notes.write_text('{"dropout": "of the classifier only"}')
-    options = ("--task", "What is tuned", "--param-notes", str(notes), "--n-configs", "4")
+    options = ("--task", "What is tuned", "--param-notes", str(notes))
     arguments = ("prompt", "--storage", url, "--llm", "openai/m", "--seed", "7", *options)
     shown = json.loads(prints(capsys, *arguments, "--json"))
     assert study.get_trials(states=[optuna.trial.TrialState.RUNNING]) == []
@@ -276,7 +276,6 @@ def test_prompt_is_what_the_next_call_sends(
         llm,
         task="What is tuned",
         param_notes={"dropout": "of the classifier only"},
-        n_configs=4,
         seed=7,
     )
     study.optimize(objective, n_trials=1)
@@ -286,13 +285,13 @@ def test_prompt_is_what_the_next_call_sends(
     for name in ("max_tokens", "seed", "n", "temperature"):
         assert shown["request"][name] == getattr(sent, name)
     assert shown["tokens"]["exact"] is False
-    characters = sum(len(m["content"]) for m in sent.messages) + len(json.dumps(sent.schema))
-    assert shown["tokens"]["count"] == pytest.approx(characters / 4, abs=1)
+    text = "".join(m["content"] for m in sent.messages) + json.dumps(sent.schema)
+    assert shown["tokens"]["count"] == pytest.approx(len(text.encode()) / 3, abs=2)
 
 
 def test_prompt_reads_as_text(url: str, capsys: Capture) -> None:
     text = prints(capsys, "prompt", "--storage", url, "--llm", "openai/m", "--task", "My task")
-    assert "estimate: characters / 4" in text
+    assert "estimate: bytes / 3" in text
     assert "My task" in text
     assert "JSON schema of the answer" in text
     assert "--- user" in text
@@ -315,6 +314,14 @@ def test_prompt_needs_neither_model_nor_extra(
     assert "--style" in err
     text = prints(capsys, "prompt", "--storage", url, "--llm", "local", "--style", "code")
     assert "params = " in text
+
+
+def test_prompt_of_a_model_that_is_turned_off(
+    url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTUNA_LLM", "off")
+    err = fails(capsys, "prompt", "--storage", url, "--style", "json", code=1)
+    assert "turned off" in err
 
 
 def test_tokens_are_exact_where_the_model_counts() -> None:
@@ -430,7 +437,7 @@ def test_explain(url: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> 
     assert "learning_rate: importance " in text
     assert text.endswith("\nWhat matters: learning_rate.\n")
     assert data["paragraphs"] == []
-    assert data["left_out"][0] == "7 is not known of learning_rate"
+    assert data["left_out"][0] == "7 is not a fact about learning_rate"
     assert "is left out" in data["text"]
     assert {param["param"] for param in data["facts"]["params"]} == set(SPACE)
 

@@ -17,6 +17,7 @@ from typing import Any
 import openai
 import pytest
 
+from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler.errors import BadRequestError
 from optuna_llm_sampler.errors import CallTimeoutError
 from optuna_llm_sampler.errors import LLMError
@@ -29,7 +30,6 @@ from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms import TokenUsage
-from optuna_llm_sampler.llms.local.client import LocalLLM
 from optuna_llm_sampler.llms.local.client import Template
 from optuna_llm_sampler.llms.local.llama import Generation
 from optuna_llm_sampler.llms.local.llama import unload

@@ -146,7 +146,7 @@ def test_every_server_gives_all_configurations(name: str, style: str) -> None:
 
 
 def test_openai_itself_is_told_of_no_extras() -> None:
-    from optuna_llm_sampler._advice.prompts.build import build
+    from optuna_llm_sampler._advice.prompts import build
     from optuna_llm_sampler.llms.openai.body import parameters
     from optuna_llm_sampler.llms.openai.profile import first_profile
     from optuna_llm_sampler.llms.providers import EXTRAS

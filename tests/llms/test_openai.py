@@ -15,6 +15,8 @@ import httpx2
 import openai
 import pytest
 
+from optuna_llm_sampler import AzureOpenAI
+from optuna_llm_sampler import OpenAI
 from optuna_llm_sampler.errors import AuthenticationError
 from optuna_llm_sampler.errors import BadRequestError
 from optuna_llm_sampler.errors import CallTimeoutError
@@ -31,8 +33,6 @@ from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms import TokenUsage
 from optuna_llm_sampler.llms.openai import errors as _openai_errors
-from optuna_llm_sampler.llms.openai.client import AzureOpenAI
-from optuna_llm_sampler.llms.openai.client import OpenAI
 from optuna_llm_sampler.llms.openai.errors import MAPPED
 from optuna_llm_sampler.llms.openai.profile import is_own_endpoint
 

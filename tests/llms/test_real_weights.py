@@ -40,18 +40,18 @@ def url(weights: Path) -> Iterator[str]:
         yield url
 
 
-def study_on(llm: LocalLLM | OpenAI, n_trials: int = 3) -> optuna.Study:
+def study_on(llm: LocalLLM | OpenAI) -> optuna.Study:
     sampler = LLMSampler(
         llm,
         task=TASK,
         search_space=SPACE,
         base_sampler=RandomSampler(seed=0),
         timeout=240.0,
-        n_configs=2,
+        n_configs=1,
         seed=0,
     )
     study = optuna.create_study(sampler=sampler)
-    study.optimize(objective, n_trials=n_trials)
+    study.optimize(objective, n_trials=1)
     return study
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from optuna_llm_sampler._policy.allocation import make_policy
 from optuna_llm_sampler._policy.allocation import position
-from optuna_llm_sampler.llms.style import CODE
-from optuna_llm_sampler.llms.style import JSON
+from optuna_llm_sampler.llms import CODE
+from optuna_llm_sampler.llms import JSON
 
 
 @given(st.floats(0.0, 1.0), st.integers(0, 400), st.integers(0, 99))

@@ -18,7 +18,7 @@ from optuna.study import Study
 import pytest
 
 from benchmarks.customer_service.__main__ import main as main_job
-from optuna_llm_sampler._store.prices import Price
+from optuna_llm_sampler import Price
 from optuna_llm_sampler.report.html import to_html
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.testing import FakeLLM
@@ -35,6 +35,8 @@ from ..support.studies import tuned
 
 if importlib.util.find_spec("optuna_dashboard") is None:
     pytest.skip("optuna-dashboard is not installed", allow_module_level=True)
+
+BROWSER = chromium.find()
 
 
 class _Quiet(WSGIRequestHandler):
@@ -86,12 +88,15 @@ _FLAGS = (
 
 def browse(url: str, folder: Path, name: str) -> str:
     """Open a page in a real browser, keep a picture of it, and return its text as HTML."""
-    browser = chromium.find()
-    if browser is None:
-        pytest.skip("there is no Chromium on this machine")
     picture = folder / f"{name}.png"
-    command = [browser, *_FLAGS, f"--user-data-dir={folder}/{name}", f"--screenshot={picture}"]
-    done = subprocess.run([*command, url], capture_output=True, text=True, timeout=120, check=True)
+    command = [
+        str(BROWSER),
+        *_FLAGS,
+        f"--user-data-dir={folder}/{name}",
+        f"--screenshot={picture}",
+        url,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert _is_a_picture(picture)
     return done.stdout
 
@@ -104,6 +109,7 @@ def _is_a_picture(path: Path) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
 class TestInABrowser:
     def test_study_page(self, served: tuple[str, Study], tmp_path: Path) -> None:
         url, study = served

@@ -20,7 +20,7 @@ from optuna.trial import TrialState
 import pytest
 from sqlalchemy import event
 
-from optuna_llm_sampler._store.prices import Price
+from optuna_llm_sampler import Price
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.report import dashboard as _dashboard
@@ -98,7 +98,7 @@ def test_the_note_says_what_was_done() -> None:
         "base sampler",
         "tokens in",
         r"\$0.00",
-        f"(trial {study.best_trial.number}, ",
+        f"Trial {study.best_trial.number}, ",
     ):
         assert words in note
     assert detail_of(study)["note"]["body"] == note

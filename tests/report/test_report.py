@@ -18,9 +18,9 @@ from optuna.trial import TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import Price
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._store.prices import cost_of
-from optuna_llm_sampler._store.prices import Price
 from optuna_llm_sampler._study.keys import KINDS
 from optuna_llm_sampler._study.objectives import best_trials
 from optuna_llm_sampler._study.objectives import good_trials
@@ -113,7 +113,7 @@ def test_failures_of_the_model_are_counted_by_reason() -> None:
     assert {line.outcome for line in data.advice} == {"rate_limit"}
     assert data.total.input_tokens is None
     text = to_text(data)
-    assert f"{len(data.advice)} calls without token counts" in text
+    assert f"tokens of {len(data.advice)} calls unknown" in text
     assert f"The base sampler replaced the model in {sum(data.fallbacks.values())} trials" in text
 
 
@@ -197,7 +197,7 @@ def test_the_report_states_the_rule_by_which_the_model_gets_its_share() -> None:
 def test_a_fixed_share_is_called_fixed(study: Study) -> None:
     data = report(study)
     assert (data.share, data.is_fixed) == (0.5, True)
-    assert comparison(data)[1] == "The model gets 50% of the next trials. This share is fixed."
+    assert comparison(data)[-1] == "The model gets 50% of the next trials. This share is fixed."
 
 
 def test_first_proposals_are_compared_with_nothing() -> None:
@@ -238,8 +238,8 @@ def test_good_trials_are_the_better_quarter() -> None:
 
 def test_text_tells_what_matters(study: Study) -> None:
     text = to_text(report(study))
-    assert f"(trial {study.best_trial.number}, " in text
-    assert "language model" in text
+    assert f"Trial {study.best_trial.number}, " in text
+    assert "Language model" in text
     assert "base sampler" in text
     assert "clipped ×" in text
     assert "Short texts with many similar intents" in text
@@ -389,27 +389,27 @@ def test_what_agrees_with_the_facts_is_kept(text: str) -> None:
     ("text", "reason"),
     [
         # The score, said of a parameter: by its name, in other words, by a pronoun, by a half.
-        ("The best value of hidden_units is 0.89249.", "0.89249 is not known of hidden_units"),
-        ("The best value of the hidden units parameter is 0.89249.", "of hidden_units"),
-        ("hidden_units is best. Its best value is 0.89249.", "0.89249 is not known of"),
-        ("The best number of units gives a score of 0.89249.", "0.89249 is not known"),
-        ("One parameter has a score of 0.89249.", "0.89249 is not known"),
-        ("The best width is 0.89249.", "0.89249 is not known"),
+        ("The best value of hidden_units is 0.89249.", "0.89249 is not a fact about hidden_units"),
+        ("The best value of the hidden units parameter is 0.89249.", "about hidden_units"),
+        ("hidden_units is best. Its best value is 0.89249.", "0.89249 is not a fact about"),
+        ("The best number of units gives a score of 0.89249.", "0.89249 is not a fact"),
+        ("One parameter has a score of 0.89249.", "0.89249 is not a fact"),
+        ("The best width is 0.89249.", "0.89249 is not a fact"),
         # Numbers of another parameter, of another kind, of nothing.
-        ("hidden_units: 0.0003 to 0.0021.", "0.0003 is not known of hidden_units"),
-        ("lr_2 has 0.62 and hidden_units 0.21 of all importance.", "0.21 is not known of"),
-        ("The importance of hidden_units is 128.", "128 is not known of hidden_units"),
-        ("The best of hidden_units is 0.62.", "0.62 is not known of hidden_units"),
-        ("hidden_units is best between 16 and 1024.", "16 is not known of hidden_units"),
-        ("lr_2 is best at 40.", "40 is not known of lr_2"),
-        ("lr_2 and hidden_units matter. It should be 128.", "128 is not known"),
-        ("lr_2 matters by 42 %.", "42 % is not known of lr_2"),
-        ("Good trials have 128 to 512.", "128 is not known"),
-        ("The best accuracy is 0.9, in trial 18.", "18 is not known"),
-        ("After 41 trials.", "41 is not known"),
+        ("hidden_units: 0.0003 to 0.0021.", "0.0003 is not a fact about hidden_units"),
+        ("lr_2 has 0.62 and hidden_units 0.21 of all importance.", "0.21 is not a fact about"),
+        ("The importance of hidden_units is 128.", "128 is not a fact about hidden_units"),
+        ("The best of hidden_units is 0.62.", "0.62 is not a fact about hidden_units"),
+        ("hidden_units is best between 16 and 1024.", "16 is not a fact about hidden_units"),
+        ("lr_2 is best at 40.", "40 is not a fact about lr_2"),
+        ("lr_2 and hidden_units matter. It should be 128.", "128 is not a fact"),
+        ("lr_2 matters by 42 %.", "42 % is not a fact about lr_2"),
+        ("Good trials have 128 to 512.", "128 is not a fact"),
+        ("The best accuracy is 0.9, in trial 18.", "18 is not a fact"),
+        ("After 41 trials.", "41 is not a fact"),
         # Names.
-        ("weight_decay should fall.", "'weight_decay' is no parameter"),
-        ("`momentum` should fall.", "'momentum' is no parameter"),
+        ("weight_decay should fall.", "'weight_decay' is not a parameter"),
+        ("`momentum` should fall.", "'momentum' is not a parameter"),
         ("The most important parameter is lr_2.", "the most important parameter is hidden_units"),
     ],
 )
@@ -423,8 +423,8 @@ def test_a_text_that_is_wrong_is_left_out_and_the_reason_said(study: Study) -> N
     found = explain(study, FakeLLM(lambda r: words))
     assert found.paragraphs == ()
     line = (
-        "The text of fake is left out, it does not agree with these: "
-        f"{best} is not known of learning_rate."
+        "The text of fake is left out. It does not agree with the facts: "
+        f"{best} is not a fact about learning_rate."
     )
     assert found.text.splitlines() == [*fact_lines(facts(study)), "", line]
     assert "best value of the learning rate" not in found.to_markdown()
@@ -450,7 +450,7 @@ def test_explanations_are_escaped_and_need_something_to_explain(study: Study) ->
     assert r"\<img src=x" in found.to_markdown()
     with pytest.raises(UnusableAnswerError):
         explain(study, FakeLLM(lambda r: " \n#\n"))
-    with pytest.raises(ValueError, match="no complete trial"):
+    with pytest.raises(ValueError, match="no trial is complete"):
         explain(optuna.create_study(), FakeLLM(quoting))
 
 

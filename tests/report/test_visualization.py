@@ -22,12 +22,10 @@ from optuna.trial import TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import Price
 from optuna_llm_sampler import visualization
-from optuna_llm_sampler._store.prices import Price
 from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.errors import RateLimitError
-from optuna_llm_sampler.report.plots.data import param_panels
-from optuna_llm_sampler.report.plots.data import Proposed
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.studies import HOSTILE
@@ -240,19 +238,21 @@ def test_metric_names_are_on_the_axes() -> None:
     assert (layout.yaxis.title.text, layout.yaxis2.title.text) == ("accuracy", "seconds")
 
 
+def advice_of(study: Study, param: str) -> dict[str, Any]:
+    return {t.name: t for t in visualization.plot_advice(study, params=[param]).data}
+
+
 def test_advice_shows_what_was_proposed_and_how_it_moved() -> None:
     study = tuned(30)
-    panels = {panel.param: panel for panel in param_panels([study], None)}
-    rate = panels["learning_rate"]
-    assert rate.log
-    assert len(rate.proposed) == 5
-    assert all(1e-6 <= p.low < p.median < p.high <= 1e-1 for p in rate.proposed)
-    assert len({p.median for p in rate.proposed}) > 1
-    assert sum(good for _, _, good in rate.trials) == 6
-    batch = panels["batch_size"]
-    assert batch.labels == ("32", "64", "128", "256")
-    assert [trial for trial, _ in batch.shares] == [p.trial for p in rate.proposed]
-    assert all(sum(shares.values()) == pytest.approx(1) for _, shares in batch.shares)
+    rate = advice_of(study, "learning_rate")
+    assert visualization.plot_advice(study, ["learning_rate"]).layout.yaxis.type == "log"
+    medians = rate["The model's advice"]
+    assert len(medians.x) == 5
+    assert len(set(medians.y)) > 1
+    assert all(1e-6 <= value <= 1e-1 for value in rate["The model's range"].y)
+    assert len(rate["Trial in the better quarter"].x) == 6
+    batch = advice_of(study, "batch_size")
+    assert set(batch["The model's advice"].x) == set(medians.x)
 
 
 def test_advice_shows_exactly_the_configurations() -> None:
@@ -261,16 +261,19 @@ def test_advice_shows_exactly_the_configurations() -> None:
         for rate, batch, layers in ((1e-4, "64", 2), (1e-2, "64", 50), (1e-3, "32", 3))
     ]
     study = tuned(1, of=objective, llm=FakeLLM(lambda request: json.dumps({"configs": answer})))
-    panels = {panel.param: panel for panel in param_panels([study], None)}
-    assert panels["learning_rate"].proposed == (Proposed(0, 1e-4, 1e-3, 1e-2),)
-    assert panels["n_layers"].proposed == (Proposed(0, 2, 3, 12),)  # cut to the range
-    assert panels["dropout"].proposed == (Proposed(0, 0.1, 0.1, 0.1),)
-    assert not panels["learning_rate"].shares
-    batch = panels["batch_size"]
-    assert not batch.proposed
-    assert batch.shares == ((0, {0: 1 / 3, 1: 2 / 3}),)
-    choice = visualization.plot_advice(study, params=["batch_size"]).data[0]
-    assert [text.split("<br>")[1] for text in choice.text] == [
+    for param, low, median, high in (
+        ("learning_rate", 1e-4, 1e-3, 1e-2),
+        ("n_layers", 2, 3, 12),  # cut to the range
+        ("dropout", 0.1, 0.1, 0.1),
+    ):
+        traces = advice_of(study, param)
+        assert list(traces["The model's range"].y) == [high, high, low, low]
+        assert list(traces["The model's median"].y) == [median, median]
+        assert list(traces["The model's advice"].x) == [0]
+    choice = advice_of(study, "batch_size")
+    assert "The model's range" not in choice
+    assert list(choice["The model's advice"].y) == [0, 1]
+    assert [text.split("<br>")[1] for text in choice["The model's advice"].text] == [
         "32, 33% of them",
         "64, 67% of them",
     ]

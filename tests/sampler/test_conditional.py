@@ -21,7 +21,7 @@ import pytest
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._advice.prompts.build import build
+from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.prompts.grammar import list_grammar
 from optuna_llm_sampler._advice.prompts.notation import Notation
 from optuna_llm_sampler._advice.prompts.variants import variants
@@ -272,6 +272,13 @@ def test_branches_are_counted_up_to_a_limit() -> None:
     conditions = {f"b{i}": {f"a{i}": ("svm",)} for i in range(40)}
     assert len(branches(many, conditions, 10)) == 10
     assert len(tree(many, conditions)) == 41
+
+
+def test_branches_of_thousands_of_parameters() -> None:
+    space = {**SPACE, **{f"x{i}": FloatDistribution(0, 1) for i in range(2_000)}}
+    found = branches(space, LABELS, 9)
+    assert [b.where for b in found] == [b.where for b in branches(SPACE, LABELS, 9)]
+    assert all("x1999" in branch.names for branch in found)
 
 
 # --- through the sampler --------------------------------------------------------------------

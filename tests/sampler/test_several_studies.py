@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 import json
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -103,3 +104,28 @@ def test_a_study_with_the_ids_of_a_deleted_one(tmp_path: Path) -> None:
         ids.add((study._study_id, trial._trial_id))
         optuna.delete_study(study_name="s", storage=storage)
     assert len(ids) == 1
+
+
+def test_the_default_base_sampler_on_two_studies_in_memory_at_once() -> None:
+    def branching(trial: Trial) -> float:
+        if trial.suggest_categorical("kind", ["a", "b"]) == "a":
+            return trial.suggest_float("x", 0, 1)
+        return 1 + trial.suggest_float("y", 0, 1)
+
+    def sampled(other: bool) -> dict[str, Any]:
+        sampler = DefaultBaseSampler(seed=0)
+        studies = [
+            optuna.create_study(storage=InMemoryStorage(), sampler=RandomSampler(seed=0)),
+            optuna.create_study(storage=InMemoryStorage(), directions=["minimize", "maximize"]),
+        ]
+        studies[0].optimize(branching, n_trials=8)
+        studies[1].optimize(lambda trial: (branching(trial), 0.0), n_trials=8)
+        for study in studies:
+            study.ask()
+        trials = [study.trials[-1] for study in studies]
+        space = sampler.infer_relative_search_space(studies[0], trials[0])
+        if other:
+            sampler.infer_relative_search_space(studies[1], trials[1])
+        return sampler.sample_relative(studies[0], trials[0], space)
+
+    assert sampled(other=True) == sampled(other=False)

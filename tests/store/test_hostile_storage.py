@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.samplers import RandomSampler
@@ -26,7 +25,7 @@ from ..support.mixed import SPACE
 from ..support.strategies import json_values
 
 
-POST: dict[str, Any] = {
+RECORD: dict[str, Any] = {
     "v": _keys.VERSION,
     "trial": 0,
     "block": 0,
@@ -99,29 +98,27 @@ def changed(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def test_what_is_right_is_read() -> None:
-    study = study_with(f"{_keys.RECORD}0", POST)
+    study = study_with(f"{_keys.RECORD}0", RECORD)
     assert len(AdviceStore.of(study).read().records) == 1
     assert usage(study).input_tokens == 1
 
 
-@settings(max_examples=50, deadline=None)
 @given(json_values() | st.just({"lr": [0.01, 0.001, 0.1, 0.5], "act": {"relu": 1.0}}))
-def test_the_prior_in_a_post_of_an_earlier_version_is_ignored(prior: Any) -> None:
+def test_the_prior_in_a_record_of_an_earlier_version_is_ignored(prior: Any) -> None:
     advices = []
-    for advice in (POST["advice"], {**POST["advice"], "prior": prior}):
-        study = study_with(f"{_keys.RECORD}0", {**POST, "advice": advice})
+    for advice in (RECORD["advice"], {**RECORD["advice"], "prior": prior}):
+        study = study_with(f"{_keys.RECORD}0", {**RECORD, "advice": advice})
         advices += [record.advice for record in AdviceStore.of(study).read().records]
     assert len(advices) == 2
     assert advices[0] == advices[1]
 
 
-def test_nothing_in_the_storage_breaks_the_board() -> None:
-    marks = [(f"{_keys.RECORD}0", change) for change in changed(POST)]
+def test_nothing_in_the_storage_breaks_the_store() -> None:
+    marks = [(f"{_keys.RECORD}0", change) for change in changed(RECORD)]
     marks += [(_keys.CLAIM, change) for change in changed(CLAIM)]
     assert [wrong for key, value in marks if (wrong := look(key, value))] == []
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.sampled_from([f"{_keys.RECORD}0", _keys.CLAIM, f"{_keys.RECORD}x"]), json_values())
 def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
     assert look(key, value) is None
@@ -140,7 +137,7 @@ def test_what_is_of_no_form_at_all_is_passed_over(key: str, value: Any) -> None:
     ],
 )
 def test_absurd_numbers_cost_no_time_and_no_trial(key: str, change: dict[str, Any]) -> None:
-    study = study_with(key, {**(CLAIM if key == _keys.CLAIM else POST), **change})
+    study = study_with(key, {**(CLAIM if key == _keys.CLAIM else RECORD), **change})
     base = RandomSampler(seed=0)
     study.sampler = LLMSampler(fake(), search_space=SPACE, base_sampler=base, timeout=0.3, seed=0)
     begin = time.monotonic()

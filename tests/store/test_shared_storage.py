@@ -23,11 +23,17 @@ from optuna.trial import TrialState
 import pytest
 
 from benchmarks._postgres import restart_postgres
+from optuna_llm_sampler._policy.allocation import Plan
+from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._store.store import AdviceStore
+from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.storages import grpc_proxy
 from ..support.storages import Job
 from ..support.storages import join
+from ..support.storages import MoodyModel
 from ..support.storages import noted
+from ..support.storages import opened
 from ..support.storages import Postgres
 from ..support.storages import records
 from ..support.storages import run
@@ -40,7 +46,7 @@ from ..support.storages import workers
 ALL_FROM_THE_MODEL: dict[str, Any] = {"llm_share": 1.0, "n_configs": 8, "timeout": 60.0}
 
 
-def slots_used_twice(found: list[FrozenTrial]) -> int:
+def positions_used_twice(found: list[FrozenTrial]) -> int:
     """A retried trial carries its parent's attributes, and its parent's configuration."""
     advice = Counter(
         t.user_attrs["llm_advice"]
@@ -69,7 +75,7 @@ def test_eight_processes_on_postgresql_ask_once_per_block(
     assert len(noted(job, "calls")) <= 8 + 3  # an answer with repetitions serves fewer trials
     assert [t.state for t in found] == [TrialState.COMPLETE] * 64
     assert [source(t) for t in found].count("llm") >= 60
-    assert slots_used_twice(found) == 0
+    assert positions_used_twice(found) == 0
     assert repeated_params(found) == 0
 
 
@@ -102,7 +108,7 @@ def test_four_processes_on_any_storage_ask_once_per_block(
         assert len(noted(job, "calls")) <= 4 + 3
         assert [t.state for t in found] == [TrialState.COMPLETE] * 32
         assert [source(t) for t in found].count("llm") >= 30
-        assert slots_used_twice(found) == 0
+        assert positions_used_twice(found) == 0
         assert repeated_params(found) == 0
 
 
@@ -120,7 +126,7 @@ def test_after_the_first_block_nobody_waits(postgres: Postgres, tmp_path: Path) 
     assert waited <= set(range(max(8, first.start + 5)))
     assert len(noted(job, "calls")) >= 2
     assert [t.state for t in found] == [TrialState.COMPLETE] * 80
-    assert slots_used_twice(found) == repeated_params(found) == 0
+    assert positions_used_twice(found) == repeated_params(found) == 0
     assert "fallback:timeout" not in {source(t) for t in found}
 
 
@@ -150,7 +156,7 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
     meant = sum(min(8, end - record.start) for record, end in zip(advices, ends, strict=True))
     used = {t.user_attrs["llm_advice"] for t in found if source(t) == "llm"}
     assert len(used) >= meant / 2
-    assert slots_used_twice(found) == repeated_params(found) == 0
+    assert positions_used_twice(found) == repeated_params(found) == 0
 
 
 # --- workers that die -----------------------------------------------------------------------
@@ -176,7 +182,7 @@ def test_leaders_are_killed_in_mid_call(seeds: range, postgres: Postgres, tmp_pa
         found = trials(job)
         assert Counter(t.state for t in found) == {TrialState.COMPLETE: 7, TrialState.RUNNING: 1}
         assert len(noted(job, "calls")) <= 1 + 1 + 1
-        assert slots_used_twice(found) == repeated_params(found) == 0
+        assert positions_used_twice(found) == repeated_params(found) == 0
         assert max(t["seconds"] for t in noted(job, "trials")) < 9.0 + 3
         assert [source(t) for t in found].count("llm") >= 5  # somebody took over in time
 
@@ -207,7 +213,39 @@ def test_shares_move_while_workers_are_killed(postgres: Postgres, tmp_path: Path
     shares = {record.share for record in records(job) if record.outcome == "ok"}
     assert len(shares) >= 3, shares
     assert {source(t) for t in found} >= {"llm", "base"}
-    assert slots_used_twice(found) == repeated_params(found) == 0
+    assert positions_used_twice(found) == repeated_params(found) == 0
+
+
+@pytest.mark.slow
+def test_sixty_four_workers_use_every_configuration_once(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    job = Job(postgres.url, tmp_path, latency=0.3, seconds=0.2, threads=4, name="sixty-four")
+    job.arguments.update({"llm": FakeLLM(MoodyModel(job)), "timeout": 20.0, "prefetch": False})
+    rng = random.Random(0)
+    with workers(job, 16, 192) as processes:
+        for n_begun in (70, 120):
+            until(lambda n=n_begun: len(noted(job, "running")) >= n)  # type: ignore[misc]
+            pids = [p.pid for p in processes if p.is_alive()]
+            os.kill(rng.choice([pid for pid in pids if pid is not None]), signal.SIGKILL)
+        assert sorted(join(processes, 240), key=str) == [-signal.SIGKILL] * 2 + [0] * 14
+    found = trials(job)
+    states = Counter(t.state for t in found)
+    assert states[TrialState.RUNNING] <= 2 * job.threads
+    assert states[TrialState.COMPLETE] + states[TrialState.RUNNING] == len(found)
+    assert states[TrialState.COMPLETE] >= 192 - 2 * job.threads
+    with opened(job) as study:
+        snapshot = AdviceStore(study._storage, study._study_id).read()
+    assert len({record.share for record in snapshot.advices}) >= 3
+    assert positions_used_twice(found) == repeated_params(found) == 0
+    # Every configuration is used, unless its trial died, it resembles another trial, the model had
+    # lost its share, or its process could not store it in time.
+    plan = Plan(Policy(None, 4, 4, is_fixed=True), snapshot)
+    assigned = [trial for trial in found if plan.turn(trial.number).assignment is not None]
+    sources = Counter(source(trial) for trial in assigned)
+    kinds = {"llm", "base", "None", "fallback:known_already", "fallback:not_stored"}
+    assert sources.keys() <= kinds
+    assert sources["llm"] >= 20
 
 
 @pytest.mark.slow
@@ -240,7 +278,7 @@ def test_heartbeats_and_retries(postgres: Postgres, tmp_path: Path) -> None:
     assert len(retries) == 2
     assert found[follower["number"]].params in [t.params for t in retries]
     assert len(noted(job, "calls")) <= 3 + 2 + 1
-    assert slots_used_twice(found) == 0
+    assert positions_used_twice(found) == 0
 
 
 @pytest.mark.slow
@@ -262,7 +300,7 @@ def test_postgresql_is_restarted_in_mid_call(postgres: Postgres, tmp_path: Path)
         )
     assert [source(t) for t in found].count("llm") >= 3  # the call outlived the restart
     assert len(noted(job, "calls")) <= 4
-    assert slots_used_twice(found) == 0
+    assert positions_used_twice(found) == 0
 
 
 @pytest.mark.slow
@@ -280,4 +318,4 @@ def test_a_study_is_resumed_after_all_workers_were_killed(
     assert [source(t) for t in fresh] == ["llm"] * 8
     assert len(noted(job, "calls")) <= 1 + 2 + 1
     # Zombies so young may hold a place each in the first advice, but nobody waits for them.
-    assert slots_used_twice(found) == 0
+    assert positions_used_twice(found) == 0

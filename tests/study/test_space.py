@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
@@ -12,11 +11,11 @@ from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
 import pytest
 
+from optuna_llm_sampler._study.distance import denormalize
+from optuna_llm_sampler._study.distance import normalize
 from optuna_llm_sampler._study.space import coerce
 from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import denormalize
 from optuna_llm_sampler._study.space import labels
-from optuna_llm_sampler._study.space import normalize
 from optuna_llm_sampler._study.space import Rejected
 from optuna_llm_sampler._study.space import to_label
 
@@ -28,7 +27,6 @@ from ..support.strategies import ints
 from ..support.strategies import json_values
 
 
-@settings(max_examples=600, deadline=None)
 @given(distributions(), json_values())
 def test_any_value_is_legal_or_named(distribution: BaseDistribution, value: Any) -> None:
     result = coerce(value, distribution)
@@ -38,7 +36,6 @@ def test_any_value_is_legal_or_named(distribution: BaseDistribution, value: Any)
         assert_optuna_keeps(result.value, distribution)
 
 
-@settings(max_examples=200, deadline=None)
 @given(categoricals())
 def test_labels_are_unique_and_lead_back(distribution: CategoricalDistribution) -> None:
     names = labels(distribution)

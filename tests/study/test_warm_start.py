@@ -1,4 +1,4 @@
-"""Transfer from earlier studies: told, and tried first, as far as it is possible here."""
+"""Prior studies: the model is told of their best configurations, and they are tried first."""
 
 from __future__ import annotations
 
@@ -66,29 +66,29 @@ def sources(study: Study) -> list[str]:
 
 
 @pytest.mark.parametrize("style", ["json", "code"])
-def test_the_best_of_an_earlier_study_is_tried_first_and_told(style: str) -> None:
-    earlier = finished()
-    made, llm = sampler(style, history=[earlier], search_space=SPACE)
+def test_the_best_of_a_prior_study_is_tried_first_and_told(style: str) -> None:
+    prior = finished()
+    made, llm = sampler(style, history=[prior], search_space=SPACE)
     study = run(made, N_TRIED + 1)
     assert sources(study) == ["history"] * N_TRIED + ["llm"]
-    assert study.trials[0].params == earlier.best_params
+    assert study.trials[0].params == prior.best_params
     assert len({str(trial.params) for trial in study.trials[:N_TRIED]}) == N_TRIED
     text = llm.requests[0].messages[1]["content"]
-    best = earlier.best_params
+    best = prior.best_params
     if style == "json":
         lines = text[text.index("<earlier>") : text.index("</earlier>")].splitlines()
         assert lines[1] == (
             'Best of the earlier study "intents A" (maximize accuracy; 20 trials), best last:'
         )
         value, _, config = lines[-1].partition(" ")
-        assert float(value) == pytest.approx(earlier.best_value, abs=1e-4)
+        assert float(value) == pytest.approx(prior.best_value, abs=1e-4)
         assert config == f'{{"rate": {best["rate"]:.3g}, "kind": "{best["kind"]}"}}'
     else:
         assert "best on a similar problem, intents A (maximize accuracy):" in text
         assert f'dict(rate={best["rate"]:.3g}, kind="{best["kind"]}")' in text
 
 
-def test_defaults_come_before_the_earlier_studies() -> None:
+def test_defaults_come_before_prior_studies() -> None:
     made, _ = sampler(history=[finished()], defaults={"rate": 0.05, "kind": "sgd"})
     study = run(made, N_TRIED + 2)
     assert sources(study) == ["defaults", *["history"] * N_TRIED, "llm"]

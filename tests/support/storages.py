@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
@@ -65,6 +66,8 @@ class Job:
             Of the sampler.
         heartbeat:
             Seconds between two heartbeats, with retries; 0 for none.
+        threads:
+            Workers in each process.
     """
 
     url: str
@@ -73,6 +76,7 @@ class Job:
     seconds: float = 0.0
     arguments: dict[str, Any] = field(default_factory=dict)
     heartbeat: int = 0
+    threads: int = 1
     name: str = "study"
 
 
@@ -96,7 +100,7 @@ def postgres_server() -> Iterator[Postgres]:
     # Not in tmp_path: every pytest session closes its root to the user that the server runs as.
     with tempfile.TemporaryDirectory(prefix="optuna-llm-") as name:
         folder = Path(name) / "data"
-        with embedded_postgres(folder) as url:
+        with embedded_postgres(folder, connections=200) as url:
             yield Postgres(url, folder)
 
 
@@ -200,6 +204,27 @@ class Model:
         return json.dumps({"configs": configs, "note": "?"})
 
 
+class MoodyModel(Model):
+    """Good for two calls, then bad for two, and so on. Never says the same twice."""
+
+    def __call__(self, request: Request) -> str:
+        is_good = len(noted(self._job, "calls")) // 2 % 2 == 0
+        note(self._job, "calls", pid=os.getpid(), at=time.time())
+        time.sleep(self._job.latency)
+        low, high = (0.0, 2.0) if is_good else (8.0, 10.0)
+        configs = [
+            {
+                "x": random.choice([-1, 1]) * random.uniform(low, high),
+                "y": 10 ** random.uniform(-5, -1),
+                "n": random.randint(1, 3) if is_good else random.randint(7, 9),
+                "kind": random.choice(["a", "b", "None"]),
+                "why": "?",
+            }
+            for _ in range(16)
+        ]
+        return json.dumps({"configs": configs, "note": "?"})
+
+
 def note(job: Job, what: str, **fields: Any) -> None:
     with (job.folder / f"{what}.jsonl").open("a") as file:
         file.write(json.dumps(fields) + "\n")
@@ -239,7 +264,7 @@ def make_sampler(job: Job) -> LLMSampler:
 def context() -> ForkServerContext:
     """Processes that are forked from one that has the imports done and no threads."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["tests.support.storages", *PRELOAD])
+    found.set_forkserver_preload(["tests.support.storages", "openai.resources.chat", *PRELOAD])
     return found
 
 
@@ -253,8 +278,15 @@ def _work(job: Job, tickets: Semaphore) -> None:
         return value
 
     with opened(job, make_sampler(job)) as study:
-        while tickets.acquire(False):
-            study.optimize(timed, n_trials=1)
+
+        def work() -> None:
+            while tickets.acquire(False):
+                study.optimize(timed, n_trials=1)
+            study._storage.remove_session()
+
+        with ThreadPoolExecutor(job.threads) as pool:
+            for done in [pool.submit(work) for _ in range(job.threads)]:
+                done.result()
 
 
 @contextmanager

@@ -67,8 +67,9 @@ def _task(question: Question, *, bounds: bool) -> str:
         f"{direction} {quote(name) if name else 'the objective value'}"
         for direction, name in zip(summary.directions, summary.metric_names, strict=True)
     )
+    task = fence(question.task) or "(not described)"
+    lines = [f"<task>\n{task}\n</task>\nGoal: {goals}.", "<parameters>"]
     n_choices = n_choices_shown(question.space)
-    lines = []
     for name, distribution in question.space.items():
         text = f"- {quote(name)}: {_allowed(distribution, bounds=bounds, n_choices=n_choices)}."
         if name in question.optional:
@@ -76,16 +77,7 @@ def _task(question: Question, *, bounds: bool) -> str:
         if name in summary.kinds:
             text += f" It was {summary.kinds[name]}; older values are not shown."
         lines.append(f"{text} {fence(question.param_notes.get(name, ''))}".rstrip())
-    return "\n".join(
-        [
-            f"<task>\n{fence(question.task) or '(not described)'}\n</task>\nGoal: {goals}.",
-            "<parameters>",
-            *lines,
-            *_structure(question),
-            "</parameters>",
-            *_prior_studies(question),
-        ]
-    )
+    return "\n".join([*lines, *_structure(question), "</parameters>", *_prior_studies(question)])
 
 
 def _prior_studies(question: Question) -> list[str]:
@@ -140,6 +132,7 @@ def _wish(question: Question) -> str:
     )
     if question.summary.finished:
         note = "what the trials have shown: which values help, which do not matter"
+        cover = "Leave out branches that have clearly lost."
         explore = "; one may explore what no trial has tried" if n > 1 else ""
         how = (
             "Mostly take steps from the best trials, small or large, that use what the trials "
@@ -148,6 +141,7 @@ def _wish(question: Question) -> str:
         )
     else:
         note = "what you believe about this problem"
+        cover = "Between them they cover the branches."
         how = (
             "No trial has a result yet, so make good guesses that differ clearly from each other."
         )
@@ -162,17 +156,11 @@ def _wish(question: Question) -> str:
         )
     if goals := aims(question):
         *ends, compromise = goals
-        for_ends = "".join(f"some for the {fence(end)}, " for end in ends)
+        parts = [*(f"some for the {fence(end)}" for end in ends), f"some for {compromise}"]
         lines.append(
-            f"Spread them along the Pareto front: {for_ends}some for {compromise}. "
-            f"Say in {why} which."
+            f"Spread them along the Pareto front: {', '.join(parts)}. Say in {why} which."
         )
     if question.conditions:
-        cover = (
-            "Leave out branches that have clearly lost."
-            if question.summary.finished
-            else "Between them they cover the branches."
-        )
         lines.append(
             "Each configuration has a value for every parameter of its own branch and none of "
             f"another branch. {cover}"

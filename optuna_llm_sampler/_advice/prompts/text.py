@@ -11,6 +11,7 @@ from optuna.distributions import CategoricalDistribution
 
 from ..._study.space import labels
 from ..._study.space import SearchSpace
+from ..._text import printable
 
 
 # Marks of chat templates such as ``<|im_end|>``, also nested ones.
@@ -39,13 +40,14 @@ def quote(value: Any) -> str:
 
 def fence(text: str) -> str:
     """Keep a text from closing the tags around it."""
-    text = "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
-    return text.strip().replace("<", "‹").replace(">", "›").replace("```", "")
+    return (
+        printable(text, keep="\n\t").strip().replace("<", "‹").replace(">", "›").replace("```", "")
+    )
 
 
 def comment(text: str) -> str:
     """Write one line without code fences and marks of chat templates."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = " ".join(printable(text).split())
     return _MARK.sub(lambda mark: mark.group().replace("|", ""), line).replace("```", "")
 
 

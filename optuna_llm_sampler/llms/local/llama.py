@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import optuna
 
+from ..._extras import need
 from ...errors import BadRequestError
 from ...errors import CallTimeoutError
 from ...errors import LLMError
-from ...errors import MissingExtraError
 from ...errors import ServerError
 from ...errors import TokenUsage
 from ...errors import TruncatedError
@@ -170,10 +170,7 @@ class Engine:
 def _load(path: Path, settings: Settings) -> Any:
     if not path.is_file():
         raise WeightsError(f"There is no file {path}.")
-    try:
-        import xllamacpp
-    except ImportError as error:
-        raise MissingExtraError("The embedded model", "local") from error
+    xllamacpp = need("xllamacpp", "The embedded model", "local")
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_ctx = settings.n_ctx

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 import errno
-import importlib
+from functools import partial
 import importlib.util
 import json
 import logging
@@ -20,10 +20,12 @@ import zipfile
 
 import optuna
 
-from ...errors import MissingExtraError
+from ..._extras import need
 
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")
+
+extra = partial(need, what="Pulling weights", extra="local")
 
 _HUB_TIMEOUT = 5.0
 _LOG_INTERVAL = 10.0
@@ -241,13 +243,6 @@ def _bar_class() -> Any:
             super().__init__(*args, **kwargs)
 
     return Bar
-
-
-def extra(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise MissingExtraError("Pulling weights", "local") from error
 
 
 def _first_line(error: Exception) -> str:

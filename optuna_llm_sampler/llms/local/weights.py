@@ -1,4 +1,4 @@
-"""The default weights: what they are, where they come from, and how they get here."""
+"""The table of weights, and how a file of it gets into the cache."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ _logger = optuna.logging.get_logger(f"optuna.{__name__}")
 _CACHE_ENV = "OPTUNA_LLM_CACHE"
 _BLOCK = 1 << 20
 
-# The smaller one: the larger one's studies are ahead at first only (regret after 5, 10, 50 trials
-# .221, .159, .054 and .239, .183, .055; 47 pairs, benchmarks/regret), for three times the time and
-# twice the memory and download.
+# See "The default local model" in benchmarks/decisions.md.
 DEFAULT = "qwen2.5-coder-0.5b"
 
 MODELS = {

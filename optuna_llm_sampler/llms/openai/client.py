@@ -87,8 +87,8 @@ class OpenAI(Endpoint):
             )
         super().__init__(
             OPENAI,
-            client,
-            model=model,
+            model,
+            client=client,
             base_url=base_url,
             use_chat_completions_api=use_chat_completions_api,
             style=style,
@@ -105,27 +105,7 @@ class ProviderLLM(Endpoint):
     """A model of one of :data:`~optuna_llm_sampler.llms.providers.PROVIDERS`.
 
     The client is made at the first call, with the key from the environment.
-
-    Args:
-        provider:
-            A row of the table.
-        model:
-            The model's name at the provider.
-        style:
-            See :class:`OpenAI`.
-        max_retries:
-            See :class:`OpenAI`.
     """
-
-    def __init__(
-        self,
-        provider: Provider,
-        model: str,
-        *,
-        style: Style | str | None = None,
-        max_retries: int | None = None,
-    ) -> None:
-        super().__init__(provider, None, model=model, style=style, max_retries=max_retries)
 
     def __repr__(self) -> str:
         return f"ProviderLLM({self.name!r})"
@@ -145,11 +125,7 @@ class AzureOpenAI(Endpoint):
             ``AZURE_OPENAI_AD_TOKEN``.
         model:
             The name of the deployment.
-        use_chat_completions_api:
-            See :class:`OpenAI`.
-        style:
-            See :class:`OpenAI`.
-        max_retries:
+        use_chat_completions_api, style, max_retries:
             See :class:`OpenAI`.
 
     .. note::
@@ -172,8 +148,8 @@ class AzureOpenAI(Endpoint):
         self._api_version = version if isinstance(version, str) else None
         super().__init__(
             AZURE,
-            client,
-            model=model,
+            model,
+            client=client,
             use_chat_completions_api=use_chat_completions_api,
             style=style,
             max_retries=max_retries,

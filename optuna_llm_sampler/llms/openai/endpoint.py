@@ -65,9 +65,9 @@ class Endpoint:
     def __init__(
         self,
         provider: Provider,
-        client: openai.OpenAI | None,
-        *,
         model: str,
+        *,
+        client: openai.OpenAI | None = None,
         base_url: str | None = None,
         use_chat_completions_api: bool | None = None,
         style: Style | str | None = None,
@@ -190,67 +190,44 @@ class Endpoint:
                 self.provider, url, use_chat_completions_api=self._use_chat_completions_api
             )
         cut: TruncatedError | None = None
-        spent, limit = TokenUsage(), 0
+        spent, cut_at = TokenUsage(), 0
         while True:
-            body, profile = self._accepted(client, request, profile, deadline, above=limit)
+            body = self._send(client, request, profile, deadline)
+            if isinstance(body, Failure):
+                profile = self._adapted(profile, body, request)
+                if cut is not None and token_limit(request, profile) <= cut_at:
+                    self._learn(url, profile)
+                    raise cut  # it would be cut there again
+                continue
             self._learn(url, profile)
-            if body is None:
-                break
-            roomy = more_room(profile, request)
-            if roomy is not None and is_cut_short(body, profile.api, request):
-                self._learn(url, roomy)
-            else:
-                roomy = None
+            roomy = None
+            if is_cut_short(body, profile.api, request):
+                roomy = more_room(profile, request)
+                self._learn(url, roomy or profile)
             try:
                 completion = completion_of(body, profile.api, request)
             except TruncatedError as error:
-                cut = error
-            else:
-                if _ignores_format(request, completion):
-                    self._learn(url, profile.lowered())  # the next question tells the schema
-                usage = together(spent, completion.usage)
-                return replace(completion, usage=usage, model=completion.model or self.model)
-            cut.usage = spent = together(spent, cut.usage)
-            if roomy is None or deadline - time.monotonic() < request.timeout / 4:
-                break
-            limit, profile = token_limit(request, profile), roomy
-            _logger.debug(f"{self.name} needs more than {limit} tokens")
-        assert cut is not None
-        raise cut
+                error.usage = spent = together(spent, error.usage)
+                if roomy is None or deadline - time.monotonic() < request.timeout / 4:
+                    raise
+                cut, cut_at, profile = error, token_limit(request, profile), roomy
+                _logger.debug(f"{self.name} needs more than {cut_at} tokens")
+                continue
+            if _ignores_format(request, completion):
+                self._learn(url, profile.lowered())  # the next question tells the schema
+            usage = together(spent, completion.usage)
+            return replace(completion, usage=usage, model=completion.model or self.model)
 
-    def _accepted(
-        self,
-        client: openai.OpenAI,
-        request: Request,
-        profile: EndpointProfile,
-        deadline: float,
-        *,
-        above: int,
-    ) -> tuple[Mapping[str, Any] | None, EndpointProfile]:
-        """Return the answer to the best form that the endpoint takes, and that form.
-
-        Args:
-            above:
-                No answer is wanted with a limit of no more tokens than this: it was cut there.
-        """
-        from .errors import failure_in_body
-
-        while True:
-            outcome = self._send(client, request, profile, deadline)
-            if not isinstance(outcome, Failure):
-                body = body_of(outcome)
-                failure = failure_in_body(body, **self._context(client))
-                if failure is None:
-                    return body, profile
-                outcome = failure
-            automatic = self._use_chat_completions_api is None
-            further = next_profile(profile, outcome, request, may_change_api=automatic)
-            if further is None:
-                raise outcome.error
-            _logger.debug(f"{self.name} refuses {profile}, trying {further}: {outcome.text}")
-            profile = further
-            if above and token_limit(request, profile) <= above:
-                return None, profile
+    def _adapted(
+        self, profile: EndpointProfile, failure: Failure, request: Request
+    ) -> EndpointProfile:
+        """Return the next form to try, or raise the failure's error if there is none."""
+        automatic = self._use_chat_completions_api is None
+        further = next_profile(profile, failure, request, may_change_api=automatic)
+        if further is None:
+            raise failure.error
+        _logger.debug(f"{self.name} refuses {profile}, trying {further}: {failure.text}")
+        return further
 
     def _learn(self, url: str, profile: EndpointProfile) -> None:
         with self._lock:
@@ -259,7 +236,7 @@ class Endpoint:
 
     def _send(
         self, client: openai.OpenAI, request: Request, profile: EndpointProfile, deadline: float
-    ) -> str | Failure:
+    ) -> Mapping[str, Any] | Failure:
         """Ask, and ask again after a passing failure, as long as the deadline allows.
 
         The SDK's own retries know no deadline: they would sleep for two minutes when told so.
@@ -280,10 +257,11 @@ class Endpoint:
 
     def _send_once(
         self, client: openai.OpenAI, request: Request, profile: EndpointProfile, deadline: float
-    ) -> str | Failure:
+    ) -> Mapping[str, Any] | Failure:
         import openai
 
         from .errors import failure_from
+        from .errors import failure_in_body
 
         seconds = deadline - time.monotonic()
         if seconds <= 0:
@@ -297,10 +275,11 @@ class Endpoint:
             # The raw body, because compatible servers send what the SDK's types do not foresee.
             api = once.chat.completions if profile.api == "chat" else once.responses
             raw = api.with_raw_response.create(model=self.model, **arguments)
-            text: str = raw.http_response.text
-            return text
+            text = raw.http_response.text
         except Exception as exc:
             return failure_from(exc, **self._context(client))
+        body = body_of(text)
+        return failure_in_body(body, **self._context(client)) or body
 
     def _context(self, client: openai.OpenAI) -> dict[str, Any]:
         """Return what an error's message needs: who was asked, for which key, with what in it."""

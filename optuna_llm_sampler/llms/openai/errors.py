@@ -16,59 +16,50 @@ from typing import Any
 
 import openai
 
-from ...errors import AuthenticationError
-from ...errors import BadRequestError
-from ...errors import CallTimeoutError
-from ...errors import ConnectionFailedError
-from ...errors import LLMError
-from ...errors import ModelNotFoundError
-from ...errors import RateLimitError
-from ...errors import RefusalError
-from ...errors import ServerError
-from ...errors import TruncatedError
-from ...errors import UnusableAnswerError
+from ... import errors
 from ..providers import key_hint
 from .answers import is_page
 from .answers import page_title
 from .refusals import Failure
+from .refusals import is_about_length
 from .refusals import is_about_messages
 
 
 # Every public exception of the SDK; the nearest base class counts for any other.
-MAPPED: dict[type[Exception], type[LLMError]] = {
-    openai.OpenAIError: LLMError,
-    openai.APIError: LLMError,
-    openai.APIStatusError: LLMError,  # its status decides
-    openai.APIResponseValidationError: UnusableAnswerError,
-    openai.APIConnectionError: ConnectionFailedError,
-    openai.APITimeoutError: CallTimeoutError,
-    openai.AuthenticationError: AuthenticationError,
-    openai.OAuthError: AuthenticationError,
-    openai.PermissionDeniedError: AuthenticationError,
-    openai.BadRequestError: BadRequestError,
-    openai.UnprocessableEntityError: BadRequestError,
-    openai.NotFoundError: ModelNotFoundError,
-    openai.ConflictError: ServerError,
-    openai.RateLimitError: RateLimitError,
-    openai.InternalServerError: ServerError,
-    openai.LengthFinishReasonError: TruncatedError,
-    openai.ContentFilterFinishReasonError: RefusalError,
-    openai.WebSocketConnectionClosedError: ConnectionFailedError,
-    openai.WebSocketQueueFullError: ConnectionFailedError,
+MAPPED: dict[type[Exception], type[errors.LLMError]] = {
+    openai.OpenAIError: errors.LLMError,
+    openai.APIError: errors.LLMError,
+    openai.APIStatusError: errors.LLMError,  # its status decides
+    openai.APIResponseValidationError: errors.UnusableAnswerError,
+    openai.APIConnectionError: errors.ConnectionFailedError,
+    openai.APITimeoutError: errors.CallTimeoutError,
+    openai.AuthenticationError: errors.AuthenticationError,
+    openai.OAuthError: errors.AuthenticationError,
+    openai.PermissionDeniedError: errors.AuthenticationError,
+    openai.BadRequestError: errors.BadRequestError,
+    openai.UnprocessableEntityError: errors.BadRequestError,
+    openai.NotFoundError: errors.ModelNotFoundError,
+    openai.ConflictError: errors.ServerError,
+    openai.RateLimitError: errors.RateLimitError,
+    openai.InternalServerError: errors.ServerError,
+    openai.LengthFinishReasonError: errors.TruncatedError,
+    openai.ContentFilterFinishReasonError: errors.RefusalError,
+    openai.WebSocketConnectionClosedError: errors.ConnectionFailedError,
+    openai.WebSocketQueueFullError: errors.ConnectionFailedError,
 }
 
 # The endpoint's own word says more than the status.
-_BY_CODE: dict[str, type[LLMError]] = {
-    "content_filter": RefusalError,
-    "content_policy_violation": RefusalError,
-    "invalid_prompt": RefusalError,
-    "bio_policy": RefusalError,
-    "misalignment_policy_violation": RefusalError,
-    "insufficient_quota": RateLimitError,
-    "rate_limit_exceeded": RateLimitError,
-    "model_not_found": ModelNotFoundError,
-    "DeploymentNotFound": ModelNotFoundError,
-    "server_error": ServerError,
+_BY_CODE: dict[str, type[errors.LLMError]] = {
+    "content_filter": errors.RefusalError,
+    "content_policy_violation": errors.RefusalError,
+    "invalid_prompt": errors.RefusalError,
+    "bio_policy": errors.RefusalError,
+    "misalignment_policy_violation": errors.RefusalError,
+    "insufficient_quota": errors.RateLimitError,
+    "rate_limit_exceeded": errors.RateLimitError,
+    "model_not_found": errors.ModelNotFoundError,
+    "DeploymentNotFound": errors.ModelNotFoundError,
+    "server_error": errors.ServerError,
 }
 
 # Gemini and xAI answer 400 to a wrong key.
@@ -85,7 +76,7 @@ _ABOUT_UNKNOWN_MODEL = re.compile(
 # Gemini, OpenRouter and Groq say in the body when they want to be asked again.
 _RETRY = re.compile(
     r"(?:retryDelay|retry_after_seconds|try again in|retry in)[\\\"': ]+"
-    r"(?:(\d+)h)?(?:(\d+)m(?!s))?([\d.]+)(ms)?"
+    r"(?:(\d+)h)?(?:(\d+)m(?!s))?(\d+(?:\.\d+)?)(?:(ms)|s\b|(?=[,}]))"
 )
 # An endpoint answers with JSON, so a page with one of these comes from something before it.
 _OF_GATEWAYS = (401, 403, 407, 451, 511)
@@ -99,7 +90,6 @@ _HINTS = {
     "key's rights, the region or the model.",
     407: "A proxy wants to know who you are: put user and password into HTTPS_PROXY.",
 }
-_ABOUT_SIZE = re.compile(r"context.{0,10}(length|size|window)|context_length", re.IGNORECASE)
 _SIZE_HINT = (
     "Prompt and answer together are more than the model takes: use a model or a server with a "
     "larger context, or shorten task= and the notes."
@@ -135,7 +125,7 @@ def failure_from(
     request = getattr(exc, "request", None)
     secrets = {*_secrets(headers or {}), *_secrets(getattr(request, "headers", {}))}
     body = _only_item(getattr(exc, "body", None))
-    status = _status(exc)
+    status = getattr(exc, "status_code", None)
     code = str(getattr(exc, "code", None) or (body.get("code") if isinstance(body, dict) else ""))
     text = redacted(_words(body), secrets)
     response_headers = getattr(getattr(exc, "response", None), "headers", {})
@@ -144,7 +134,7 @@ def failure_from(
     if isinstance(body, str) and is_page(body):
         page = f"a web page{redacted(page_title(body), secrets)}"
         if status in _OF_GATEWAYS:
-            error = ConnectionFailedError(
+            error = errors.ConnectionFailedError(
                 f"{asked}: a proxy or gateway answered {status} with {page}",
                 hint=_GATEWAY_HINT,
                 retry_after=wait,
@@ -152,8 +142,12 @@ def failure_from(
             error.local = True  # another machine may have another way to the endpoint
             return Failure(error, status=status)
     kind = _error_class(exc, status, code, text)
-    what = page or (text if status is not None else redacted(_cause(exc), secrets))
-    answered = f"answered {status}" if status is not None else "did not answer"
+    cause = exc.__cause__ or exc
+    if status is None:
+        answered = "did not answer"
+        what = redacted(" ".join(f"{type(cause).__name__} {cause}".split()), secrets)
+    else:
+        answered, what = f"answered {status}", page or text
     return Failure(
         error=kind(
             f"{asked} {answered}{': ' if what else ''}{what[:300]}",
@@ -176,23 +170,21 @@ def _only_item(body: object) -> object:
     return body[0].get("error") or body[0]
 
 
-def _hint(error: type[LLMError], status: int | None, text: str, key_variable: str) -> str | None:
+def _hint(
+    error: type[errors.LLMError], status: int | None, text: str, key_variable: str
+) -> str | None:
     """Return what helps against this cause, where the hint of its class does not."""
-    if status in (403, 407, 402) and error in (AuthenticationError, RateLimitError):
+    if status in (403, 407, 402) and error in (errors.AuthenticationError, errors.RateLimitError):
         return _HINTS[status]
-    if error is AuthenticationError:
+    if error is errors.AuthenticationError:
         return key_hint(key_variable)
-    if error is BadRequestError and (status == 413 or _ABOUT_SIZE.search(text)):
+    if error is errors.BadRequestError and (status == 413 or is_about_length(text)):
         return _SIZE_HINT
     return None
 
 
 def failure_in_body(
-    body: Mapping[str, Any],
-    *,
-    asked: str,
-    headers: Mapping[str, Any],
-    key_variable: str = "OPENAI_API_KEY",
+    body: Mapping[str, Any], *, asked: str, headers: Mapping[str, Any], key_variable: str
 ) -> Failure | None:
     """Return the error that some servers put into an answer with status 200, if there is one.
 
@@ -204,7 +196,7 @@ def failure_in_body(
     code = error.get("code") if isinstance(error, dict) else None
     status = int(str(code)) if re.fullmatch(r"[45][0-9]{2}", str(code)) else None
     text = redacted(_words(error), _secrets(headers))
-    kind = _BY_CODE.get(str(code)) or (ServerError if status is None else class_for_status(status))
+    kind = _BY_CODE.get(str(code)) or class_for_status(status or 500)
     return Failure(
         error=kind(
             f"{asked} answered with an error: {text[:300]}",
@@ -232,22 +224,19 @@ def _error_in(body: Mapping[str, Any]) -> Any:
     return dict(body) or None
 
 
-def class_for_status(status: int) -> type[LLMError]:
+def class_for_status(status: int) -> type[errors.LLMError]:
     """Return the error for an HTTP status, where nothing else is known."""
-    known = {
-        401: AuthenticationError,
-        403: AuthenticationError,
-        407: AuthenticationError,
-        402: RateLimitError,  # OpenRouter and DeepSeek: the account is empty
-        429: RateLimitError,
-        404: ModelNotFoundError,
-        405: ModelNotFoundError,
-        408: CallTimeoutError,
-        409: ServerError,
-    }
-    if status >= 500:
-        return ServerError
-    return known.get(status, BadRequestError if status >= 400 else LLMError)
+    if status in (401, 403, 407):
+        return errors.AuthenticationError
+    if status in (402, 429):  # OpenRouter and DeepSeek answer 402 when the account is empty
+        return errors.RateLimitError
+    if status in (404, 405):
+        return errors.ModelNotFoundError
+    if status == 408:
+        return errors.CallTimeoutError
+    if status == 409 or status >= 500:
+        return errors.ServerError
+    return errors.BadRequestError if status >= 400 else errors.LLMError
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
@@ -273,39 +262,36 @@ def retry_after(headers: Mapping[str, str], body: object = None) -> float | None
     said = _RETRY.search(json.dumps(body, default=str)[:10_000]) if body else None
     if said is None:
         return None
-    seconds = float(said[3].strip(".") or 0) / (1000 if said[4] else 1)
-    return 3600 * int(said[1] or 0) + 60 * int(said[2] or 0) + seconds
+    hours, minutes, seconds = (float(part or 0) for part in said.groups()[:3])
+    return 3600 * hours + 60 * minutes + seconds / (1000 if said[4] else 1)
 
 
-def _error_class(exc: Exception, status: int | None, code: str, text: str) -> type[LLMError]:
+def _error_class(
+    exc: Exception, status: int | None, code: str, text: str
+) -> type[errors.LLMError]:
     if code in _BY_CODE:
         return _BY_CODE[code]
     if status == 400 and _ABOUT_KEY.search(text):
-        return AuthenticationError
+        return errors.AuthenticationError
     if status == 400 and _ABOUT_UNKNOWN_MODEL.search(text):
-        return ModelNotFoundError
+        return errors.ModelNotFoundError
     if isinstance(exc, TypeError) and "authentication method" in str(exc):
-        return AuthenticationError
+        return errors.AuthenticationError
     # Nothing listens there; "raise the timeout" would be the wrong hint.
     if type(exc.__cause__).__name__ == "ConnectTimeout":
-        return ConnectionFailedError
-    mapped = next((MAPPED[base] for base in type(exc).__mro__ if base in MAPPED), LLMError)
-    return class_for_status(status) if mapped is LLMError and status is not None else mapped
+        return errors.ConnectionFailedError
+    mapped = next((MAPPED[base] for base in type(exc).__mro__ if base in MAPPED), errors.LLMError)
+    return class_for_status(status) if mapped is errors.LLMError and status is not None else mapped
 
 
 def _may_try_again(
-    error: type[LLMError], status: int | None, code: str, headers: Mapping[str, str]
+    error: type[errors.LLMError], status: int | None, code: str, headers: Mapping[str, str]
 ) -> bool:
     if code == "insufficient_quota" or headers.get("x-should-retry") == "false":
         return False
     if status is None:
-        return error is ConnectionFailedError
+        return error is errors.ConnectionFailedError
     return status in (408, 409, 429) or (status >= 500 and status != 501)
-
-
-def _status(exc: Exception) -> int | None:
-    status = getattr(exc, "status_code", None)
-    return status if isinstance(status, int) else None
 
 
 def _words(body: object, depth: int = 0) -> str:
@@ -335,11 +321,6 @@ def _words_behind(metadata: object, depth: int) -> str:
     if isinstance(raw, dict):
         return _words(raw["error"] if raw.get("error") else raw, depth + 1)
     return ""
-
-
-def _cause(exc: Exception) -> str:
-    cause = exc.__cause__ or exc
-    return " ".join(f"{type(cause).__name__} {cause}".split())
 
 
 def _location(body: object) -> str:

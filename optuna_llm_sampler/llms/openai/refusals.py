@@ -99,7 +99,7 @@ def next_profile(
         return other
     if (ceiling := _lower_limit(profile, failure, request)) is not None:
         return replace(profile, ceiling=ceiling)
-    if not isinstance(failure.error, BadRequestError) or _ABOUT_LENGTH.search(failure.text):
+    if not isinstance(failure.error, BadRequestError) or is_about_length(failure.text):
         return None
     sent = parameters(request, profile)
     blamed = _blamed(failure, sent)
@@ -121,9 +121,14 @@ def next_profile(
 def more_room(profile: EndpointProfile, request: Request) -> EndpointProfile | None:
     """Return a profile with a higher token limit, or :obj:`None` if there is none to try."""
     roomy = replace(profile, roomy=True)
-    sent = any(name.startswith("max_") for name in parameters(request, profile))
-    more = token_limit(request, roomy) > token_limit(request, profile)
-    return roomy if sent and more and not profile.roomy else None
+    is_sent = any(name.startswith("max_") for name in parameters(request, profile))
+    is_more = token_limit(request, roomy) > token_limit(request, profile)
+    return roomy if is_sent and is_more else None
+
+
+def is_about_length(text: str) -> bool:
+    """Tell whether an error is about prompt and answer being longer than the context."""
+    return bool(_ABOUT_LENGTH.search(text))
 
 
 def is_about_messages(text: str) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
-from statistics import median_low
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,6 @@ from optuna.logging import get_logger
 from optuna.study import Study
 
 from ..._advice.advice import values
-from ..._store.records import AdviceRecord
 from ..._store.store import AdviceStore
 from ..._store.store import Snapshot
 from ..._study.keys import KINDS
@@ -197,25 +195,8 @@ def texts_of(data: Report, line: TrialLine, value: str = "") -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Proposed:
-    """The values of a number in the configurations of one advice.
-
-    Attributes:
-        trial:
-            Number of the trial that stores the advice.
-        low, median, high:
-            The lowest, the median (of two, the lower one) and the highest of them.
-    """
-
-    trial: int
-    low: float
-    median: float
-    high: float
-
-
-@dataclass(frozen=True)
 class ParamPanel:
-    """One parameter of one study.
+    """One parameter of one study. The value of a choice is its index.
 
     Attributes:
         study, param:
@@ -223,15 +204,12 @@ class ParamPanel:
         log:
             Whether it is searched on a logarithmic scale.
         labels:
-            Names of the choices, in order; empty for a number. A choice's value is its index.
+            Names of the choices, in order; empty for a number.
         trials:
             Number, value and whether it is one of the better quarter, for every trial that has
             the parameter.
-        proposed:
-            For a number, by advice.
-        shares:
-            For a choice, by advice: number of the trial that stores it, and by index the share of
-            the configurations that have it.
+        advice:
+            Number of the trial that stores an advice, and the values of its configurations.
     """
 
     study: str
@@ -239,14 +217,7 @@ class ParamPanel:
     log: bool
     labels: tuple[str, ...]
     trials: tuple[tuple[int, float, bool], ...]
-    proposed: tuple[Proposed, ...]
-    shares: tuple[tuple[int, Mapping[int, float]], ...]
-
-    @property
-    def last(self) -> int:
-        """Where the time axis ends."""
-        marks = [t for t, _, _ in self.trials] + [p.trial for p in self.proposed]
-        return max(marks + [t for t, _ in self.shares], default=0)
+    advice: tuple[tuple[int, tuple[float, ...]], ...]
 
 
 def param_panels(studies: Sequence[Study], params: Sequence[str] | None) -> list[ParamPanel]:
@@ -279,46 +250,29 @@ def _space(snapshot: Snapshot) -> dict[str, BaseDistribution]:
 def _param_panel(
     study: Study, snapshot: Snapshot, name: str, distribution: BaseDistribution
 ) -> ParamPanel:
-    good = {trial.number for trial in good_trials(snapshot.trials, study.directions)}
     names = labels(distribution) if isinstance(distribution, CategoricalDistribution) else ()
-    trials = []
-    for trial in snapshot.trials:
-        if name in trial.params:
-            value = _coordinate(trial.params[name], distribution, names)
-            if value is not None:
-                trials.append((trial.number, value, trial.number in good))
-    advised = [
-        (record.trial, found)
-        for record in snapshot.records
-        if record.outcome == "ok"
-        if (found := _coordinates(record, name, distribution, names))
-    ]
-    proposed = [Proposed(t, min(found), median_low(found), max(found)) for t, found in advised]
-    shares = [
-        (t, {int(i): n / len(found) for i, n in sorted(Counter(found).items())})
-        for t, found in advised
-    ]
+
+    def values_in(rows: Iterable[Mapping[str, Any]]) -> list[float | None]:
+        found = [row.get(name) for row in rows]
+        if not names:
+            return [float(v) if isinstance(v, (int, float)) else None for v in found]
+        chosen = [to_label(value, distribution) for value in found]
+        return [float(names.index(label)) if label in names else None for label in chosen]
+
+    good = {trial.number for trial in good_trials(snapshot.trials, study.directions)}
+    having = [trial for trial in snapshot.trials if name in trial.params]
+    trials = zip(having, values_in(trial.params for trial in having), strict=True)
+    advice = []
+    for record in snapshot.records:
+        if record.outcome == "ok":
+            configs = [values(config, {name: distribution}) for config in record.advice.configs]
+            known = values_in(config for config in configs if name in config)
+            advice.append((record.trial, tuple(value for value in known if value is not None)))
     return ParamPanel(
         study=plain(study.study_name, 60),
         param=plain(name, 60),
         log=bool(getattr(distribution, "log", False)),
         labels=tuple(plain(label, 30) for label in names),
-        trials=tuple(trials),
-        proposed=() if names else tuple(proposed),
-        shares=tuple(shares) if names else (),
+        trials=tuple((t.number, v, t.number in good) for t, v in trials if v is not None),
+        advice=tuple((trial, known) for trial, known in advice if known),
     )
-
-
-def _coordinate(value: Any, distribution: BaseDistribution, names: Sequence[str]) -> float | None:
-    if not names:
-        return float(value) if isinstance(value, (int, float)) else None
-    label = to_label(value, distribution)
-    return float(names.index(label)) if label in names else None
-
-
-def _coordinates(
-    record: AdviceRecord, name: str, distribution: BaseDistribution, names: Sequence[str]
-) -> list[float]:
-    configs = [values(config, {name: distribution}) for config in record.advice.configs]
-    found = [_coordinate(c[name], distribution, names) for c in configs if name in c]
-    return [value for value in found if value is not None]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence
 import math
+from statistics import median_low
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -24,7 +26,6 @@ from .data import panels
 from .data import param_panels
 from .data import ParamPanel
 from .data import Point
-from .data import Proposed
 from .data import studies_of
 from .data import texts_of
 
@@ -268,7 +269,7 @@ def _axis(panel: ParamPanel) -> dict[str, Any]:
     if not panel.log:
         return {}
     marks = [value for _, value, _ in panel.trials if value > 0]
-    marks += [mark for p in panel.proposed for mark in (p.low, p.high) if mark > 0]
+    marks += [value for _, values in panel.advice for value in values if value > 0]
     # Powers of ten only, where there are several.
     is_wide = len(marks) > 1 and max(marks) / min(marks) > 12
     return {
@@ -279,9 +280,9 @@ def _axis(panel: ParamPanel) -> dict[str, Any]:
 
 
 def _param_traces(go: Any, panel: ParamPanel) -> list[Any]:
-    traces = _band(go, panel) if panel.proposed else []
-    if panel.shares:
-        traces.append(_bubbles(go, panel))
+    traces = []
+    if panel.advice:
+        traces = [_bubbles(go, panel)] if panel.labels else _band(go, panel)
     for name, color, size, is_good in (
         ("Trial", "#8C9AB5", 5, False),
         ("Trial in the better quarter", _GOOD, 8, True),
@@ -298,45 +299,43 @@ def _value_text(panel: ParamPanel, value: float) -> str:
 
 
 def _band(go: Any, panel: ParamPanel) -> list[Any]:
-    ends = [p.trial for p in panel.proposed[1:]] + [max(panel.last, 1)]
-    x = [
-        t
-        for p, end in zip(panel.proposed, ends, strict=True)
-        for t in (p.trial, max(end, p.trial))
-    ]
-    low, median, high = (
-        [getattr(p, name) for p in panel.proposed for _ in range(2)]
-        for name in ("low", "median", "high")
-    )
-    edge = _line(
-        go, list(zip(x + x[::-1], high + low[::-1], strict=True)), "The model's range", None
-    )
-    edge.update(fill="toself", fillcolor=_BAND, line={"width": 0})
+    """Draw the range of the values in each advice until the next one."""
+    starts = [trial for trial, _ in panel.advice]
+    last = max([1, *starts, *(trial for trial, _, _ in panel.trials)])
+    x = [t for pair in zip(starts, [*starts[1:], last], strict=True) for t in pair]
+    rows = [(min(values), median_low(values), max(values)) for _, values in panel.advice]
+    low, median, high = ([row[i] for row in rows for _ in range(2)] for i in range(3))
+    outline = list(zip(x + x[::-1], high + low[::-1], strict=True))
+    edge = _line(go, outline, "The model's range", {"width": 0})
+    edge.update(fill="toself", fillcolor=_BAND)
     dotted = {"color": _MODEL, "width": 1.5, "dash": "dot"}
     line = _line(go, list(zip(x, median, strict=True)), "The model's median", dotted)
-    marks = [(p.trial, p.median) for p in panel.proposed]
+    marks = [(trial, row[1]) for trial, row in zip(starts, rows, strict=True)]
     marker = {"color": _MODEL, "symbol": "diamond", "size": 8}
-    texts = [_range_text(p) for p in panel.proposed]
+    texts = [
+        f"The model's configurations (trial {trial}):<br>"
+        f"{number(row[0], 4)} to {number(row[2], 4)}, median {number(row[1], 4)}"
+        for trial, row in zip(starts, rows, strict=True)
+    ]
     return [edge, line, _marks(go, marks, "The model's advice", marker, texts)]
 
 
-def _range_text(proposed: Proposed) -> str:
-    low, median, high = (number(v, 4) for v in (proposed.low, proposed.median, proposed.high))
-    return (
-        f"The model's configurations (trial {proposed.trial}):<br>{low} to {high}, median {median}"
-    )
-
-
 def _bubbles(go: Any, panel: ParamPanel) -> Any:
-    marks = [(t, i, share) for t, shares in panel.shares for i, share in shares.items()]
+    """Draw the share of each choice in each advice."""
+    marks = [
+        (trial, value, n / len(values))
+        for trial, values in panel.advice
+        for value, n in sorted(Counter(values).items())
+    ]
     marker = {
         "color": _BAND,
         "size": [8 + 30 * math.sqrt(share) for _, _, share in marks],
         "line": {"color": _MODEL, "width": 1.5},
     }
     texts = [
-        f"The model's configurations (trial {t}):<br>{hover(panel.labels[i])}, {share:.0%} of them"
-        for t, i, share in marks
+        f"The model's configurations (trial {trial}):<br>"
+        f"{hover(_value_text(panel, value))}, {share:.0%} of them"
+        for trial, value, share in marks
     ]
     return _marks(go, marks, "The model's advice", marker, texts)
 

@@ -168,7 +168,7 @@ def test_a_price_is_a_number(bad: Any) -> None:
 # --- the hook ---------------------------------------------------------------------------------
 
 
-def test_the_hook_is_told_what_the_ledger_says() -> None:
+def test_the_hook_is_told_what_the_call_log_says() -> None:
     told: list[CallRecord] = []
     with answering_server(answer) as server:
         study = tuned(server, on_call=told.append, n_configs=1, llm_share=1.0, n_trials=3)
@@ -190,7 +190,7 @@ def test_a_hook_that_fails_costs_no_trial() -> None:
 # --- calls that gave no advice ----------------------------------------------------------------
 
 
-def test_a_call_whose_worker_is_gone_is_in_the_ledger() -> None:
+def test_a_call_whose_worker_is_gone_is_listed() -> None:
     study = optuna.create_study()
     trial = study.ask()
     claim = {"trial": 0, "block": 0, "ticket": 0, "asking": True, "at": 9.0}
@@ -201,7 +201,7 @@ def test_a_call_whose_worker_is_gone_is_in_the_ledger() -> None:
     assert "lost ×1" in to_text(report(study))
 
 
-def test_calls_of_commands_are_in_the_ledger() -> None:
+def test_calls_of_commands_are_listed() -> None:
     study = optuna.create_study(sampler=RandomSampler(seed=0))
     study.optimize(objective, n_trials=8)
 

@@ -40,7 +40,7 @@ def test_a_failing_endpoint_costs_nothing_but_the_model(name: str) -> None:
             llm,
             search_space=SPACE,
             base_sampler=RandomSampler(seed=1),
-            timeout=3.0 if BEHAVIOURS[name].reason == "timeout" else 60.0,
+            timeout=1.0 if BEHAVIOURS[name].reason == "timeout" else 60.0,
             seed=0,
         )
         study = run(sampler, 4)

@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 import optuna
 from optuna.distributions import BaseDistribution
@@ -32,6 +31,7 @@ from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._policy.allocation import Plan
 from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._store import background_call
 from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.records import Claim
 from optuna_llm_sampler._store.records import to_attribute
@@ -51,7 +51,7 @@ def advice(n: int, first: float = 0.0) -> Advice:
     return Advice(tuple(Config({"x": first + 20.0 * i}, "why") for i in range(n)), n_ideas=n)
 
 
-def board_of(study: Study) -> AdviceStore:
+def store_of(study: Study) -> AdviceStore:
     return AdviceStore.of(study)
 
 
@@ -82,7 +82,7 @@ def call_threads() -> list[threading.Thread]:
 _FINISHED = [create_trial(value=0.0) for _ in range(60)]
 
 
-def view_of(
+def snapshot_of(
     records: list[AdviceRecord], running: list[Running] | None = None, n: int = 0
 ) -> Snapshot:
     history = History([optuna.study.StudyDirection.MINIMIZE])
@@ -103,7 +103,6 @@ def view_of(
         max_size=8,
     ),
 )
-@settings(max_examples=300, deadline=None)
 def test_no_configuration_belongs_to_two_trials(
     share: float | None, records: list[tuple[int, int, int, int, float, int]]
 ) -> None:
@@ -115,7 +114,7 @@ def test_no_configuration_belongs_to_two_trials(
     taken: dict[str, int] = {}
     for number in range(60):
         seen = [record for record, row in zip(made, records, strict=True) if row[2] < number]
-        assignment = Plan(Policy(share, 4, 4), view_of(seen, n=60)).turn(number).assignment
+        assignment = Plan(Policy(share, 4, 4), snapshot_of(seen, n=60)).turn(number).assignment
         if assignment is not None:
             assert assignment.record.start <= number
             assert taken.setdefault(str(assignment), number) == number
@@ -126,18 +125,30 @@ def test_an_advice_begins_with_the_first_that_waits_else_with_the_next() -> None
     claim = Claim(9, 1, 9, True, 0.0, 20.0)
     asked = AdviceRecord(9, 1, asked_on=9, advice=advice(4))
     earlier = AdviceRecord(2, 0, start=2, asked_on=2, advice=advice(4))
-    plan = Plan(policy, view_of([earlier], n=12))
+    plan = Plan(policy, snapshot_of([earlier], n=12))
     assert plan.scheduled(asked, claim, []).start == 12
     # Trial 5 has a configuration of the advice before, trial 6 has none.
     assert plan.scheduled(asked, claim, [5, 6, 9]).start == 6
     assert plan.scheduled(asked, replace(claim, block=0), []).outcome == "redundant"
-    first = Plan(policy, view_of([], n=12)).scheduled(asked, replace(claim, block=0), [7])
+    first = Plan(policy, snapshot_of([], n=12)).scheduled(asked, replace(claim, block=0), [7])
     assert (first.start, first.share) == (7, 1.0)
+
+
+def test_a_trial_before_the_latest_advice_waits_for_no_other() -> None:
+    old = AdviceRecord(0, 0, start=0, advice=advice(4))
+    latest = AdviceRecord(9, 1, start=10, advice=advice(1))
+    plan = Plan(Policy(1.0, 4, 4), snapshot_of([old, latest], n=16))
+    assert plan.turn(3).assignment
+    assert not plan.turn(6).is_models  # of a worker that died, or samples late
+    assert plan.turn(11).needs_advice
+    asked = AdviceRecord(12, 2, asked_on=12, advice=advice(4))
+    placed = plan.scheduled(asked, Claim(12, 2, 12, True, 0.0, 20.0), [6, 12])
+    assert placed.start == 12
 
 
 def test_an_enqueued_trial_uses_up_no_position() -> None:
     enqueued = create_trial(value=0.0, system_attrs={"fixed_params": {"x": 1.0}})
-    snapshot = view_of([AdviceRecord(0, 0, start=0, advice=advice(4))], n=8)
+    snapshot = snapshot_of([AdviceRecord(0, 0, start=0, advice=advice(4))], n=8)
     snapshot = replace(snapshot, trials=[_FINISHED[0], enqueued, *_FINISHED[2:8]])
     plan = Plan(Policy(1.0, 4, 4), snapshot)
     found = [plan.turn(n).assignment for n in (0, 2, 3, 4)]
@@ -158,10 +169,10 @@ def test_an_advice_fits_into_mysqls_text_and_is_trimmed_by_value() -> None:
     study = optuna.create_study()
     trial = study.ask()
     record = AdviceRecord(0, 0, advice=big, call=Call(model="m" * 10_000))
-    board_of(study).record(trial._trial_id, record)
+    store_of(study).record(trial._trial_id, record)
     (value,) = study._storage.get_trial_system_attrs(trial._trial_id).values()
     assert len(json.dumps(value).encode()) <= 60_000 < 65_535
-    (back,) = board_of(study).read().records
+    (back,) = store_of(study).read().records
     assert 0 < len(back.advice.configs) < 64
     assert all(config.params == params for config in back.advice.configs)
     small = replace(record, advice=advice(8), call=Call(model="m"))
@@ -184,7 +195,7 @@ def test_what_is_not_understood_is_ignored(value: Any) -> None:
     trial = study.ask()
     for key in (f"{_keys.RECORD}0", _keys.CLAIM):
         study._storage.set_trial_system_attr(trial._trial_id, key, value)
-    snapshot = board_of(study).read()
+    snapshot = store_of(study).read()
     assert not snapshot.records
     assert not snapshot.claims
     assert objective(trial) == 0.0
@@ -201,7 +212,7 @@ def test_attributes_of_a_retried_trial_are_its_parents() -> None:
             system_attrs={**parent.system_attrs, "failed_trial": 0, "retry_history": [0]},
         )
     )
-    assert [record.trial for record in board_of(study).read().records] == [0]
+    assert [record.trial for record in store_of(study).read().records] == [0]
     study.optimize(objective, n_trials=1)
     assert [t.params["x"] for t in study.trials] == [0.0, 20.0]
 
@@ -209,7 +220,7 @@ def test_attributes_of_a_retried_trial_are_its_parents() -> None:
 def test_each_process_reads_finished_trials_once() -> None:
     study = optuna.create_study(sampler=sampler(numbers))
     study.optimize(objective, n_trials=3)
-    store = board_of(study)
+    store = store_of(study)
     before = store.read()
     again = store.read()
     assert again.records[0] is before.records[0]
@@ -224,7 +235,7 @@ def test_each_process_reads_finished_trials_once() -> None:
 def test_a_claim_counts_while_it_is_renewed() -> None:
     study = optuna.create_study()
     trial = study.ask()
-    store = board_of(study)
+    store = store_of(study)
     claim = Claim(0, 0, 0, True, time.time(), 0.4)
     store.claim(trial._trial_id, claim)
     assert [c.asked_on for c in store.read().other_claims(7)] == [0]
@@ -242,17 +253,17 @@ def test_a_claim_counts_while_it_is_renewed() -> None:
 def test_claims_do_not_depend_on_the_clocks_of_others(off: float) -> None:
     study = optuna.create_study()
     trial = study.ask()
-    store = board_of(study)
+    store = store_of(study)
     store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off / 100, 20.0))
     assert store.read().other_claims(7)  # half a minute wrong
     store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time() + off, 20.0))
-    assert not board_of(study).read().other_claims(7)  # of a worker that died an hour ago
+    assert not store_of(study).read().other_claims(7)  # of a worker that died an hour ago
 
 
 def test_a_claim_outlives_its_trial_and_ends_with_the_answer() -> None:
     study = optuna.create_study()
     trial = study.ask()
-    store = board_of(study)
+    store = store_of(study)
     store.claim(trial._trial_id, Claim(0, 0, 0, True, time.time(), 20.0))
     study.tell(trial, 0.0)
     assert store.read().other_claims(7)
@@ -261,7 +272,8 @@ def test_a_claim_outlives_its_trial_and_ends_with_the_answer() -> None:
     assert not store.read().other_claims(7)
 
 
-def test_two_workers_that_claim_at_once_make_one_call() -> None:
+def test_two_workers_that_claim_at_once_make_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_call, "_CLAIM_SETTLES", 0.3)
     storage = InMemoryStorage()
     asked: list[float] = []
     barrier = threading.Barrier(2)
@@ -301,7 +313,7 @@ def test_waiting_trials_wait_for_nobody_and_nobody_for_them() -> None:
         study.enqueue_trial({"x": x})
     study.optimize(objective, n_trials=4)
     assert sources(study) == ["enqueued", "enqueued", "llm", "llm"]
-    assert board_of(study).read().records[0].start == 2
+    assert store_of(study).read().records[0].start == 2
 
 
 def test_a_model_without_ideas_is_asked_more_and_more_rarely() -> None:
@@ -313,12 +325,12 @@ def test_a_model_without_ideas_is_asked_more_and_more_rarely() -> None:
     study = optuna.create_study(sampler=sampler(handler, prefetch=False))
     study.optimize(objective, n_trials=14)
     failed = [
-        record.asked_on for record in board_of(study).read().records if record.outcome != "ok"
+        record.asked_on for record in store_of(study).read().records if record.outcome != "ok"
     ]
     assert failed[:4] == [0, 1, 2, 4]
     assert sources(study)[:8] == ["fallback:unusable_answer"] * 8
     # The first advice serves the trial that asked for it.
-    first = next(record for record in board_of(study).read().records if record.outcome == "ok")
+    first = next(record for record in store_of(study).read().records if record.outcome == "ok")
     assert first.start == sources(study).index("llm") == 8
     assert sources(study)[8:13] == ["llm"] * 5
 
@@ -415,7 +427,7 @@ def test_a_storage_that_fails_in_mid_write_loses_no_trial(nth: int) -> None:
 def test_nothing_hangs_at_exit() -> None:
     script = """
 import time, optuna
-from tests.store.test_board import objective, sampler
+from tests.store.test_store import objective, sampler
 study = optuna.create_study(sampler=sampler(lambda request: time.sleep(600), timeout=0.0))
 study.optimize(objective, n_trials=3)
 """
