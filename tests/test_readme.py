@@ -73,9 +73,7 @@ def test_every_file_and_folder_that_the_readme_names_exists() -> None:
     assert len(named) >= 20
     package = README.parent / "optuna_llm_sampler"
     missing = [link for link in links if not (README.parent / link).exists()]
-    missing += [
-        f"{f}{n}" for f, n in named if not ((package / f / n).exists() or (package / n).exists())
-    ]
+    missing += [f"{f}{n}" for f, n in named if not [*(package / f).rglob(n), *package.glob(n)]]
     assert missing == []
 
 
