@@ -8,7 +8,6 @@ from collections.abc import Iterable
 import math
 import operator
 import re
-from types import BuiltinFunctionType
 from typing import Any
 
 from .values import ListValue
