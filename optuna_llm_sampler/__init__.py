@@ -6,6 +6,8 @@ from importlib.metadata import version
 from typing import Any
 from typing import TYPE_CHECKING
 
+from ._objective.read import ObjectiveSpace
+from ._objective.read import search_space_of
 from ._sampler.default_base import DefaultBaseSampler
 from ._sampler.record_failures import record_failures
 from ._sampler.sampler import LLMSampler
@@ -36,11 +38,13 @@ __all__ = [
     "DefaultBaseSampler",
     "LLMSampler",
     "LocalLLM",
+    "ObjectiveSpace",
     "OpenAI",
     "Price",
     "record_failures",
     "Recorder",
     "Replay",
+    "search_space_of",
     "TransformersLLM",
     "Usage",
     "usage",
