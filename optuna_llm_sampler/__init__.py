@@ -19,6 +19,8 @@ from ._store.prices import Price
 
 
 if TYPE_CHECKING:
+    from ._objective.read import ObjectiveSpace
+    from ._objective.read import search_space_of
     from ._proposal.proposal import ProposedSpace
     from ._proposal.propose import propose_space
     from ._proposal.review import review_space
@@ -39,6 +41,7 @@ __all__ = [
     "DefaultBaseSampler",
     "LLMSampler",
     "LocalLLM",
+    "ObjectiveSpace",
     "OpenAI",
     "Price",
     "propose_space",
@@ -47,6 +50,7 @@ __all__ = [
     "Recorder",
     "Replay",
     "review_space",
+    "search_space_of",
     "TransformersLLM",
     "Usage",
     "usage",
@@ -55,18 +59,20 @@ __all__ = [
 _LAZY = {
     "AzureOpenAI": "llms.openai.client",
     "LocalLLM": "llms.local.client",
+    "ObjectiveSpace": "_objective.read",
     "OpenAI": "llms.openai.client",
     "propose_space": "_proposal.propose",
     "ProposedSpace": "_proposal.proposal",
     "Recorder": "llms.replay",
     "Replay": "llms.replay",
     "review_space": "_proposal.review",
+    "search_space_of": "_objective.read",
     "TransformersLLM": "llms.transformers",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import what few programs need on first use: ``import openai`` alone takes a second."""
+    """Import on first use what most do not need: ``import openai`` alone takes a second."""
     if name == "__version__":
         return version("optuna-llm-sampler")
     if name in _LAZY:

@@ -32,6 +32,8 @@ workers may fare better) and ``hint`` (what the user can do).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 from typing import ClassVar
 
 
@@ -237,3 +239,15 @@ class MissingExtraError(OptunaLLMError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), self._arguments
+
+
+def need(module: str, what: str, extra: str) -> Any:
+    """Import a module of an optional dependency.
+
+    Raises:
+        MissingExtraError: It is not installed. The error names the extra to install.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingExtraError(what, extra) from None

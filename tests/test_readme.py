@@ -1,4 +1,4 @@
-"""The README's worker script, run as it stands there: a shell loop on a real PostgreSQL."""
+"""The README's code and commands, run as they stand there, and the files it names."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from pathlib import Path
 import re
 import subprocess
 import sys
+import textwrap
+from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 import pytest
 
+import optuna_llm_sampler
+from optuna_llm_sampler import visualization
+from optuna_llm_sampler.cli import main
+
 from .support.servers import answering_server
 from .support.servers import Body
 from .support.storages import Postgres
+from .support.studies import tuned
 
 
 README = Path(__file__).parents[1] / "README.md"
+COMMAND = re.compile(r"`optuna-llm ([a-z]+)([^`]*)`")
 
 
 def block(name: str) -> str:
@@ -35,10 +43,85 @@ def answer(body: Body) -> str:
     return json.dumps({"configs": configs})
 
 
+def fine_tuned(body: Body) -> str:
+    configs = [{"lr": 1e-5 * (i + 1), "batch_size": 32, "why": "?"} for i in range(4)]
+    return json.dumps({"note": "", "configs": configs})
+
+
+def proposing(body: Body) -> str:
+    """Answer with configurations for the space of ``tuned`` and for that of the doctor."""
+    config = {"learning_rate": 3e-4, "batch_size": 64, "n_layers": 4, "dropout": 0.1}
+    configs = [{**config, "epochs": 3, "optimizer": optimizer} for optimizer in ("adam", "adamw")]
+    return json.dumps({"note": "", "configs": configs})
+
+
+def test_people_reach_the_end_of_the_readme() -> None:
+    assert len(README.read_text().splitlines()) <= 250
+
+
+def test_every_file_and_folder_that_the_readme_names_exists() -> None:
+    text = README.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert links
+    drawn = re.search(r"```text\n(optuna_llm_sampler/\n.*?)```", text, re.DOTALL)
+    assert drawn is not None
+    folder, named = "", []
+    for line in drawn[1].splitlines()[1:]:
+        if found := re.match(r"[├└]── (\w+/)", line):
+            folder = found[1]
+        named += [(folder, name) for name in re.findall(r"\b(\w+\.py)\b", line)]
+    assert len(named) >= 20
+    package = README.parent / "optuna_llm_sampler"
+    missing = [link for link in links if not (README.parent / link).exists()]
+    missing += [f"{f}{n}" for f, n in named if not [*(package / f).rglob(n), *package.glob(n)]]
+    assert missing == []
+
+
+def test_public_names_in_the_readme_exist() -> None:
+    name = r"[`=]([A-Z]\w+|usage|calls|record_failures|plot_\w+|save_plots)\("
+    used = set(re.findall(name, README.read_text()))
+    known = {*optuna_llm_sampler.__all__, *visualization.__all__}
+    assert {"LLMSampler", "Budget", "save_plots"} <= used
+    assert used - known <= {*optuna.samplers.__all__, *optuna.storages.__all__}
+
+
+def test_the_quick_start_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with answering_server(fine_tuned) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "nothing")
+        monkeypatch.delenv("OPTUNA_LLM", raising=False)
+        names: dict[str, Any] = {"train_and_validate": lambda lr, batch_size: -lr * batch_size}
+        exec(block("quick start").replace("n_trials=50", "n_trials=6"), names)
+        trials = names["study"].trials
+    assert "llm" in {trial.user_attrs["llm_source"] for trial in trials}
+    assert server.received
+
+
+def test_every_command_in_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    name = tuned(8, storage=url).study_name
+    commands = dict(COMMAND.findall(README.read_text()))
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = re.search(r"^ {4}(\w+) ", capsys.readouterr().out, re.MULTILINE)
+    assert listed is not None
+    assert listed[1] in commands
+    del commands["pull"]  # half a gigabyte; tests/cli runs it
+    with answering_server(proposing) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "nothing")
+        monkeypatch.setenv("OPTUNA_LLM", "openai/m")
+        for command, rest in commands.items():
+            words = rest.replace("URL", url).replace("NAME", name).split()
+            assert main([command, *words]) == 0, capsys.readouterr().err
+
+
 @pytest.mark.slow
-def test_the_worker_script_in_a_shell_loop(postgres: Postgres, tmp_path: Path) -> None:
-    script = tmp_path / "worker.py"
-    script.write_text(block("worker"))
+def test_the_worker_script_in_a_shell_loop(postgres: Postgres) -> None:
+    script = README.parent / "benchmarks" / "worker.py"
+    assert textwrap.indent(block("worker"), "    ") in script.read_text()
     loop = f'for i in $(seq 2); do "{sys.executable}" "{script}" & done; wait'
     with answering_server(answer) as server:
         storage = RDBStorage(postgres.url)

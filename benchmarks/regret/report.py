@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from collections.abc import Sequence
+import math
 from pathlib import Path
 from statistics import fmean
 from statistics import stdev
@@ -104,14 +105,31 @@ def _cell(
     return f"{mean:.3f} ± {error:.3f} ({rank[n][sampler]:.1f})"
 
 
+# Samplers in words; others bear their names.
+_WORDS = {
+    "random": "random",
+    "tpe": "TPE",
+    "tpe+default": "TPE, an expert's default first",
+    "tpe+middle": "TPE, the middle of the ranges first",
+    "base": "default base sampler",
+    "base+default": "default base sampler,\nan expert's default first",
+    "ours(0.5b)": "LLMSampler, 0.5B model",
+    "ours(1.5b)": "LLMSampler, 1.5B model",
+    "ours(openai/frontier)": "LLMSampler,\na frontier chat model",
+}
+# Height of a line of a label, in powers of ten.
+_LINE = 0.065
+
+
 def plot(rows: Sequence[Row], path: Path) -> None:
-    """Draw mean regret over trials, a line per sampler."""
+    """Draw mean regret over trials, a line per sampler, on a logarithmic axis."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(9, 5.5))
+    figure, axes = plt.subplots(figsize=(9, 5))
+    ends = []
     for sampler in dict.fromkeys(row.sampler for row in rows):
         curves: dict[int, Cells] = defaultdict(dict)
         for row in rows:
@@ -119,11 +137,29 @@ def plot(rows: Sequence[Row], path: Path) -> None:
                 curves[row.n][row.task, row.seed] = row.regret
         steps = sorted(curves)
         means = [mean_and_error(curves[n])[0] for n in steps]
-        style = "-" if sampler.startswith("ours") else "--"
-        axes.plot(steps, means, style, label=sampler)
-    axes.set(xlabel="trials", ylabel="mean normalised regret of the best so far", ylim=(0, None))
-    axes.set_yscale("function", functions=(lambda y: abs(y) ** 0.5, lambda y: y**2))
-    axes.legend(fontsize=8, ncol=2)
+        is_ours = sampler.startswith("ours")
+        (line,) = axes.plot(steps, means, lw=3 if is_ours else 1.8, zorder=3 if is_ours else 2)
+        ends.append((math.log10(max(means[-1], 1e-4)), steps[-1], sampler, line.get_color()))
+    free_from = -math.inf
+    for height, last, sampler, color in sorted(ends):
+        half = _LINE * (_WORDS.get(sampler, sampler).count("\n") + 1) / 2
+        middle = max(height, free_from + half)
+        free_from = middle + half
+        axes.annotate(
+            _WORDS.get(sampler, sampler),
+            (last, 10**middle),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=color,
+        )
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5, 1.0])
+    axes.minorticks_off()
+    axes.set(xlabel="trials", ylabel="regret of the best so far (0: best known, 1: median)")
+    axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path, dpi=110)

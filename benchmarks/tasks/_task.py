@@ -90,3 +90,48 @@ def suggest_one(trial: BaseTrial, name: str, distribution: BaseDistribution) -> 
         )
     assert isinstance(distribution, CategoricalDistribution)
     return trial.suggest_categorical(name, distribution.choices)
+
+
+@dataclass(frozen=True)
+class Branching:
+    """A space in which some parameters decide about others.
+
+    Attributes:
+        common:
+            Parameters that every trial has.
+        choosers:
+            Per deciding parameter, the parameters that each of its values brings with it.
+    """
+
+    common: Mapping[str, BaseDistribution]
+    choosers: Mapping[str, Mapping[str, Mapping[str, BaseDistribution]]]
+
+    @property
+    def space(self) -> dict[str, BaseDistribution]:
+        """Every parameter."""
+        found = dict(self.common)
+        for chooser, branches in self.choosers.items():
+            found[chooser] = CategoricalDistribution(tuple(branches))
+        for branches in self.choosers.values():
+            for branch in branches.values():
+                found |= branch
+        return found
+
+    @property
+    def conditions(self) -> dict[str, dict[str, list[str]]]:
+        """Which value of which parameter each parameter of a branch needs."""
+        return {
+            name: {chooser: [kind]}
+            for chooser, branches in self.choosers.items()
+            for kind, branch in branches.items()
+            for name in branch
+        }
+
+    def suggest(self, trial: BaseTrial) -> Params:
+        """Ask a trial for the parameters of its branches."""
+        params: Params = {name: suggest_one(trial, name, d) for name, d in self.common.items()}
+        for chooser, branches in self.choosers.items():
+            kind = suggest_one(trial, chooser, CategoricalDistribution(tuple(branches)))
+            params[chooser] = kind
+            params |= {name: suggest_one(trial, name, d) for name, d in branches[kind].items()}
+        return params

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from optuna.samplers import BaseSampler
-from optuna.samplers import GPSampler
-from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
 from .._study.distance import Points
 from .._study.optuna_internals import forget_constraints
+from .._study.optuna_internals import gp_sampler
 from .._study.optuna_internals import key_of
 from .._study.optuna_internals import known_params
 from .._study.optuna_internals import publish_params
 from .._study.optuna_internals import sampled_trials
+from .._study.optuna_internals import tpe_sampler
 from .._study.optuna_internals import TrialKey
 from .branching import Branching
 from .branching import candidates
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 # From here on a Gaussian process hardly finds anything better, and costs ever more: "Where the
 # Gaussian process gives way" in benchmarks/decisions.md.
 GP_MAX_TRIALS = 50
+# The process in NumPy begins after these, which take the choices in turn.
+_N_NUMPY_STARTUP = 3
 # A Gaussian process learns nothing from a failure, so its acquisition keeps its maximum there:
 # where half of the space fails, 23 of 30 trials did, against TPE's 8.5.
 _MAX_FAILED = 0.1
@@ -77,10 +79,10 @@ class DefaultBaseSampler(BaseSampler):
     Below 50 finished trials of one objective, none of them pruned and hardly one failed, a
     Gaussian process models the study: :class:`~optuna.samplers.GPSampler` where all trials had the
     same parameters and constraints and torch and scipy are installed; else one in NumPy, which
-    takes spaces with branches (a parameter that is not used lies in the middle of its range) and
-    constraints that only some trials set. In every other study, and later,
-    :class:`~optuna.samplers.TPESampler` proposes. Both processes begin after five trials: five
-    good first trials of a language model are worth more to them than ten random ones.
+    takes branches and constraints that only some trials set, in turn with TPE. In every other
+    study, and later, :class:`~optuna.samplers.TPESampler` proposes. The first process begins after
+    five trials, the second after three: a language model's first trials are worth more to them
+    than ten random ones.
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
@@ -96,26 +98,22 @@ class DefaultBaseSampler(BaseSampler):
     def __init__(self, *, seed: int | None = None) -> None:
         # Not the same seed: when a study goes over to TPE, its random trials would be those of the
         # GP's start-up once more.
-        self._tpe = TPESampler(seed=None if seed is None else (seed + 1_000_003) % 2**32)
+        self._tpe = tpe_sampler(None if seed is None else (seed + 1_000_003) % 2**32)
         self._rng = np.random.RandomState(None if seed is None else (seed + 2_000_003) % 2**32)
-        self._gp = (
-            GPSampler(seed=seed, n_startup_trials=N_FIRST_SAMPLES, warn_independent_sampling=False)
-            if _has_torch()
-            else None
-        )
+        self._gp = gp_sampler(seed, n_startup_trials=N_FIRST_SAMPLES) if _has_torch() else None
         self._gp_names: set[str] = set()
         self._plans: dict[TrialKey, _Plan] = {}
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        plan = self._plans[key_of(trial)] = self._plan(study)
+        plan = self._plans[key_of(trial)] = self._plan(study, trial)
         if plan.branching is not None:
             return dict(plan.branching.space)
         assert plan.sampler is not None
         return plan.sampler.infer_relative_search_space(study, trial)
 
-    def _plan(self, study: Study) -> _Plan:
+    def _plan(self, study: Study, trial: FrozenTrial) -> _Plan:
         states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         ended = sampled_trials(study, states)
         trials = [trial for trial in ended if trial.state != TrialState.FAIL]
@@ -130,7 +128,8 @@ class DefaultBaseSampler(BaseSampler):
             return _Plan(self._tpe, None if flat else Branching.of(latest))
         if self._gp is not None and are_alike(trials):
             return _Plan(self._gp)
-        return _Plan(None, Branching.of(latest))
+        # In turn: alone, the process in NumPy stays too long in a branch that it knows.
+        return _Plan(self._tpe if trial.number % 2 else None, Branching.of(latest))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -210,10 +209,12 @@ class DefaultBaseSampler(BaseSampler):
         self, study: Study, space: Branching, taken: Sequence[Mapping[str, Any]]
     ) -> Iterator[dict[str, Any]]:
         complete = sampled_trials(study, (TrialState.COMPLETE,))
-        known = [trial for trial in complete if space.places(trial.params) is not None]
-        if len(known) < N_FIRST_SAMPLES:
+        placed = [(row, t) for t in complete if (row := space.places(t.params)) is not None]
+        if len(placed) < _N_NUMPY_STARTUP:
+            yield space.params(space.draw_rarest([row for row, _ in placed], self._rng))
             yield space.params(space.draw(1, self._rng)[0])
             return
+        known = [trial for _, trial in placed]
         maximize = study.direction == StudyDirection.MAXIMIZE
         yield from candidates(space, known, taken, self._rng, maximize=maximize)
 

@@ -182,7 +182,7 @@ class Session:
         return own
 
     def _stays_base(self, number: int) -> bool:
-        """Return whether a trial is the base sampler's whatever advice comes; read nothing."""
+        """Return whether no later advice can make a trial the model's; read no storage."""
         plan = self._latest_plan
         if plan is None or plan.policy.share != 0 or not plan.snapshot.advices:
             return False

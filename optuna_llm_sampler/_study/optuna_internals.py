@@ -12,16 +12,20 @@ import json
 from typing import Any
 from typing import TYPE_CHECKING
 from typing import TypeAlias
+import warnings
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import GPSampler
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial
 
 from . import keys as _keys
 
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
-    from optuna.samplers import GPSampler
     from optuna.storages import BaseStorage
     from optuna.study import Study
-    from optuna.trial import FrozenTrial
     from optuna.trial import TrialState
 
 
@@ -31,6 +35,30 @@ TrialKey: TypeAlias = tuple[int, datetime | None]
 # Where samplers publish the parameters of a running trial, as JSON in pieces: this package's base
 # sampler, which has the last word, TPESampler and GPSampler.
 _PUBLISHED = (_keys.PARAMS, "tpe:relative_params:", "gp:relative_params:")
+
+# Optuna 4 has no named constraints (``Trial.set_constraint``), and other defaults.
+IS_OPTUNA_4 = not hasattr(FrozenTrial, "constraints")
+
+
+def tpe_sampler(seed: int | None) -> TPESampler:
+    """Return TPE as Optuna 5 has it by default: joint, and away from trials that run.
+
+    See ``TPESampler.__init__`` in optuna/samplers/_tpe/sampler.py.
+    """
+    if not IS_OPTUNA_4:
+        return TPESampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def gp_sampler(seed: int | None, *, n_startup_trials: int) -> GPSampler:
+    """Return Optuna's Gaussian process, which is experimental in Optuna 4."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return GPSampler(
+            seed=seed, n_startup_trials=n_startup_trials, warn_independent_sampling=False
+        )
 
 
 def storage_of(study: Study) -> BaseStorage:
@@ -128,12 +156,15 @@ def known_params(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def constraints_of(trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial's constraint values by name (``FrozenTrial.constraints``, new in Optuna 5.0).
+    """Return a trial's constraint values by name; a value above 0 violates its constraint.
 
-    A value above 0 violates its constraint. Before 5.0, Optuna kept a list without names under
-    ``"constraints"`` (optuna/study/_constrained_optimization.py).
+    Constraints have names from Optuna 5.0 on. Optuna 4 keeps the values of a ``constraints_func``
+    as a list (optuna/study/_constrained_optimization.py); their names are then their positions.
     """
-    return dict(trial.constraints)
+    if not IS_OPTUNA_4:
+        return dict(trial.constraints)
+    values = trial.system_attrs.get("constraints") or ()
+    return {str(position): value for position, value in enumerate(values)}
 
 
 def metric_names_of(study_attrs: Mapping[str, Any]) -> list[str] | None:

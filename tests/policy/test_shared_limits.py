@@ -30,19 +30,20 @@ GREEDY: dict[str, Any] = {"llm_share": 1.0, "n_configs": 2, "timeout": 60.0, "pr
 
 
 @pytest.mark.slow
-def test_a_budget_holds_for_sixteen_processes_that_are_killed_and_started_again(
+def test_a_budget_holds_for_eight_processes_that_are_killed_and_started_again(
     postgres: Postgres, tmp_path: Path
 ) -> None:
-    arguments = {**GREEDY, "budget": Budget(calls=5)}
+    # The lease of a claim, which those that come later wait for, is a third of the timeout.
+    arguments = {**GREEDY, "timeout": 9.0, "budget": Budget(calls=5)}
     job = Job(postgres.url, tmp_path, latency=0.3, arguments=arguments, name="budget")
-    with workers(job, 16, 200):  # all are killed in the midst of it
+    with workers(job, 8, 200):  # all are killed in the midst of it
         until(lambda: len(noted(job, "calls")) >= 3)
     killed = trials(job)
-    found = run(job, 16, 40)
+    found = run(job, 8, 56)
     assert len(noted(job, "calls")) <= 5 + 1
     states = Counter(trial.state for trial in found[len(killed) :])
     assert states == {TrialState.COMPLETE: len(found) - len(killed)}
-    assert len(found) >= len(killed) + 40
+    assert len(found) >= len(killed) + 56
     assert {source(trial) for trial in found[-24:]} == {"fallback:budget"}
     with opened(job) as study:
         snapshot = AdviceStore.of(study).read()
@@ -56,7 +57,7 @@ def test_a_dead_key_is_not_tried_by_every_worker(postgres: Postgres, tmp_path: P
     with misbehaving_server("unauthorized") as server:
         llm = OpenAI(base_url=server.url, model="m")
         job = Job(postgres.url, tmp_path, arguments={**GREEDY, "llm": llm}, name="dead-key")
-        found = run(job, 16, 80)
+        found = run(job, 8, 80)
         assert 1 <= len(server.received) <= 3
     assert [trial.state for trial in found] == [TrialState.COMPLETE] * 80
     assert set(map(source, found)) == {"fallback:authentication"}

@@ -94,6 +94,7 @@ def browse(url: str, folder: Path, name: str) -> str:
         *_FLAGS,
         f"--user-data-dir={folder}/{name}",
         f"--screenshot={picture}",
+        url,
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert _is_a_picture(picture)

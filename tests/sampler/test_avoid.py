@@ -21,6 +21,7 @@ from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._sampler.failure_filter import away_from_failures
 from optuna_llm_sampler._sampler.failure_filter import Outcomes
+from optuna_llm_sampler._study.optuna_internals import tpe_sampler
 from optuna_llm_sampler.testing import FakeLLM
 
 
@@ -105,13 +106,13 @@ def _ours(seed: int, **arguments: Any) -> LLMSampler:
     points = [(0.9, 0.9), (0.2, 0.1), (0.7, 0.8), (0.1, 0.5), (0.5, 0.2)]
     answer = json.dumps({"configs": [{"x": x, "y": y} for x, y in points]})
     space = dict.fromkeys("xy", FloatDistribution(0.0, 1.0))
-    arguments = {"base_sampler": TPESampler(seed=seed), **arguments}
+    arguments = {"base_sampler": tpe_sampler(seed), **arguments}
     return LLMSampler(FakeLLM(lambda request: answer), search_space=space, seed=seed, **arguments)
 
 
 def test_half_as_many_failures_as_tpe() -> None:
     ours = sum(_n_failed(_run(_ours(seed))) for seed in range(4))
-    tpe = sum(_n_failed(_run(TPESampler(seed=seed))) for seed in range(4))
+    tpe = sum(_n_failed(_run(tpe_sampler(seed))) for seed in range(4))
     assert ours <= tpe / 2
 
 
@@ -136,7 +137,7 @@ def test_first_proposals_that_only_fail_give_way(
     sampler = LLMSampler(
         FakeLLM(lambda request: json.dumps({"configs": configs})),
         search_space={"x": FloatDistribution(0.0, 1.0)},
-        base_sampler=TPESampler(seed=0),
+        base_sampler=tpe_sampler(0),
         seed=0,
     )
     study = optuna.create_study(sampler=sampler)
@@ -148,8 +149,8 @@ def test_first_proposals_that_only_fail_give_way(
 def test_without_the_models_part_failures_change_nothing(share: float | None) -> None:
     sampler = _ours(3, llm_share=share)
     if share is None:
-        sampler = LLMSampler(FakeLLM(lambda request: ""), base_sampler=TPESampler(seed=3), seed=3)
-    alone, ours = _run(TPESampler(seed=3), 25), _run(sampler, 25)
+        sampler = LLMSampler(FakeLLM(lambda request: ""), base_sampler=tpe_sampler(3), seed=3)
+    alone, ours = _run(tpe_sampler(3), 25), _run(sampler, 25)
     assert _n_failed(alone) > 0
     assert [t.params for t in ours.trials] == [t.params for t in alone.trials]
 

@@ -15,6 +15,8 @@ import pytest
 
 from optuna_llm_sampler._study import optuna_internals
 
+from ..support.versions import needs_optuna_5
+
 
 SPACE = {"x": FloatDistribution(0, 1), "n": IntDistribution(1, 9)}
 
@@ -34,7 +36,8 @@ def test_the_parameters_of_an_enqueued_trial() -> None:
 
 
 def test_parameters_that_tpe_has_chosen_are_known_before_they_are_suggested() -> None:
-    study = optuna.create_study(sampler=TPESampler(seed=0, n_startup_trials=1, multivariate=True))
+    sampler = TPESampler(seed=0, n_startup_trials=1, multivariate=True, constant_liar=True)
+    study = optuna.create_study(sampler=sampler)
     for _ in range(2):
         study.tell(study.ask(SPACE), 0.0)
     trial = study.ask()
@@ -60,17 +63,29 @@ def test_a_published_configuration_of_which_pieces_are_missing_is_unknown() -> N
     assert optuna_internals.published_params(trial) == {"x": 0.25}
 
 
-def test_constraints_metric_names_and_rungs() -> None:
+@needs_optuna_5
+def test_constraints_have_names() -> None:
+    study = optuna.create_study()
+    trial = study.ask()
+    trial.set_constraint("memory", 2.0)
+    assert optuna_internals.constraints_of(frozen(study, trial)) == {"memory": 2.0}
+
+
+def test_constraints_of_a_function_are_numbered() -> None:
+    trial = create_trial(value=0.0, system_attrs={"constraints": [1.0, -2.0]})
+    assert optuna_internals.constraints_of(trial) == {"0": 1.0, "1": -2.0}
+    assert optuna_internals.constraints_of(create_trial(value=0.0)) == {}
+
+
+def test_metric_names_and_rungs() -> None:
     pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
     study = optuna.create_study(pruner=pruner)
     study.set_metric_names(["loss"])
     trial = study.ask()
-    trial.set_constraint("memory", 2.0)
     for step in (1, 2, 3):
         trial.report(0.0, step)
         trial.should_prune()
     found = frozen(study, trial)
-    assert optuna_internals.constraints_of(found) == {"memory": 2.0}
     assert optuna_internals.n_rungs_passed(found) == 2
     storage, study_id = optuna_internals.storage_of(study), optuna_internals.study_id_of(study)
     attrs = storage.get_study_system_attrs(study_id)

@@ -33,6 +33,8 @@ from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
+from ..support.versions import needs_optuna_5
+
 
 STYLES: list[str] = ["json", "code"]
 
@@ -182,6 +184,7 @@ def constrained(trial: Trial) -> float:
     return x
 
 
+@needs_optuna_5
 @pytest.mark.parametrize("style", STYLES)
 def test_feasible_trials_are_best_whatever_the_value(style: str) -> None:
     points = [{"x": x} for x in (9.0, 5.0, 7.5, 2.0)]
@@ -197,6 +200,7 @@ def test_feasible_trials_are_best_whatever_the_value(style: str) -> None:
         assert "9: dict(x=9.0)  # not allowed: memory over by 3" in rows
 
 
+@needs_optuna_5
 def test_an_infeasible_trial_is_never_on_the_front() -> None:
     def objective(trial: Trial) -> tuple[float, float]:
         x = constrained(trial)

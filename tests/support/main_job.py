@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from benchmarks.customer_service.storage import connect
 from benchmarks.customer_service.storage import open_study
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
+
+from .storages import until
 
 
 # A training of a second: 77 queries, one or two epochs.
@@ -37,6 +40,24 @@ def answer(request: Request) -> str:
     rates = (3e-3, 1e-3, 1e-2, 2e-3, 5e-3, 3e-4, 7e-4, 2e-2)
     configs = [{**PARAMS, "learning_rate": rate, "why": f"{rate} is usual"} for rate in rates]
     return json.dumps({"configs": configs})
+
+
+@dataclass(frozen=True)
+class PatientAnswer:
+    """Answers once two trials have begun.
+
+    Attributes:
+        storage:
+            The storage of the run, with no other study in it.
+    """
+
+    storage: str
+
+    def __call__(self, request: Request) -> str:
+        with connect(self.storage) as storage:
+            (study,) = storage.get_all_studies()
+            until(lambda: len(storage.get_all_trials(study._study_id, deepcopy=False)) >= 2)
+        return answer(request)
 
 
 def small_config(tmp_path: Path, **changes: Any) -> Config:

@@ -264,7 +264,7 @@ def make_sampler(job: Job) -> LLMSampler:
 def context() -> ForkServerContext:
     """Processes that are forked from one that has the imports done and no threads."""
     found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["tests.support.storages", *PRELOAD])
+    found.set_forkserver_preload(["tests.support.storages", "openai.resources.chat", *PRELOAD])
     return found
 
 

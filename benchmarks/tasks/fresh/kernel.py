@@ -11,7 +11,6 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
-from optuna.trial import BaseTrial
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import pairwise_kernels
@@ -23,8 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from .._task import Branching
 from .._task import Params
-from .._task import suggest_one
 from .._task import Task
 
 
@@ -61,8 +60,7 @@ _KERNELS: dict[str, dict[str, BaseDistribution]] = {
     "laplacian": {"laplacian_gamma": _GAMMA},
     "sigmoid": {"sigmoid_gamma": _GAMMA, "sigmoid_coef0": FloatDistribution(-5.0, 5.0)},
 }
-_SCALER = CategoricalDistribution(tuple(_SCALERS))
-_KERNEL = CategoricalDistribution(tuple(_KERNELS))
+_SPACE = Branching(_COMMON, {"scaler": _SCALERS, "kernel": _KERNELS})
 
 
 def _batches(rng: np.random.Generator, n: int, effects: Any) -> tuple[Any, Any]:
@@ -145,25 +143,6 @@ def _train(params: Params) -> float:
     return float(min(np.mean(np.abs(predicted - test_y)), _WORST_ERROR))
 
 
-def _suggest(trial: BaseTrial) -> Params:
-    params: Params = {name: suggest_one(trial, name, d) for name, d in _COMMON.items()}
-    for chooser, kinds, branches in (
-        ("scaler", _SCALER, _SCALERS),
-        ("kernel", _KERNEL, _KERNELS),
-    ):
-        params[chooser] = suggest_one(trial, chooser, kinds)
-        branch = branches[params[chooser]]
-        params |= {name: suggest_one(trial, name, d) for name, d in branch.items()}
-    return params
-
-
-def _space() -> dict[str, BaseDistribution]:
-    space = {**_COMMON, "scaler": _SCALER, "kernel": _KERNEL}
-    for branch in (*_SCALERS.values(), *_KERNELS.values()):
-        space |= branch
-    return space
-
-
 TASK = Task(
     name="fresh-kernel",
     family="fresh-kernel",
@@ -174,7 +153,7 @@ TASK = Task(
         "by the number of features, and the target is standardised). "
         "The mean absolute error in minutes on 1200 held-out batches is minimised."
     ),
-    search_space=_space(),
+    search_space=_SPACE.space,
     objective=_train,
     optimum=2.5688124,
     median_random=4.49793,
@@ -187,11 +166,6 @@ TASK = Task(
         "kernel": "rbf",
         "rbf_gamma": 0.09,
     },
-    suggest=_suggest,
-    conditions={
-        name: {chooser: [kind]}
-        for chooser, branches in (("scaler", _SCALERS), ("kernel", _KERNELS))
-        for kind, branch in branches.items()
-        for name in branch
-    },
+    suggest=_SPACE.suggest,
+    conditions=_SPACE.conditions,
 )

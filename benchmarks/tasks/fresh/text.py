@@ -12,7 +12,6 @@ from optuna.distributions import BaseDistribution
 from optuna.distributions import CategoricalDistribution
 from optuna.distributions import FloatDistribution
 from optuna.distributions import IntDistribution
-from optuna.trial import BaseTrial
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.feature_extraction.text import HashingVectorizer
@@ -25,8 +24,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from .._task import Branching
 from .._task import Params
-from .._task import suggest_one
 from .._task import Task
 
 
@@ -117,8 +116,7 @@ _CLASSIFIERS: dict[str, dict[str, BaseDistribution]] = {
         "neighbours_metric": CategoricalDistribution(("cosine", "euclidean")),
     },
 }
-_VECTORISER = CategoricalDistribution(tuple(_VECTORISERS))
-_CLASSIFIER = CategoricalDistribution(tuple(_CLASSIFIERS))
+_SPACE = Branching(_COMMON, {"vectoriser": _VECTORISERS, "classifier": _CLASSIFIERS})
 
 
 def _with_typos(rng: np.random.Generator, text: str) -> str:
@@ -237,25 +235,6 @@ def _train(params: Params) -> float:
     return 1.0 - float(f1_score(test_y, predicted, average="macro"))
 
 
-def _suggest(trial: BaseTrial) -> Params:
-    params: Params = {name: suggest_one(trial, name, d) for name, d in _COMMON.items()}
-    for chooser, kinds, branches in (
-        ("vectoriser", _VECTORISER, _VECTORISERS),
-        ("classifier", _CLASSIFIER, _CLASSIFIERS),
-    ):
-        params[chooser] = suggest_one(trial, chooser, kinds)
-        branch = branches[params[chooser]]
-        params |= {name: suggest_one(trial, name, d) for name, d in branch.items()}
-    return params
-
-
-def _space() -> dict[str, BaseDistribution]:
-    space = {**_COMMON, "vectoriser": _VECTORISER, "classifier": _CLASSIFIER}
-    for branch in (*_VECTORISERS.values(), *_CLASSIFIERS.values()):
-        space |= branch
-    return space
-
-
 TASK = Task(
     name="fresh-text",
     family="fresh-text",
@@ -266,7 +245,7 @@ TASK = Task(
         "labels are wrong. "
         "One minus the macro-averaged F1 score on 1200 held-out messages is minimised."
     ),
-    search_space=_space(),
+    search_space=_SPACE.space,
     objective=_train,
     optimum=0.19964293,
     median_random=0.607771,
@@ -284,11 +263,6 @@ TASK = Task(
         "logistic_C": 1.0,
         "logistic_class_weight": "none",
     },
-    suggest=_suggest,
-    conditions={
-        name: {chooser: [kind]}
-        for chooser, branches in (("vectoriser", _VECTORISERS), ("classifier", _CLASSIFIERS))
-        for kind, branch in branches.items()
-        for name in branch
-    },
+    suggest=_SPACE.suggest,
+    conditions=_SPACE.conditions,
 )
