@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from optuna.trial import TrialState
 
+    from .._proposal.proposal import ProposedSpace
     from ..llms.base import LLM
 
 
@@ -240,6 +241,25 @@ class LLMSampler(BaseSampler):
         )
         self._base = base_sampler or DefaultBaseSampler(seed=seed)
         self._start_clean()
+
+    @classmethod
+    def from_proposal(
+        cls, proposed: ProposedSpace, llm: str | LLM | None = None, **arguments: Any
+    ) -> LLMSampler:
+        """Return a sampler for a proposed space, with its conditions, defaults and notes.
+
+        Args:
+            proposed:
+                What :func:`~optuna_llm_sampler.propose_space` returned.
+            llm:
+                The model.
+            **arguments:
+                Other arguments of the constructor; they take precedence over the proposal's.
+
+        Raises:
+            ValueError: An argument is not as described.
+        """
+        return cls(llm, **{**proposed.sampler_arguments(), **arguments})
 
     def __repr__(self) -> str:
         why, _ = resolve(self._settings.llm)

@@ -17,8 +17,6 @@ from optuna.logging import get_logger
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 
-from .._advice.renaming import Redact
-from .._objective.read import search_space_of
 from .._store.calls import CallHook
 from .._store.prices import Budget
 from .._store.prices import Price
@@ -39,6 +37,7 @@ from .own_configs import OwnConfig
 
 
 if TYPE_CHECKING:
+    from .._advice.renaming import Redact
     from ..llms.base import LLM
 
 
@@ -166,6 +165,8 @@ def read_search_space(search_space: Any, conditions: Any) -> KnownSpace:
     if isinstance(search_space, Mapping) or not callable(search_space):
         space = read_mapping("search_space", search_space, BaseDistribution)
         return KnownSpace(space, _read_conditions(conditions, space), bool(space))
+    from .._objective.read import search_space_of  # loaded by those who need it
+
     read = search_space_of(search_space)
     _logger.info(f"LLMSampler read the objective's source: {read.in_words()}")
     found = {
