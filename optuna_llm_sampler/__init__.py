@@ -19,6 +19,11 @@ from ._store.prices import Price
 
 
 if TYPE_CHECKING:
+    from ._objective.read import ObjectiveSpace
+    from ._objective.read import search_space_of
+    from ._proposal.proposal import ProposedSpace
+    from ._proposal.propose import propose_space
+    from ._proposal.review import review_space
     from .llms.local.client import LocalLLM
     from .llms.openai.client import AzureOpenAI
     from .llms.openai.client import OpenAI
@@ -36,32 +41,42 @@ __all__ = [
     "DefaultBaseSampler",
     "LLMSampler",
     "LocalLLM",
+    "ObjectiveSpace",
     "OpenAI",
     "Price",
+    "propose_space",
+    "ProposedSpace",
     "record_failures",
     "Recorder",
     "Replay",
+    "review_space",
+    "search_space_of",
     "TransformersLLM",
     "Usage",
     "usage",
 ]
 
 _LAZY = {
-    "AzureOpenAI": "openai.client",
-    "LocalLLM": "local.client",
-    "OpenAI": "openai.client",
-    "Recorder": "replay",
-    "Replay": "replay",
-    "TransformersLLM": "transformers",
+    "AzureOpenAI": "llms.openai.client",
+    "LocalLLM": "llms.local.client",
+    "ObjectiveSpace": "_objective.read",
+    "OpenAI": "llms.openai.client",
+    "propose_space": "_proposal.propose",
+    "ProposedSpace": "_proposal.proposal",
+    "Recorder": "llms.replay",
+    "Replay": "llms.replay",
+    "review_space": "_proposal.review",
+    "search_space_of": "_objective.read",
+    "TransformersLLM": "llms.transformers",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import back ends and the version on first use: ``import openai`` alone takes a second."""
+    """Import on first use what most do not need: ``import openai`` alone takes a second."""
     if name == "__version__":
         return version("optuna-llm-sampler")
     if name in _LAZY:
         from importlib import import_module
 
-        return getattr(import_module(f".llms.{_LAZY[name]}", __name__), name)
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as _html
 import math
 import re
 
@@ -52,11 +51,15 @@ def markdown(text: object, limit: int = 200) -> str:
 
 def html(text: object, limit: int = 200) -> str:
     """Return one line without markup of HTML, for elements and attributes."""
-    return _html.escape(plain(text, limit), quote=True)
+    from html import escape  # with a table of entities: too much for `import optuna_llm_sampler`
+
+    return escape(plain(text, limit), quote=True)
 
 
 def hover(text: object, limit: int = 200, width: int = 60) -> str:
     """Return lines of text without markup of plotly, which reads some tags of HTML."""
+    from html import escape
+
     words = plain(text, limit).split(" ")
     lines = [""]
     for word in words:
@@ -64,7 +67,7 @@ def hover(text: object, limit: int = 200, width: int = 60) -> str:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
-    return "<br>".join(_html.escape(line, quote=False) for line in lines)
+    return "<br>".join(escape(line, quote=False) for line in lines)
 
 
 def number(value: float | None, digits: int = 5) -> str:

@@ -17,6 +17,8 @@
     │   └── ReplayMissError         a recording has no answer to the request
     ├── TurnedOffError              the user wants no model, and something needs one
     ├── NamelessError               a small model cannot know what the parameters are
+    ├── TooSmallError               a small model is asked for what only a large one can do
+    ├── ContradictionError          the words of a task allow no value of a parameter
     ├── RedactionError              the user's own function fails
     ├── RecordError                 a recording cannot be read or written
     ├── WeightsError                weights cannot be had, or are not what they should be
@@ -30,6 +32,8 @@ workers may fare better) and ``hint`` (what the user can do).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 from typing import ClassVar
 
 
@@ -178,6 +182,24 @@ class NamelessError(OptunaLLMError):
     default_hint = "Say what they are in param_notes=, or use a larger model."
 
 
+class TooSmallError(OptunaLLMError):
+    """A small model is asked for what only a large one can do."""
+
+    reason = "too_small"
+    local = True
+    default_hint = (
+        'Name a larger model, such as llm="openai/gpt-5-mini" or --llm openai/gpt-5-mini.'
+    )
+
+
+class ContradictionError(OptunaLLMError):
+    """The words of a task allow no value of a parameter."""
+
+    reason = "contradiction"
+    local = True
+    default_hint = "Change the task's words."
+
+
 class RedactionError(OptunaLLMError):
     """The function given as ``redact=`` cannot be used."""
 
@@ -217,3 +239,15 @@ class MissingExtraError(OptunaLLMError, ImportError):
 
     def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), self._arguments
+
+
+def need(module: str, what: str, extra: str) -> Any:
+    """Import a module of an optional dependency.
+
+    Raises:
+        MissingExtraError: It is not installed. The error names the extra to install.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise MissingExtraError(what, extra) from None

@@ -38,6 +38,8 @@ OLDER_TESTS = (
     "tests/store/test_attributes.py",
     "tests/store/test_store.py",
     "tests/study",
+    "tests/test_readme.py",
+    "tests/test_recipes.py",
 )
 
 

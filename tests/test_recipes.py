@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import json
 from pathlib import Path
-import random
 import re
 from typing import Any
 
@@ -14,9 +12,7 @@ from optuna.study import Study
 from optuna.trial import Trial
 import pytest
 
-from .support.fakes import random_value
-from .support.servers import answering_server
-from .support.servers import Body
+from .support.fakes import guessing_server
 
 
 RECIPES = Path(__file__).parents[1] / "benchmarks" / "recipes.md"
@@ -50,35 +46,11 @@ def objective(trial: Trial) -> float:
 
 @pytest.fixture(autouse=True)
 def _model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A server whose model draws legal values, and a folder to write to."""
-    rng = random.Random(0)
-
-    def answer(body: Body) -> str:
-        wanted = configs_schema(body)["items"]["properties"]
-        configs = [
-            {
-                name: "a guess" if name == "why" else random_value(schema, rng)
-                for name, schema in wanted.items()
-            }
-            for _ in range(8)
-        ]
-        return json.dumps({"configs": configs, "note": "?"})
-
-    with answering_server(answer) as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        monkeypatch.setenv("OPENAI_API_KEY", "nothing")
-        monkeypatch.setenv("OPTUNA_LLM", "openai/m")
-        monkeypatch.chdir(tmp_path)
+    """A model, and a folder to write to."""
+    monkeypatch.chdir(tmp_path)
+    with guessing_server(monkeypatch) as server:
         yield
     assert server.received
-
-
-def configs_schema(part: Any) -> Any:
-    """Find the schema of the configurations in a request of either API."""
-    if isinstance(part, dict) and "configs" in part:
-        return part["configs"]
-    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
-    return next(filter(None, map(configs_schema, inner)), None)
 
 
 def test_transformers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import optuna
 
-from optuna_llm_sampler._extras import need
+from optuna_llm_sampler.errors import need
 
 from .config import Config
 from .config import UsageError

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 import math
 import threading
+from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
 
 from .._advice.advice import IsDuplicate
-from .._advice.ask import Answer
-from .._advice.ask import ask
 from .._advice.call import Call
 from .._advice.question import Question
 from .._policy.allocation import Plan
@@ -34,6 +33,9 @@ from ..errors import OptunaLLMError
 from ..llms.base import LLM
 from .settings import Settings
 
+
+if TYPE_CHECKING:
+    from .._advice.ask import Answer
 
 _logger = get_logger(f"optuna.{__name__}")
 
@@ -108,12 +110,15 @@ class Advisor:
         return record
 
     def _answer(self, plan: Plan, block: int) -> Answer:
+        # A third of this package, which nobody needs before the first question.
+        from .._advice import ask
+
         question = self.question(plan, block)
         try:
             llm = self._llm()
         except OptunaLLMError as error:  # the back end could not be built
-            return Answer(Call(), error=error)
-        return ask(
+            return ask.Answer(Call(), error=error)
+        return ask.ask(
             llm,
             question,
             self.is_duplicate(plan),

@@ -1,8 +1,4 @@
-"""Configurations of a space with branches as points of a Gaussian process, and the next of them.
-
-A parameter that is not used lies in the middle of its range, a choice that is not made half way
-between all others, in trials and in candidates alike. So only what is used tells two apart.
-"""
+"""A space with branches, and what a Gaussian process proposes in it."""
 
 from __future__ import annotations
 
@@ -149,6 +145,17 @@ class Branching:
                 rows[:, i] = np.floor(rows[:, i] * len(distribution.choices))
         return self._snapped(rows)
 
+    def draw_rarest(self, known: Sequence[Array], rng: np.random.RandomState) -> Array:
+        """Draw a configuration of the choices that are rarest in others."""
+        row: Array = self.draw(1, rng)[0]
+        for i, distribution in enumerate(self.space.values()):
+            if isinstance(distribution, CategoricalDistribution):
+                made = [other[i] for other in known if not np.isnan(other[i])]
+                choices = np.array(made, dtype=int)
+                counts = np.bincount(choices, minlength=len(distribution.choices))
+                row[i] = rng.choice(np.flatnonzero(counts == counts.min()))
+        return row
+
     def near(self, rows: Array, n: int, rng: np.random.RandomState) -> Array:
         """Draw configurations near some others."""
         rows = rows[rng.randint(len(rows), size=n)]
@@ -230,45 +237,45 @@ def _snapped(places: Array, distribution: FloatDistribution | IntDistribution) -
 
 @dataclass(frozen=True)
 class Encoder:
-    """Writes places as columns: numbers as they are, a column per choice that was seen."""
+    """Writes configurations as points of which the distances say how much they differ.
+
+    The ends of a range and two choices are at a distance of one. What is used in one of two
+    configurations only adds a squared distance of a half, whatever its value: such a number lies
+    on a quarter of a circle, and a choice in a corner of a simplex, both around the origin.
+    """
 
     branching: Branching
     choices: tuple[tuple[float, ...], ...]
 
     @staticmethod
     def of(branching: Branching, rows: Array) -> Encoder:
-        seen = []
-        for i, distribution in enumerate(branching.space.values()):
+        """Note which choices were seen; all others are one."""
+        return Encoder(
+            branching,
+            tuple(
+                tuple(np.unique(column[~np.isnan(column)]))
+                if isinstance(distribution, CategoricalDistribution)
+                else ()
+                for distribution, column in zip(branching.space.values(), rows.T, strict=True)
+            ),
+        )
+
+    def encode(self, rows: Array, used: NDArray[np.bool_]) -> list[Array]:
+        """Return the columns of each parameter."""
+        found = []
+        for i, (name, distribution) in enumerate(self.branching.space.items()):
+            column, here = rows[:, [i]], used[:, [i]]
             if isinstance(distribution, CategoricalDistribution):
-                column = rows[:, i]
-                seen.append(tuple(np.unique(column[~np.isnan(column)])))
+                hot = np.array(column == np.array([[*self.choices[i], np.nan]]), dtype=float)
+                hot[:, -1] = 1.0 - hot.sum(1)
+                columns = np.sqrt(0.5) * hot
+            elif name in self.branching.uses:
+                angle = 0.5 * np.pi * column
+                columns = np.sqrt(0.5) * np.hstack([np.cos(angle), np.sin(angle)])
             else:
-                seen.append(())
-        return Encoder(branching, tuple(seen))
-
-    @property
-    def groups(self) -> NDArray[np.intp]:
-        kinds = self.branching.space.values()
-        widths = [
-            len(seen) + 1 if isinstance(d, CategoricalDistribution) else 1
-            for d, seen in zip(kinds, self.choices, strict=True)
-        ]
-        return np.repeat(np.arange(len(widths)), widths)
-
-    def encode(self, rows: Array, used: NDArray[np.bool_]) -> Array:
-        columns = []
-        for i, (distribution, seen) in enumerate(
-            zip(self.branching.space.values(), self.choices, strict=True)
-        ):
-            here, column = used[:, i], rows[:, i]
-            if not isinstance(distribution, CategoricalDistribution):
-                columns.append(np.where(here, column, 0.5)[:, None])
-                continue
-            # Two choices are at a squared distance of one; one that is not made, at a half.
-            hot = np.array(column[:, None] == np.array([*seen, np.nan])[None], dtype=float)
-            hot[:, -1] = 1.0 - hot.sum(1)
-            columns.append(np.sqrt(0.5) * hot * here[:, None])
-        return np.hstack(columns)
+                columns = column
+            found.append(np.where(here, columns, 0.0))
+        return found
 
 
 def candidates(
@@ -319,24 +326,26 @@ def _score(
 ) -> Callable[[Array], Array]:
     """Return the logarithm of the expected improvement that also keeps the constraints."""
     encoder = Encoder.of(branching, rows)
-    x = encoder.encode(rows, ~np.isnan(rows))
+    columns = encoder.encode(rows, ~np.isnan(rows))
+    groups = np.repeat(np.arange(len(columns)), [c.shape[1] for c in columns])
+    x = np.hstack(columns)
     limits = []
     for name in {name: None for trial in trials for name in constraints_of(trial)}:
         having = [i for i, trial in enumerate(trials) if name in constraints_of(trial)]
         bounded = _finite(np.array([constraints_of(trials[i])[name] for i in having]))
         if (deviation := bounded.std()) > 0:
             y = (bounded - bounded.mean()) / deviation
-            fitted = gp.fit(x[having], encoder.groups, y, rng)
+            fitted = gp.fit(x[having], groups, y, rng)
             limits.append((fitted, -bounded.mean() / deviation))
     feasible = np.array([all(c <= 0 for c in constraints_of(t).values()) for t in trials])
-    gain = gp.fit(x, encoder.groups, standardized(values), rng, feasible)
+    gain = gp.fit(x, groups, standardized(values), rng, feasible)
     busy = [row for params in pending if (row := branching.places(params)) is not None]
     if busy:
         waiting = np.array(busy)
-        gain = gain.supposing(encoder.encode(waiting, ~np.isnan(waiting)))
+        gain = gain.supposing(np.hstack(encoder.encode(waiting, ~np.isnan(waiting))))
 
     def score(points: Array) -> Array:
-        at = encoder.encode(points, branching.used(points))
+        at = np.hstack(encoder.encode(points, branching.used(points)))
         total = gain.log_improvement(at) if feasible.any() else np.zeros(len(at))
         for fitted, limit in limits:
             total = total + fitted.log_probability_below(limit, at)
@@ -354,12 +363,16 @@ def _finite(values: Array) -> Array:
 
 
 def standardized(values: Array) -> Array:
-    """Return values with mean 0 and deviation 1; what is far worse than the median counts less."""
+    """Return values with mean 0 and deviation 1; what is worse than the median hardly counts.
+
+    A few very bad values would make all others alike. So the distance from the best to the median
+    is doubled at most.
+    """
     values = _finite(values)
     spread = np.median(values) - values.min()
     if spread > 0:
         above = (values - values.min()) / spread
-        values = np.where(above > 1.0, 1.0 + np.log(np.maximum(above, 1.0)), above)
+        values = np.where(above > 1.0, 2.0 - 1.0 / np.maximum(above, 1.0), above)
     deviation = values.std()
     found: Array = (values - values.mean()) / (deviation if deviation > 0 else 1.0)
     return found

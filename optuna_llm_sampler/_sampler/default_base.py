@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 # From here on a Gaussian process hardly finds anything better, and costs ever more: "Where the
 # Gaussian process gives way" in benchmarks/decisions.md.
 GP_MAX_TRIALS = 50
+# The process in NumPy begins after these, which take the choices in turn.
+_N_NUMPY_STARTUP = 3
 # A Gaussian process learns nothing from a failure, so its acquisition keeps its maximum there:
 # where half of the space fails, 23 of 30 trials did, against TPE's 8.5.
 _MAX_FAILED = 0.1
@@ -75,12 +77,12 @@ class DefaultBaseSampler(BaseSampler):
     """A Gaussian process while it pays, TPE otherwise.
 
     Below 50 finished trials of one objective, none of them pruned and hardly one failed, a
-    Gaussian process models the study: :class:`~optuna.samplers.GPSampler` where all trials had the
-    same parameters and constraints and torch and scipy are installed; else one in NumPy, which
-    takes spaces with branches (a parameter that is not used lies in the middle of its range) and
-    constraints that only some trials set. In every other study, and later,
-    :class:`~optuna.samplers.TPESampler` proposes. Both processes begin after five trials: five
-    good first trials of a language model are worth more to them than ten random ones.
+    Gaussian process models the study. Where all trials had the same parameters and constraints, it
+    is :class:`~optuna.samplers.GPSampler`, if torch and scipy are installed. With branches, or
+    constraints that only some trials set, it is one in NumPy, in turn with TPE. In every other
+    study, and later, :class:`~optuna.samplers.TPESampler` proposes. The first process begins after
+    five trials, the second after three: a language model's first trials are worth more to them
+    than ten random ones.
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
@@ -105,13 +107,13 @@ class DefaultBaseSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        plan = self._plans[key_of(trial)] = self._plan(study)
+        plan = self._plans[key_of(trial)] = self._plan(study, trial)
         if plan.branching is not None:
             return dict(plan.branching.space)
         assert plan.sampler is not None
         return plan.sampler.infer_relative_search_space(study, trial)
 
-    def _plan(self, study: Study) -> _Plan:
+    def _plan(self, study: Study, trial: FrozenTrial) -> _Plan:
         states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
         ended = sampled_trials(study, states)
         trials = [trial for trial in ended if trial.state != TrialState.FAIL]
@@ -124,9 +126,10 @@ class DefaultBaseSampler(BaseSampler):
             or any(trial.state == TrialState.PRUNED for trial in trials)
         ):
             return _Plan(self._tpe, None if flat else Branching.of(latest))
-        if self._gp is not None and are_alike(trials):
-            return _Plan(self._gp)
-        return _Plan(None, Branching.of(latest))
+        if are_alike(trials):
+            return _Plan(self._gp or self._tpe)
+        # In turn: alone, the process in NumPy stays too long in a branch that it knows.
+        return _Plan(self._tpe if trial.number % 2 else None, Branching.of(latest))
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -206,10 +209,12 @@ class DefaultBaseSampler(BaseSampler):
         self, study: Study, space: Branching, taken: Sequence[Mapping[str, Any]]
     ) -> Iterator[dict[str, Any]]:
         complete = sampled_trials(study, (TrialState.COMPLETE,))
-        known = [trial for trial in complete if space.places(trial.params) is not None]
-        if len(known) < N_FIRST_SAMPLES:
+        placed = [(row, t) for t in complete if (row := space.places(t.params)) is not None]
+        if len(placed) < _N_NUMPY_STARTUP:
+            yield space.params(space.draw_rarest([row for row, _ in placed], self._rng))
             yield space.params(space.draw(1, self._rng)[0])
             return
+        known = [trial for _, trial in placed]
         maximize = study.direction == StudyDirection.MAXIMIZE
         yield from candidates(space, known, taken, self._rng, maximize=maximize)
 

@@ -46,11 +46,11 @@ from .provenance import write_decision
 from .provenance import write_from_base
 from .session import Decision
 from .session import Session
-from .settings import read_conditions
 from .settings import read_defaults
 from .settings import read_history
 from .settings import read_mapping
 from .settings import read_names
+from .settings import read_search_space
 from .settings import Settings
 
 
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from optuna.trial import TrialState
 
+    from .._proposal.proposal import ProposedSpace
     from ..llms.base import LLM
 
 
@@ -106,13 +107,17 @@ class LLMSampler(BaseSampler):
         defaults:
             A configuration that you trust. The first trial that can tries it, once per study.
         search_space:
-            The distributions by parameter name. With it, the very first trial can be the model's.
-            Without it (default), the model is asked once a finished trial has had parameters.
+            The objective, or the distributions by parameter name. With it, the very first trial
+            can be the model's. Without it (default), the model is asked once a finished trial has
+            had parameters. An objective is read and not run, see
+            :func:`~optuna_llm_sampler.search_space_of`; what cannot be read, such as bounds that
+            depend on another suggestion, is left to the first trial.
         conditions:
             Which parameters are used only with certain values of others:
             ``{"svm_c": {"model": ["svm"]}}``. If several parents are named, all conditions must
-            hold. Needs ``search_space``. Without it (default), conditions are inferred from the
-            parameters that finished trials have.
+            hold. Needs ``search_space``. Without it (default), conditions are read from the
+            objective, if it is given as ``search_space``, and inferred from the parameters that
+            finished trials have.
         history:
             Earlier studies with a similar search space. Their best configurations and values are
             shown to the model as far as this search space allows them, and the best three are
@@ -180,7 +185,8 @@ class LLMSampler(BaseSampler):
                 return (math.log10(rate) + 1) ** 2 + 0.1 * abs(depth - 6)
 
 
-            sampler = LLMSampler(task="XGBoost on 40,000 rows of credit data; log loss.")
+            task = "XGBoost on 40,000 rows of credit data; log loss."
+            sampler = LLMSampler(task=task, search_space=objective)
             study = optuna.create_study(sampler=sampler)
             study.optimize(objective, n_trials=20)
     """
@@ -192,7 +198,7 @@ class LLMSampler(BaseSampler):
         task: str = "",
         param_notes: Mapping[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
-        search_space: Mapping[str, BaseDistribution] | None = None,
+        search_space: Mapping[str, BaseDistribution] | Callable[..., Any] | None = None,
         conditions: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
         history: Sequence[Study] | None = None,
         base_sampler: BaseSampler | None = None,
@@ -207,16 +213,20 @@ class LLMSampler(BaseSampler):
         redact: Callable[[str], str] | None = None,
         seed: int | None = None,
     ) -> None:
-        space = read_mapping("search_space", search_space, BaseDistribution)
+        known = read_search_space(search_space, conditions)
         prior_studies = read_history(history)
         self._settings = Settings(
             llm=llm,
             task=task,
             param_notes=read_mapping("param_notes", param_notes, str),
-            search_space=space,
-            conditions=read_conditions(conditions, space),
+            search_space=known.space,
+            conditions=known.conditions,
             prior_studies=prior_studies,
-            own_configs=own_configs(read_defaults(defaults, space), prior_studies, space),
+            own_configs=own_configs(
+                read_defaults(defaults, known),
+                prior_studies,
+                known.space if known.is_complete else {},
+            ),
             base_sampler=base_sampler,
             llm_share=llm_share,
             n_configs=n_configs,
@@ -231,6 +241,25 @@ class LLMSampler(BaseSampler):
         )
         self._base = base_sampler or DefaultBaseSampler(seed=seed)
         self._start_clean()
+
+    @classmethod
+    def from_proposal(
+        cls, proposed: ProposedSpace, llm: str | LLM | None = None, **arguments: Any
+    ) -> LLMSampler:
+        """Return a sampler for a proposed space, with its conditions, defaults and notes.
+
+        Args:
+            proposed:
+                What :func:`~optuna_llm_sampler.propose_space` returned.
+            llm:
+                The model.
+            **arguments:
+                Other arguments of the constructor; they take precedence over the proposal's.
+
+        Raises:
+            ValueError: An argument is not as described.
+        """
+        return cls(llm, **{**proposed.sampler_arguments(), **arguments})
 
     def __repr__(self) -> str:
         why, _ = resolve(self._settings.llm)

@@ -13,13 +13,14 @@ from typing import Any
 from typing import TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
+from optuna.logging import get_logger
 from optuna.samplers import BaseSampler
 from optuna.study import Study
 
-from .._advice.renaming import Redact
 from .._store.calls import CallHook
 from .._store.prices import Budget
 from .._store.prices import Price
+from .._study.conditions import combined
 from .._study.conditions import Conditions
 from .._study.conditions import MAX_PARENT_VALUES
 from .._study.conditions import parent_values
@@ -36,7 +37,11 @@ from .own_configs import OwnConfig
 
 
 if TYPE_CHECKING:
+    from .._advice.renaming import Redact
     from ..llms.base import LLM
+
+
+_logger = get_logger(f"optuna.{__name__}")
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ def _is_integer(value: Any, low: int, high: int) -> bool:
 _MAPPINGS = {
     "param_notes": "parameter names to strings",
     "defaults": "parameter names to values",
-    "search_space": "parameter names to Optuna distributions",
+    "search_space": "parameter names to Optuna distributions, or be the objective",
     "prices": 'names of models such as "openai/gpt-5-mini" to Price(...)',
 }
 
@@ -133,15 +138,57 @@ def read_mapping(name: str, value: Any, kind: type[Any]) -> dict[str, Any]:
     return dict(value)
 
 
-def read_defaults(defaults: Any, space: SearchSpace) -> dict[str, Any]:
-    """Check the defaults against the search space, if there is one.
+@dataclass(frozen=True)
+class KnownSpace:
+    """What is known of the search space before the first trial.
+
+    Attributes:
+        space:
+            Distributions by parameter name.
+        conditions:
+            Conditions, with choices as labels.
+        is_complete:
+            Whether there are no further parameters.
+    """
+
+    space: SearchSpace
+    conditions: Conditions
+    is_complete: bool
+
+
+def read_search_space(search_space: Any, conditions: Any) -> KnownSpace:
+    """Read the search space, from the source of the objective if that is given.
+
+    Raises:
+        ValueError: The arguments are not as LLMSampler describes them.
+    """
+    if isinstance(search_space, Mapping) or not callable(search_space):
+        space = read_mapping("search_space", search_space, BaseDistribution)
+        return KnownSpace(space, _read_conditions(conditions, space), bool(space))
+    from .._objective.read import search_space_of  # loaded by those who need it
+
+    read = search_space_of(search_space)
+    _logger.info(f"LLMSampler read the objective's source: {read.in_words()}")
+    found = {
+        name: {p: tuple(to_label(v, read.space[p]) for v in values) for p, values in where.items()}
+        for name, where in read.conditions.items()
+    }
+    given = _read_conditions(conditions, read.space)
+    return KnownSpace(read.space, combined(given, found, read.space), not read.left_out)
+
+
+def read_defaults(defaults: Any, known: KnownSpace) -> dict[str, Any]:
+    """Check the defaults against the search space, as far as it is known.
 
     Raises:
         ValueError: They are no mapping, or hold a name or a value that is not in the space.
     """
+    space = known.space
     read = read_mapping("defaults", defaults, object)
-    for name, value in read.items() if space else ():
+    for name, value in read.items():
         if name not in space:
+            if not known.is_complete:
+                continue
             raise ValueError(f"defaults names {name!r}, which is not in search_space.")
         _legal(value, space[name], f"defaults has {_short(value)} for {name!r}")
     return read
@@ -155,7 +202,7 @@ def _legal(value: Any, distribution: BaseDistribution, what: str) -> Any:
     return coerced.value
 
 
-def read_conditions(conditions: Any, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
+def _read_conditions(conditions: Any, space: SearchSpace) -> dict[str, dict[str, tuple[Any, ...]]]:
     """Check the conditions, and write choices as labels.
 
     Raises:

@@ -66,10 +66,10 @@ def add_parser(
     return parser
 
 
-def add_study(parser: argparse.ArgumentParser) -> None:
+def add_study(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     parser.add_argument(
         "--storage",
-        required=True,
+        required=required,
         help="URL as for Optuna (sqlite:///study.db, postgresql://...), or the path of a SQLite "
         "or journal file",
     )

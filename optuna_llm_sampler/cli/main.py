@@ -17,6 +17,7 @@ from .doctor import add_doctor
 from .prompt import add_prompt
 from .report import add_explain
 from .report import add_report
+from .space import add_space
 from .suggest import add_suggest
 
 
@@ -59,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_pull, add_doctor, add_prompt, add_suggest, add_report, add_explain):
+    own = (add_doctor, add_space, add_prompt, add_suggest, add_report, add_explain)
+    for add in (_add_pull, *own):
         add(commands)
     return parser
 

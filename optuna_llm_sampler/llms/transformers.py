@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import optuna
 
-from .._extras import need
 from ..errors import BadRequestError
 from ..errors import CallTimeoutError
+from ..errors import need
 from ..errors import TokenUsage
 from ..errors import WeightsError
 from .base import Completion

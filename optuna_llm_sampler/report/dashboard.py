@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from optuna.logging import get_logger
 
-from .._extras import need
 from .._store.prices import Price
 from .._study import keys as _keys
 from .._study.objectives import best_trials
 from .._study.objectives import improvements
 from .._study.optuna_internals import storage_of
+from ..errors import need
 from .facts import importances
 from .plots.plotly import plot_advice
 from .plots.plotly import plot_front

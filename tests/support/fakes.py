@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 import json
 import random
 import threading
 from typing import Any
 
+import pytest
+
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
+
+from .servers import answering_server
+from .servers import Body
+from .servers import Server
 
 
 def properties(request: Request) -> dict[str, Any]:
@@ -65,3 +73,32 @@ _GARBAGE = [
 
 def fake(seed: int = 0, n: int = 8, *, bad: float = 0.0) -> FakeLLM:
     return FakeLLM(guesser(seed, n, bad=bad))
+
+
+@contextmanager
+def guessing_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Make the default model one that draws legal values, behind an HTTP server."""
+    rng = random.Random(0)
+
+    def answer(body: Body) -> str:
+        wanted = _configs_schema(body)["items"]["properties"]
+        names = [name for name in wanted if name != "why"]
+        configs = [
+            {"why": "a guess", **{name: random_value(wanted[name], rng) for name in names}}
+            for _ in range(8)
+        ]
+        return json.dumps({"configs": configs, "note": "?"})
+
+    with answering_server(answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "nothing")
+        monkeypatch.setenv("OPTUNA_LLM", "openai/m")
+        yield server
+
+
+def _configs_schema(part: Any) -> Any:
+    """Find the schema of the configurations in a request of either API."""
+    if isinstance(part, dict) and "configs" in part:
+        return part["configs"]
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+    return next(filter(None, map(_configs_schema, inner)), None)

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import optuna
 
-from ..._extras import need
 from ...errors import BadRequestError
 from ...errors import CallTimeoutError
 from ...errors import LLMError
+from ...errors import need
 from ...errors import ServerError
 from ...errors import TokenUsage
 from ...errors import TruncatedError

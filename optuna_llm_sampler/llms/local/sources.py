@@ -20,7 +20,7 @@ import zipfile
 
 import optuna
 
-from ..._extras import need
+from ...errors import need
 
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from typing import Any
 from typing import TYPE_CHECKING
 
-from ..._extras import need
 from ..._text import plain
+from ...errors import need
 from ..sources import SOURCES
 from .data import History
 from .data import LINE_COLOR

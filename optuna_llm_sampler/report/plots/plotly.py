@@ -10,12 +10,12 @@ from statistics import median_low
 from typing import Any
 from typing import TYPE_CHECKING
 
-from ..._extras import need
 from ..._store.prices import Price
 from ..._text import count
 from ..._text import hover
 from ..._text import number
 from ..._text import plain
+from ...errors import need
 from ..report import AdviceLine
 from ..report import report
 from ..sources import SOURCES

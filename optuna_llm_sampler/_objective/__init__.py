@@ -1,0 +1,1 @@
+"""Read the search space from an objective's source, without running it."""
