@@ -471,6 +471,7 @@ def test_without_torch_branches_are_modelled_all_the_same() -> None:
     assert tpe == [11, 13]
 
 
+@needs_optuna_5
 def test_constraints_that_only_some_trials_set_are_kept() -> None:
     def objective(trial: Trial) -> float:
         x = trial.suggest_float("x", 0, 1)
