@@ -23,6 +23,7 @@ from .operators import text_method
 from .operators import TEXT_METHODS
 from .path import HARMLESS
 from .path import SUGGESTIONS
+from .source import loaded_names
 from .values import blur
 from .values import Closure
 from .values import DictValue
@@ -78,9 +79,8 @@ class Calls(Assignments):
             self._ask_blindly(node, frame)
         elif self.carries(function) or self.carries_into([*node.args, *node.keywords], frame):
             self.path.open(self._passed_to(node))
-        for child in ast.walk(node):
-            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load):
-                blur(self.look_up(child.id, frame))
+        for name in loaded_names([node]):
+            self.forget(self.look_up(name, frame))
         return self.unknown()
 
     def _ask_blindly(self, node: ast.Call, frame: Frame) -> None:
@@ -146,8 +146,27 @@ class Calls(Assignments):
         if any(self.carries(each) for each in values) and not self._is_harmless(node):
             self.path.open(self._passed_to(node))
         for each in values:
-            blur(each)
+            self.forget(each)
         return UNKNOWN
+
+    def forget(self, value: Any, seen: frozenset[int] = frozenset()) -> None:
+        """Forget what code that is not read may change by a value that it gets."""
+        if id(value) in seen:
+            return
+        seen = seen | {id(value)}
+        if type(value) in (tuple, ListValue, DictValue) and not is_blurred(value):
+            parts = list(value.values() if isinstance(value, DictValue) else value)
+            blur(value)
+            for each in parts:
+                self.forget(each, seen)
+        elif isinstance(value, Method):
+            self.forget(value.owner, seen)
+        elif isinstance(value, Object):
+            kept = {name: each for name, each in value.attrs.items() if self.carries(each)}
+            value.attrs = {**dict.fromkeys(value.attrs, UNKNOWN), **kept}
+        elif isinstance(value, Closure):
+            for name in loaded_names([value.node]):
+                self.forget(self.look_up(name, value.frame), seen)
 
     def _is_harmless(self, node: ast.Call) -> bool:
         name = ast.unparse(node.func).rpartition(".")[2]

@@ -20,7 +20,6 @@ from .statements import Statements
 from .values import blur
 from .values import Frame
 from .values import items_of
-from .values import OfChoice
 from .values import UNKNOWN
 
 
@@ -78,13 +77,14 @@ class Follower(Simple):
                 self.assign(item.optional_vars, UNKNOWN, frame)
         text = " ".join(ast.unparse(item.context_expr) for item in node.items)
         if "suppress" in text or "raises" in text:
-            self._guarded(node.body, frame)
+            handler = ast.ExceptHandler(body=[ast.Pass()])
+            self._Try(ast.Try(node.body, [handler], [], []), frame)
         else:
             self.follow(node.body, frame)
 
     def _Try(self, node: ast.Try, frame: Frame) -> None:
         before = self.path.doubt
-        if not node.handlers:
+        if all(_only_raises(handler.body) for handler in node.handlers):  # or there is none
             self.follow([*node.body, *node.orelse, *node.finalbody], frame)
             return
         has_returned = False
@@ -122,8 +122,9 @@ class Follower(Simple):
     # --- loops ------------------------------------------------------------------------------
 
     def _For(self, node: ast.For, frame: Frame) -> None:
-        items = items_of(self._iterable(node, frame))
-        is_idle = not self.asks([*node.body, *node.orelse], frame)
+        value = self.evaluate(node.iter, frame)
+        is_idle = not self.asks([*node.body, *node.orelse], frame) and not self.carries(value)
+        items = items_of(value if is_idle and self._coarse else self.path.settle(value))
         is_long = items is None or len(items) > (_MAX_IDLE_ROUNDS if is_idle else _MAX_ROUNDS)
         if is_idle and (is_long or leaves(node.body)):
             self._skip_loop(node, frame)
@@ -131,12 +132,6 @@ class Follower(Simple):
             self._vague_loop(node, frame)
         else:
             self._rounds(node, items, frame)
-
-    def _iterable(self, node: ast.For, frame: Frame) -> Any:
-        value = self.evaluate(node.iter, frame)
-        if isinstance(value, OfChoice) and not self.asks([*node.body, *node.orelse], frame):
-            return self.path.now(value) if self._coarse else self.path.settle(value)
-        return self.path.settle(value)
 
     def _rounds(self, node: ast.For, items: Sequence[Any], frame: Frame) -> None:
         for item in items:
@@ -190,3 +185,7 @@ class Follower(Simple):
             self.follow(statements, frame)
         except (ReturnSignal, BreakSignal, ContinueSignal, RaisedError):
             pass
+
+
+def _only_raises(statements: Statements) -> bool:
+    return isinstance(statements[-1], ast.Raise) and not leaves(statements)

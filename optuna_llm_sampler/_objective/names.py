@@ -47,7 +47,7 @@ class Names:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.n_tries = 0
-        self._lifted: dict[int, Any] = {}
+        self._lifted: dict[int, tuple[Any, Any]] = {}
 
     def unknown(self) -> Unknown:
         """Return :data:`UNKNOWN`, the result of what may have raised an exception."""
@@ -58,8 +58,8 @@ class Names:
     def lift(self, value: Any) -> Any:
         """Return what an object in memory is; the same for the same object."""
         if id(value) not in self._lifted:
-            self._lifted[id(value)] = lift(value)
-        return self._lifted[id(value)]
+            self._lifted[id(value)] = value, lift(value)
+        return self._lifted[id(value)][1]
 
     def look_up(self, name: str, frame: Frame) -> Any:
         """Return the value of a name."""
@@ -83,11 +83,13 @@ class Names:
                 value = function.__globals__.get(name, getattr(builtins, name, UNKNOWN))
         except ValueError:  # not bound yet
             return UNKNOWN
-        return self._unless_changed(name, self.lift(value), frame)
+        changed = frame.source.changed_names if name in free else frame.source.changed_globals
+        return self._lift_unless(name in changed, value)
 
-    def _unless_changed(self, name: str, value: Any, frame: Frame) -> Any:
-        is_object = isinstance(value, (FunctionType, type, ModuleType, Object))
-        return UNKNOWN if name in frame.source.changed and not is_object else value
+    def _lift_unless(self, is_changed: bool, value: Any) -> Any:
+        lifted = self.lift(value)
+        is_object = isinstance(lifted, (FunctionType, type, ModuleType, Object))
+        return UNKNOWN if is_changed and not is_object else lifted
 
     def attribute(self, owner: Any, name: str, frame: Frame) -> Any:
         """Return an attribute, without running a property."""
@@ -122,7 +124,7 @@ class Names:
             return Method(bound_to, found) if is_bound else found
         if inspect.getattr_static(type(found), "__get__", None) is not None:
             return self.unknown()  # a property
-        return self._unless_changed(name, self.lift(found), frame)
+        return self._lift_unless(name in frame.source.changed_attributes, found)
 
     # --- the trial --------------------------------------------------------------------------
 

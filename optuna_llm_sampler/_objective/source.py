@@ -5,6 +5,7 @@ import __future__
 
 import ast
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 import linecache
 from types import CodeType
@@ -14,6 +15,8 @@ import warnings
 
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 _FUTURE = 0
 for _name in __future__.all_feature_names:
@@ -37,16 +40,22 @@ class Source:
             All functions and lambdas in it.
         codes:
             All that it compiles to.
-        changed:
-            Names and attributes that some function changes, other than in ``__init__``. Their
+        changed_names:
+            Names whose values some function changes in place, other than in ``__init__``. Their
             present value says nothing of the value in a trial.
+        changed_globals:
+            Those that the function does not bind itself.
+        changed_attributes:
+            Attributes that some function sets or changes in place.
         rebound:
             Names that some function declares as ``global`` or ``nonlocal``.
     """
 
     functions: tuple[FunctionNode, ...]
     codes: tuple[CodeType, ...]
-    changed: frozenset[str]
+    changed_names: frozenset[str]
+    changed_globals: frozenset[str]
+    changed_attributes: frozenset[str]
     rebound: frozenset[str]
 
 
@@ -83,12 +92,20 @@ def _parse(text: str, code: CodeType) -> Source | None:
             module = compile(text, code.co_filename, "exec", flags=flags, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-    functions = tuple(node for node in ast.walk(tree) if isinstance(node, kinds))
+    functions = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS)]
+    nested = {each for node in functions for each in ast.walk(node) if each is not node}
+    outermost = [node for node in functions if node not in nested]
+    changes = {each for node in outermost for each in _changes(node)}
     return Source(
-        functions=functions,
+        functions=tuple(functions),
         codes=tuple(_codes(module)),
-        changed=frozenset(_changed(functions)),
+        changed_names=frozenset(name for kind, name in changes if kind == "name"),
+        changed_globals=frozenset(
+            name
+            for node in outermost
+            for name in {name for kind, name in _changes(node) if kind == "name"} - _bound(node)
+        ),
+        changed_attributes=frozenset(name for kind, name in changes if kind == "attribute"),
         rebound=rebound_names(tree),
     )
 
@@ -110,36 +127,43 @@ def _stands_at(node: FunctionNode) -> tuple[str, int]:
     return node.name, min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
 
-def _changed(functions: tuple[FunctionNode, ...]) -> Iterator[str]:
-    for function in functions:
-        if getattr(function, "name", "") in ("__init__", "__post_init__", "__new__"):
-            continue
-        for node in ast.walk(function):
-            if isinstance(node, ast.Attribute):
-                if not isinstance(node.ctx, ast.Load):
-                    yield node.attr
-                elif node.attr in MUTATORS:
-                    yield from _base_name(node.value)
-            elif isinstance(node, ast.Call) and ast.unparse(node.func) in _BY_NAME:
-                yield from _strings(function)
-            elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
-                yield from _base_name(node.value)
+def _changes(function: FunctionNode) -> Iterator[tuple[str, str]]:
+    """Yield what a function changes: a kind, ``"name"`` or ``"attribute"``, and its name."""
+    if getattr(function, "name", "") in ("__init__", "__post_init__", "__new__"):
+        return
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute):
+            if not isinstance(node.ctx, ast.Load):
+                yield "attribute", node.attr
+            elif node.attr in MUTATORS:
+                yield from _parts(node.value)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in _BY_NAME:
+            yield from _strings(function)
+        elif isinstance(node, ast.Subscript) and not isinstance(node.ctx, ast.Load):
+            yield from _parts(node.value)
 
 
-def _strings(function: FunctionNode) -> Iterator[str]:
+def _strings(function: FunctionNode) -> Iterator[tuple[str, str]]:
     for node in ast.walk(function):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+            yield "name", node.value
+            yield "attribute", node.value
 
 
-def _base_name(node: ast.expr) -> Iterator[str]:
-    """Yield what is changed with an element of it: ``a`` and ``b`` in ``x.a[0].b.append``."""
+def _parts(node: ast.expr) -> Iterator[tuple[str, str]]:
+    """Yield what is changed with an element of it: ``x``, ``a`` and ``b`` of ``x.a[0].b``."""
     while isinstance(node, (ast.Attribute, ast.Subscript)):
         if isinstance(node, ast.Attribute):
-            yield node.attr
+            yield "attribute", node.attr
         node = node.value
     if isinstance(node, ast.Name):
-        yield node.id
+        yield "name", node.id
+
+
+def _bound(function: FunctionNode) -> set[str]:
+    """Return the names that a function and those in it bind."""
+    inner = [node for node in ast.walk(function) if isinstance(node, FUNCTIONS)]
+    return stored_names([function]).union(*map(parameters, inner))
 
 
 def rebound_names(node: ast.AST) -> frozenset[str]:
@@ -155,7 +179,13 @@ def parameters(node: FunctionNode) -> list[str]:
     return [arg.arg for arg in (*each, *filter(None, (args.vararg, args.kwarg)))]
 
 
-def stored_names(nodes: list[ast.AST]) -> set[str]:
+def loaded_names(nodes: Sequence[ast.AST]) -> set[str]:
+    """Return the names that are read anywhere in some code."""
+    every = (each for node in nodes for each in ast.walk(node))
+    return {n.id for n in every if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+
+
+def stored_names(nodes: Sequence[ast.AST]) -> set[str]:
     """Return the names that are bound anywhere in some statements."""
     found: set[str] = set()
     for top in nodes:

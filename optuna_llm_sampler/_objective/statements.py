@@ -13,6 +13,7 @@ from .calls import Calls
 from .names import GiveUpError
 from .names import line
 from .path import Path
+from .source import loaded_names
 from .source import parameters
 from .source import rebound_names
 from .source import Source
@@ -107,7 +108,7 @@ class Simple(Calls):
         try:
             if any(isinstance(each, (ast.Yield, ast.YieldFrom)) for each in nodes_of(node.body)):
                 raise GiveUpError("a generator")
-            frame.own |= stored_names(list(node.body)) - _outer_names(node.body)
+            frame.own |= stored_names(node.body) - _outer_names(node.body)
             self.follow(node.body, frame)
         except ReturnSignal as returned:
             return returned.value
@@ -120,7 +121,7 @@ class Simple(Calls):
         names = code.co_varnames[: code.co_argcount][code.co_argcount - len(values) :]
         named = {**dict(zip(names, values, strict=True)), **(function.__kwdefaults__ or {})}
         return {
-            name: UNKNOWN if name in source.changed else self.lift(value)
+            name: UNKNOWN if name in source.changed_names else self.lift(value)
             for name, value in named.items()
         }
 
@@ -166,13 +167,12 @@ class Simple(Calls):
 
     def skip(self, statements: Statements, frame: Frame) -> None:
         """Forget what statements that ask for nothing may have changed."""
-        for name in stored_names(list(statements)):
+        for name in stored_names(statements):
             frame.names[name] = UNKNOWN
+        for name in loaded_names(statements):
+            self.forget(self.look_up(name, frame))
         for node in nodes_of(statements):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-                if node.id in frame.names or frame.outer is not None:
-                    blur(self.look_up(node.id, frame))
-            elif isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
                 owner = self.evaluate(node.value, frame)
                 if isinstance(owner, Object):
                     owner.attrs[node.attr] = UNKNOWN

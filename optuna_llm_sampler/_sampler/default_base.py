@@ -77,9 +77,9 @@ class DefaultBaseSampler(BaseSampler):
     """A Gaussian process while it pays, TPE otherwise.
 
     Below 50 finished trials of one objective, none of them pruned and hardly one failed, a
-    Gaussian process models the study: :class:`~optuna.samplers.GPSampler` where all trials had the
-    same parameters and constraints and torch and scipy are installed; else one in NumPy, which
-    takes branches and constraints that only some trials set, in turn with TPE. In every other
+    Gaussian process models the study. Where all trials had the same parameters and constraints, it
+    is :class:`~optuna.samplers.GPSampler`, if torch and scipy are installed. With branches, or
+    constraints that only some trials set, it is one in NumPy, in turn with TPE. In every other
     study, and later, :class:`~optuna.samplers.TPESampler` proposes. The first process begins after
     five trials, the second after three: a language model's first trials are worth more to them
     than ten random ones.
@@ -126,8 +126,8 @@ class DefaultBaseSampler(BaseSampler):
             or any(trial.state == TrialState.PRUNED for trial in trials)
         ):
             return _Plan(self._tpe, None if flat else Branching.of(latest))
-        if self._gp is not None and are_alike(trials):
-            return _Plan(self._gp)
+        if are_alike(trials):
+            return _Plan(self._gp or self._tpe)
         # In turn: alone, the process in NumPy stays too long in a branch that it knows.
         return _Plan(self._tpe if trial.number % 2 else None, Branching.of(latest))
 

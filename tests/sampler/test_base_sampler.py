@@ -52,12 +52,6 @@ def by_gp(study: Study) -> list[int]:
     return [t.number for t in study.trials if "gp:relative_params:0" in t.system_attrs]
 
 
-def by_a_gp(study: Study) -> list[int]:
-    """Numbers of the trials that a GP chose, after the first five."""
-    keys = ("gp:relative_params:0", "llm:relative_params:0")
-    return [t.number for t in study.trials[5:] if any(key in t.system_attrs for key in keys)]
-
-
 @pytest.fixture
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(default_base, "_has_torch", lambda: False)
@@ -210,7 +204,6 @@ def test_a_trial_of_another_kind_that_ends_while_the_gp_is_waited_for() -> None:
 # --- values and parameters ------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("with_and_without_torch")
 @pytest.mark.filterwarnings("ignore:Clip non-finite values")
 @pytest.mark.parametrize(
     "values",
@@ -232,10 +225,9 @@ def test_legal_values_of_every_size(values: list[float]) -> None:
         return values[trial.number % len(values)]
 
     study = run(objective, 8)
-    assert len(by_a_gp(study)) == 3
+    assert len(by_gp(study)) == 3
 
 
-@pytest.mark.usefixtures("with_and_without_torch")
 @pytest.mark.parametrize(
     "suggest",
     [
@@ -251,13 +243,12 @@ def test_legal_values_of_every_size(values: list[float]) -> None:
 )
 def test_legal_spaces_of_every_size(suggest: Objective) -> None:
     study = run(lambda trial: float(suggest(trial)), 8)
-    assert len(by_a_gp(study)) == 3
+    assert len(by_gp(study)) == 3
     for trial in study.trials:
         for name, distribution in trial.distributions.items():
             assert distribution._contains(distribution.to_internal_repr(trial.params[name]))
 
 
-@pytest.mark.usefixtures("with_and_without_torch")
 @pytest.mark.parametrize("x", [5.0, -3.0, math.inf])
 def test_an_enqueued_value_out_of_range_is_not_modelled(x: float) -> None:
     study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
@@ -266,7 +257,7 @@ def test_an_enqueued_value_out_of_range_is_not_modelled(x: float) -> None:
         warnings.simplefilter("ignore", UserWarning)  # Optuna's own, of the value
         study.optimize(lambda t: abs(t.suggest_float("x", 0, 1)), n_trials=8)
     assert study.trials[0].params == {"x": x}
-    assert {6, 7} <= {*by_a_gp(study)}
+    assert by_gp(study) == [6, 7]
     assert all(0 <= trial.params["x"] <= 1 for trial in study.trials[1:])
 
 
@@ -321,11 +312,10 @@ def repeats(study: Study, space: Any, limit: float = 0.025) -> int:
 SQUARE = {"x": FloatDistribution(0, 1), "y": FloatDistribution(0, 1)}
 
 
-@pytest.mark.usefixtures("with_and_without_torch")
 def test_workers_do_not_try_the_same_corner_at_once() -> None:
     # A GP is soon sure of this optimum; GPSampler alone repeats itself 16 times in 40 trials.
     study = in_parallel(DefaultBaseSampler(seed=0), 30, SQUARE, lambda p: p["x"] + p["y"] ** 2)
-    assert len(by_a_gp(study)) > 10
+    assert len(by_gp(study)) > 10
     # Of the first six or seven, drawn at random, two may be near.
     assert repeats(study, SQUARE) <= 1
     assert study.best_value < 0.01
@@ -465,18 +455,22 @@ def test_a_model_that_proposes_one_branch_is_not_said_to_leave_out_the_others() 
 
 
 @pytest.mark.usefixtures("no_torch")
-def test_without_torch_the_gp_is_the_one_in_numpy() -> None:
-    def objective(trial: Trial) -> float:
-        x, n = trial.suggest_float("x", 0, 1), trial.suggest_int("n", 1, 1000, log=True)
-        return abs(x - 0.3) + 0.1 * abs(math.log10(n) - 1)
-
-    study = run(objective, 25)
+def test_without_torch_flat_spaces_are_for_tpe() -> None:
+    study = run(constrained(lambda n: True), 14)
     assert by_gp(study) == []
-    assert all("llm:relative_params:0" in t.system_attrs for t in study.trials[5:])
-    assert study.best_value < 0.02
+    tpe = [t.number for t in study.trials if "tpe:relative_params:0" in t.system_attrs]
+    assert tpe == [10, 11, 12, 13]
 
 
-@needs_optuna_5
+@pytest.mark.usefixtures("no_torch")
+def test_without_torch_branches_are_modelled_all_the_same() -> None:
+    study = run(branched, 14)
+    ours = [t.number for t in study.trials if "llm:relative_params:0" in t.system_attrs]
+    assert {*range(6, 14)} <= {*ours}
+    tpe = [t.number for t in study.trials if "tpe:relative_params:0" in t.system_attrs]
+    assert tpe == [11, 13]
+
+
 def test_constraints_that_only_some_trials_set_are_kept() -> None:
     def objective(trial: Trial) -> float:
         x = trial.suggest_float("x", 0, 1)

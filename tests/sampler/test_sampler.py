@@ -226,6 +226,8 @@ def dead(request: Request) -> str:
 def test_a_dead_or_idle_model_changes_nothing(
     base: str, space: dict[str, BaseDistribution] | None
 ) -> None:
+    if base == "gp":
+        pytest.importorskip("torch")
     n = 8 if base in ("default", "gp") else 14  # a Gaussian process takes its time
     alone = run(BASES[base](), n)
     off = run(sampler_on(says(POINT), base_sampler=BASES[base](), llm_share=0), n)

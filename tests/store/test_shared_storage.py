@@ -17,7 +17,6 @@ import signal
 import time
 from typing import Any
 
-from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState
 import pytest
@@ -41,6 +40,7 @@ from ..support.storages import source
 from ..support.storages import trials
 from ..support.storages import until
 from ..support.storages import workers
+from ..support.versions import RetryCallback
 
 
 ALL_FROM_THE_MODEL: dict[str, Any] = {"llm_share": 1.0, "n_configs": 8, "timeout": 60.0}
@@ -51,7 +51,7 @@ def positions_used_twice(found: list[FrozenTrial]) -> int:
     advice = Counter(
         t.user_attrs["llm_advice"]
         for t in found
-        if source(t) == "llm" and RetryHeartbeatStaleTrialCallback.retried_trial_number(t) is None
+        if source(t) == "llm" and RetryCallback.retried_trial_number(t) is None
     )
     return sum(count - 1 for count in advice.values())
 

@@ -2,6 +2,7 @@
 # ruff: noqa
 # mypy: ignore-errors
 
+import contextlib
 import functools
 import math
 from math import log10
@@ -12,6 +13,8 @@ import optuna
 from optuna.distributions import CategoricalDistribution as Choice
 from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
+
+from optuna_llm_sampler import record_failures
 
 
 CASES = []
@@ -853,8 +856,6 @@ def try_and_prune(trial):
 
 @reads({"x": X, "y": X})
 def with_statement(trial):
-    import contextlib
-
     with contextlib.nullcontext() as run:
         x = trial.suggest_float("x", -1, 1)
         evaluate(run, x)
@@ -875,6 +876,86 @@ def container_that_others_change(trial):
     evaluate(bounds)
     trial.suggest_float("bounds", bounds["low"], bounds["high"])
     return trial.suggest_float("x", -1, 1)
+
+
+@reads({"x": X, "z": X})
+@record_failures
+def recorded(trial):
+    if trial.suggest_float("x", -1, 1) > 0.9:
+        raise ValueError("too large")
+    return trial.suggest_float("z", -1, 1)
+
+
+@reads({"x": X}, left_out=["range of 'c'"])
+def closures_that_change_a_list(trial):
+    choices = [1]
+
+    def grow():
+        choices.append(len(choices) + 1)
+
+    for each in map(lambda function: function(), [grow, grow]):
+        evaluate(each)
+    trial.suggest_categorical("c", choices)
+    return trial.suggest_float("x", -1, 1)
+
+
+@reads({"x": X}, left_out=["range of 'n'"])
+def variable_that_a_nested_function_changes(trial):
+    n = 1
+
+    def grow():
+        nonlocal n
+        n += 1
+
+    grow()
+    return trial.suggest_int("n", 0, n) + trial.suggest_float("x", -1, 1)
+
+
+@reads({"x": X, "n": Int(0, 2)})
+def functions_see_later_values(trial):
+    high = 1
+    ask = lambda: trial.suggest_int("n", 0, high)
+    high = 2
+    return ask() + trial.suggest_float("x", -1, 1)
+
+
+@reads({"x": X}, left_out=["range of 'n'"])
+def suppressed_exception(trial):
+    high = 3
+    with contextlib.suppress(KeyError):
+        high = {}["missing"]
+    return trial.suggest_int("n", 0, high) + trial.suggest_float("x", -1, 1)
+
+
+@reads({"a": Float(0.0, 1.0)}, left_out=["'y' is after a handler that may return"])
+def return_in_a_try_block(trial):
+    a = trial.suggest_float("a", 0, 1)
+    try:
+        if a > 0.5:
+            raise RuntimeError
+        return a
+    except RuntimeError:
+        pass
+    return trial.suggest_float("y", -1, 1)
+
+
+@reads({"s0": Choice([0, 1]), "s1": Choice([0, 1])}, {"s1": {"s0": [1]}})
+def recursion(trial):
+    def go_on(depth):
+        if trial.suggest_categorical(f"s{depth}", [0, 1]) and depth < 1:
+            return go_on(depth + 1)
+        return depth
+
+    return go_on(0)
+
+
+@reads({"x0": Float(0.0, 1.0)}, left_out=["'x1' depends on x > 0.8", "'y' depends on x > 0.8"])
+def return_from_a_loop(trial):
+    for i in range(2):
+        x = trial.suggest_float(f"x{i}", 0, 1)
+        if x > 0.8:
+            return x
+    return trial.suggest_float("y", 0, 1)
 
 
 @reads({"x": X}, left_out=["'y' is in a generator"])

@@ -30,7 +30,6 @@ from optuna.storages import BaseStorage
 from optuna.storages import GrpcStorageProxy
 from optuna.storages import JournalStorage
 from optuna.storages import RDBStorage
-from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.storages import run_grpc_proxy_server
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
@@ -47,6 +46,7 @@ from optuna_llm_sampler.testing import FakeLLM
 
 from .mixed import objective
 from .mixed import SPACE
+from .versions import RetryCallback
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def open_storage(job: Job) -> BaseStorage:
     if job.heartbeat:
         options["heartbeat_interval"] = job.heartbeat
         options["grace_period"] = 2 * job.heartbeat
-        options["heartbeat_stale_trial_callback"] = RetryHeartbeatStaleTrialCallback(max_retry=3)
+        options["heartbeat_stale_trial_callback"] = RetryCallback(max_retry=3)
     return RDBStorage(job.url, **options)
 
 
