@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 import re
 from runpy import run_path
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -50,10 +51,11 @@ def fine_tuned(body: Body) -> str:
 
 
 def proposing(body: Body) -> str:
-    """Answer with configurations for the space of ``tuned`` and for that of the doctor."""
+    """Answer for the space of ``tuned``, for that of the doctor, and with a space."""
     config = {"learning_rate": 3e-4, "batch_size": 64, "n_layers": 4, "dropout": 0.1}
     configs = [{**config, "epochs": 3, "optimizer": optimizer} for optimizer in ("adam", "adamw")]
-    return json.dumps({"note": "", "configs": configs})
+    rate = {"name": "lr", "kind": "float", "low": 1e-5, "high": 1e-3, "default": 1e-4, "why": "?"}
+    return json.dumps({"note": "", "configs": configs, "parameters": [rate]})
 
 
 def test_people_reach_the_end_of_the_readme() -> None:
@@ -116,7 +118,7 @@ def test_every_command_in_the_readme_runs(
         monkeypatch.setenv("OPENAI_API_KEY", "nothing")
         monkeypatch.setenv("OPTUNA_LLM", "openai/m")
         for command, rest in commands.items():
-            words = rest.replace("URL", url).replace("NAME", name).split()
+            words = shlex.split(rest.replace("URL", url).replace("NAME", name))
             assert main([command, *words]) == 0, capsys.readouterr().err
 
 
