@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None, *, llm: LLM | None = None) -> i
         limit=args.limit,
         max_epochs=args.max_epochs,
         threads=args.threads,
+        ask=args.ask.strip(),
     )
     # Imported here: torch and the others take seconds, and --help needs none of them.
     from optuna_llm_sampler.errors import OptunaLLMError
@@ -90,6 +91,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help='as LLMSampler takes it: "local", "openai/gpt-5-mini", "local/PATH.gguf"; default: '
         "what OPTUNA_LLM names, else OpenAI's endpoint if OPENAI_API_KEY or OPENAI_BASE_URL is "
         'set, else "local"',
+    )
+    add(
+        "--ask",
+        default="",
+        metavar="WORDS",
+        help='what you want in words, with limits that hold exactly: "… a learning rate between '
+        '1e-4 and 5e-6, an initial batch size of at least 32, …"; a large model then proposes the '
+        "ranges",
     )
     add(
         "--timeout",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:  # else the command would import Optuna before it has looked at its arguments
+    from optuna_llm_sampler import ProposedSpace
     from optuna_llm_sampler.llms import LLM
 
 
@@ -59,6 +60,10 @@ class Config:
             Upper limit of epochs; :obj:`None` is chosen by the size of the data.
         threads:
             torch's threads in each worker.
+        ask:
+            What the user asks for in words, with limits; ``""`` for the job's own space.
+        proposed:
+            The space that was proposed for it.
     """
 
     storage: str
@@ -74,6 +79,8 @@ class Config:
     limit: int | None = None
     max_epochs: int | None = None
     threads: int = 1
+    ask: str = ""
+    proposed: ProposedSpace | None = None
 
     @property
     def directions(self) -> list[Literal["maximize", "minimize"]]:
@@ -86,7 +93,7 @@ class Config:
     @property
     def problem(self) -> dict[str, str | int | None]:
         """What makes values comparable: a study is continued only where all of it is the same."""
-        return {
+        problem: dict[str, str | int | None] = {
             "data": self.data,
             "encoder": self.encoder,
             "objective": self.objective,
@@ -94,3 +101,5 @@ class Config:
             "limit": self.limit,
             "max_epochs": self.max_epochs,
         }
+        # Studies of earlier versions lack it.
+        return {**problem, "ask": self.ask} if self.ask else problem

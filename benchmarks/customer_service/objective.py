@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 import os
 import socket
 from typing import Any
@@ -17,6 +18,7 @@ from optuna.samplers import TPESampler
 
 from optuna_llm_sampler import DefaultBaseSampler
 from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import ProposedSpace
 
 from .config import Config
 from .data import load
@@ -52,7 +54,12 @@ class Objective:
 
     @property
     def space(self) -> dict[str, BaseDistribution]:
-        return self._encoder.space
+        proposed = self._config.proposed
+        return self._encoder.space if proposed is None else dict(proposed.space)
+
+    def tune_in(self, proposed: ProposedSpace) -> None:
+        """Tune in a proposed space instead of the encoder's."""
+        self._config = replace(self._config, proposed=proposed)
 
     @property
     def n_categories(self) -> int:
@@ -64,11 +71,12 @@ class Objective:
         goal = "Maximize accuracy on validation queries after the last epoch"
         if self._config.objective == "accuracy,seconds":
             goal += ", and minimize the seconds of training"
+        wish = f" The user asks: {self._config.ask}" if self._config.ask else ""
         return (
             f"Text classification: assign short customer-service queries (about 15 words) to one "
             f"of {len(self._data.categories)} intents. {len(self._data.train)} training queries. "
             f"The model is {self._encoder.description}. AdamW, linear warm-up for warmup_ratio of "
-            f"the steps, then linear decay to 0. {goal}."
+            f"the steps, then linear decay to 0. {goal}.{wish}"
         )
 
     def __call__(self, trial: optuna.Trial) -> float | tuple[float, float]:
@@ -111,10 +119,13 @@ def make_sampler(config: Config, objective: Objective, seed: int) -> BaseSampler
         return TPESampler(seed=seed)
     if config.sampler == "base":
         return DefaultBaseSampler(seed=seed)
+    proposed = config.proposed
     return LLMSampler(
         config.llm,
         task=objective.task,
         search_space=objective.space,
+        defaults=None if proposed is None else proposed.defaults,
+        param_notes=None if proposed is None else proposed.param_notes,
         timeout=config.timeout,
         seed=seed,
     )

@@ -25,7 +25,9 @@ from rich.progress import TextColumn
 from rich.progress import TimeElapsedColumn
 from rich.table import Table
 
+from optuna_llm_sampler import ProposedSpace
 from optuna_llm_sampler import usage
+from optuna_llm_sampler._proposal.like import in_words
 from optuna_llm_sampler._study import keys as _keys
 
 from .config import SamplerName
@@ -322,6 +324,16 @@ def _front(study: optuna.Study) -> list[dict[str, Any]]:
         }
         for trial in trials
     ]
+
+
+def space_table(proposed: ProposedSpace) -> Table:
+    """Show a proposed space, with the reasons."""
+    table = Table(title="Search space for your words", caption=escape(proposed.note))
+    for column in ("parameter", "range", "why"):
+        table.add_column(column)
+    for name, distribution in proposed.space.items():
+        table.add_row(name, escape(in_words(distribution)), escape(proposed.why.get(name, "")))
+    return table
 
 
 def _front_table(study: optuna.Study) -> Table:

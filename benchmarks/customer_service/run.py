@@ -16,6 +16,8 @@ import torch
 
 from optuna_llm_sampler.llms import LLM
 
+from .ask import keep
+from .ask import propose
 from .config import Config
 from .config import DEFAULT_STUDY
 from .config import UsageError
@@ -26,6 +28,7 @@ from .report import best_trial
 from .report import finished
 from .report import result_line
 from .report import RIVALS
+from .report import space_table
 from .report import Summary
 from .storage import connect
 from .storage import fitting_name
@@ -78,8 +81,17 @@ class _Run:
         torch.set_num_threads(self._config.threads)
         self._model = prepare_model(self._config.llm)
         objective = Objective(self._config)
+        proposed = None
+        if self._config.ask:
+            with self._console.status(f"{self._model} proposes a search space"):
+                proposed = propose(self._config, self._storage, objective.space)
         # Only now: what cannot run leaves no study behind.
         study = open_study(self._config, self._storage)
+        if proposed is not None:
+            proposed = keep(study, proposed)
+            objective.tune_in(proposed)
+            self._config = replace(self._config, proposed=proposed)
+            self._console.print(space_table(proposed))
         n_before = len(finished(study))
         self._console.print(
             f"{self._args.trials} trials by {self._args.workers} workers, study "

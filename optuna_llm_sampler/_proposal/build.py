@@ -177,7 +177,9 @@ def _assign(named: Mapping[str, _Item], facts: Sequence[Fact], draft: _Draft) ->
     loose = []
     for number, fact in enumerate(facts, start=1):
         said = [name for name, item in named.items() if number in _numbers(item.get("stated"))]
-        for name in names_meant(fact, list(named)) or said:
+        names = list(named)
+        meant = names_meant(fact, names) or said or names_meant(fact, names, guess=True)
+        for name in meant:
             draft.facts.setdefault(name, []).append(fact)
         if not any(fact in tied for tied in draft.facts.values()):
             loose.append(fact)

@@ -17,7 +17,7 @@ _PLAIN = (
 _POWER = r"\s?(?:\^|\*\*)\s?\(?[-−+]?\d{1,3}\)?"
 _UNIT = r"(?:\s?(?:[KMGT]i?B|B|[mµn]?s|sec|min|h|Hz|px)\b)?"
 NUMBER = (
-    r"(?<![A-Za-z0-9_])(?<!\d[.,])(?<![A-Za-z_]\.)[-+−]?"
+    r"(?<![A-Za-z0-9_])(?<!\d[.,])(?<![A-Za-z_][.-])[-+−]?"
     rf"(?:10{_POWER}|{_PLAIN}(?:[eE][-+−]?\d{{1,3}}|\s?[x×*·]\s?10{_POWER})?)"
     r"(?![eE][-+]?\d)(?!\d)(?![.,]\d)\s?(?:%|(?-i:[kKM])(?![A-Za-z]))?"
 )
@@ -27,25 +27,27 @@ _BETWEEN = (
 _AND = r"\band\b|\bund\b|\bet\b|\by\b|\ba\b|\be\b|\bи\b|和|と"
 _TO = r"\bto\b|\bbis\b|\bà\b|\bдо\b|[-–—~〜～]|到|至|から|\.{2,3}"
 _AT_LEAST = _any(
-    r"\bat least|\bat minimum|\bno (?:less|fewer|smaller|lower) than",
-    r"\bnot (?:less|below)(?: than)?|\bminimum(?: of)?|\bmin\.?|>=|≥",
+    r"\bat least|\bat minimum|\bnot? (?:be )?(?:less|fewer|smaller|lower|shorter|shallower) than",
+    r"\bnot (?:be )?below|\bminimum(?: of)?|\bmin\.?|>=|≥",
     r"\bmindestens|\bminimal|\bau moins|\bau minimum|\bal menos|\bcomo mínimo|\bpor lo menos",
     r"\balmeno|\bpelo menos|\bao menos|\bno mínimo|\bне (?:менее|меньше|ниже)(?: чем)?",
     r"\bминимум|至少|最少|最小|不少于|不低于|不小于|少なくとも",
 )
 _AT_MOST = _any(
-    r"\bat most|\bno (?:more|larger|greater|higher|bigger) than|\bup to|\bcapped at",
-    r"\bnot (?:more|above|exceed(?:ing)?)(?: than)?|\bmaximum(?: of)?|\bmax\.?|<=|≤",
+    r"\bat most|\bnot? (?:be )?(?:more|larger|greater|higher|bigger|deeper|longer|wider) than",
+    r"\bup to|\bcapped at|\bnot (?:be )?above|(?:\bnot|\bnever|n.t) exceed(?:ing)?",
+    r"\bmaximum(?: of)?|\bmax\.?|<=|≤",
     r"\bhöchstens|\bmaximal|\bbis zu|\bau plus|\bau maximum|\bjusqu.à|\bcomo máximo",
     r"\ba lo sumo|\bhasta|\bal massimo|\bfino a|\bno máximo|\baté",
     r"\bне (?:более|больше|выше)(?: чем)?|\bмаксимум|最多|最大|不超过|不大于|至多|多くとも",
 )
 _ABOVE = _any(
-    r"\b(?:more|greater|larger|higher) than|\babove|(?<![<=])>(?!=)",
+    r"\b(?:more|greater|larger|higher|deeper|longer|wider) than|\babove|(?<![<=])>(?!=)",
     r"\bmehr als|\bplus de|\bmás de|\bбольше|大于|超过|高于",
 )
 _BELOW = _any(
-    r"\b(?:less|fewer|smaller|lower) than|\bbelow|\bunder|<(?!=)|\bweniger als|\bunter",
+    r"\b(?:less|fewer|smaller|lower|shorter|shallower) than|\bbelow|\bunder|<(?!=)",
+    r"\bweniger als|\bunter",
     r"\bmoins de|\bmenos de|\bmenor que|\bmenos que|\bmeno di|\bменьше|小于|少于|低于",
 )
 _OR_MORE = (
@@ -64,6 +66,9 @@ _EXACTLY = _any(
     r"\bexactly|\bfixed (?:at|to)|\bgenau|\bfest auf|\bexactement|\bexactamente|\besattamente",
     r"\bровно|固定为",
 )
+_ITEM = r"[-+]?\d{0,20}\.?\d{1,20}(?:[eE][-+]?\d{1,3})?(?![A-Za-z0-9_.])"
+_OR_ONLY = r"(?:\b(?:or|oder|ou|o|или)\b|或)"
+_AT_MOST_AFTER = r"(?:at (?:the )?most|max(?:imum)?)\b(?!\s*\d)"
 # The name of each group says what its number is.
 FACT = re.compile(
     _any(
@@ -72,6 +77,9 @@ FACT = re.compile(
         rf"(?:{_BETWEEN})\s*(?P<low>{NUMBER}){_UNIT}\s*(?:{_AND}|{_TO})\s*(?P<high>{NUMBER}){_UNIT}",
         rf"(?<!\w)\[\s*(?P<left>{NUMBER})\s*[,;]\s*(?P<right>{NUMBER})\s*\]",
         rf"(?P<one_of>{_ONE_OF})\s*:?\s*[\[({{]?\s*",
+        # "16, 32 or 64"; a comma without a blank may be a decimal one.
+        rf"(?P<or_list>(?<![A-Za-z0-9_.,-])(?={_ITEM}(?:,\s+{_ITEM}){{0,20}},?\s*{_OR_ONLY}\s*"
+        rf"{_ITEM}))",
         r"(?P<brace>[{\[])\s*(?=[^{}\[\]]{1,1000}[}\]])",
         rf"(?P<bare_low>{NUMBER}){_UNIT}\s*(?:{_TO})\s*(?P<bare_high>{NUMBER}){_UNIT}",
         rf"(?:{_AT_LEAST})\s*(?P<at_least>{NUMBER}){_UNIT}",
@@ -80,6 +88,8 @@ FACT = re.compile(
         rf"(?:{_BELOW})\s*(?P<below>{NUMBER}){_UNIT}",
         rf"(?:{_EXACTLY})\s*(?P<exactly>{NUMBER}){_UNIT}",
         rf"(?P<or_more>{NUMBER}){_UNIT}(?:\s*(?:{_OR_MORE})|\+(?!\d))",
+        # "30 epochs at most"
+        rf"(?P<at_most_after>{NUMBER})(?=\s+[\w-]+\s+{_AT_MOST_AFTER})",
         rf"(?P<or_less>{NUMBER}){_UNIT}\s*(?:{_OR_LESS})",
     ),
     re.IGNORECASE,
@@ -108,20 +118,40 @@ MAX_PARAMETERS = re.compile(
     re.IGNORECASE,
 )
 
+_DIGITS = r"\d[\d.,]*"
+# Where a word such as "two" is a bound: after "at least", before or after "to".
+COUNT_WORDS = (
+    re.compile(
+        rf"(?P<head>(?:{_AT_LEAST}|{_AT_MOST}|{_ABOVE}|{_BELOW}|{_EXACTLY}|{_BETWEEN})\s+)"
+        rf"(?P<count>{_COUNT})\b(?!\s+of\b)",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"(?P<head>)\b(?P<count>{_COUNT})(?=\s+(?:to|bis|à)\s+(?:{_COUNT}|{_DIGITS})\b)",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"(?P<head>\d\s+(?:to|bis|à|and|und|et|y)\s+)(?P<count>{_COUNT})\b(?!\s+of\b)",
+        re.IGNORECASE,
+    ),
+)
+
 # Where a phrase about a parameter ends.
 CUT = re.compile(
     r"[,;.!?)，。、；]|\b(?:and|or|but|with|where|while|though|und|oder|aber|mit|et|ou|mais|avec"
     r"|y|pero|con|и|но|с)\b",
     re.IGNORECASE,
 )
+FOR = re.compile(r"^\s*(?:for|as|of|für|als|pour|para)\b", re.IGNORECASE)
+OF = re.compile(r"\b(?:of|per|for|in|on|each|von|pro|de|par|por)\b", re.IGNORECASE)
 _OR = r"\b(?:or|and|oder|und|ou|et|o|y|или|и)\b"
-SEPARATOR = re.compile(rf"\s*(?:[,/|、，;]\s*(?:{_OR})?|{_OR}|或|和)\s*", re.IGNORECASE)
+SEPARATOR = re.compile(rf"\s*(?:[,/|、，]\s*(?:{_OR})?|{_OR}|或|和)\s*", re.IGNORECASE)
 ELEMENT = re.compile(
-    r"\"[^\"]{1,60}\"|'[^']{1,60}'|[-+]?\d{0,20}\.?\d{1,20}(?:[eE][-+]?\d{1,3})?(?!\w)"
+    r"\"[^\"]{1,60}\"|'[^']{1,60}'|[-+]?\d{0,20}\.?\d{1,20}(?:[eE][-+]?\d{1,3})?(?![A-Za-z0-9_])"
     rf"|[^\W\d_][\w.+-]{{0,59}}(?:[ ][^\W\d][\w+-]{{0,40}}(?=\s*(?:[,/|;.)\]}}]|$|{_OR})))?"
 )
-# After the first word of a phrase that is no choice: "batch size of …", "kernel in {…}".
-PHRASE = re.compile(rf"[ ]+(?!(?:{_OR}|(?:with|mit|for|as)\b))\w+\s+\S", re.IGNORECASE)
+# After the first word of a phrase that is no choice: "batch size of …", "x >= 5".
+PHRASE = re.compile(rf"\s*[<>=:≤≥]|[ ]+(?!(?:{_OR}|(?:with|mit|for|as)\b))\w+\s+\S", re.IGNORECASE)
 CLOSING = re.compile(r"\s*[\])}]")
 
 # --- names of parameters ---------------------------------------------------------------------
@@ -158,12 +188,12 @@ PHRASES = tuple(
         ),
         ("depth", r"\btiefe\b|\bprofondeur\b|\bprofundidade?\b|глубин\w+|深度|深さ"),
         ("warmup", r"\bwarm-up\b"),
-        (" ", r"之间|の間|[はがを]"),
+        (" ", r"之间|の間|[はがを为是]"),
     )
 )
 _STOP = """a an the of with and or to in for be is are it its should must between from at use using
     initial start starting value range number num n max min maximum minimum count total my our your
     try tune i we want like please keep set on by than no not but also gb mb kb tb gib mib kib ms
     sec ein eine einer einem einen mit der die das und oder von bis le la les un une de des et ou
-    el los las y con o il di e 个"""
+    most el los las y con o il di e 个"""
 STOP = frozenset(_STOP.split())

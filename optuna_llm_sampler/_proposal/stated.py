@@ -159,8 +159,18 @@ def _quoted(facts: Sequence[Fact]) -> str:
 # --- which parameter is meant ----------------------------------------------------------------
 
 
-def names_meant(fact: Fact, names: Sequence[str]) -> list[str]:
-    """Return the parameters that the words around a fact name; none if that is not clear."""
+def names_meant(fact: Fact, names: Sequence[str], *, guess: bool = False) -> list[str]:
+    """Return the parameters that the words around a fact name; none if that is not clear.
+
+    Args:
+        fact:
+            The fact.
+        names:
+            All names.
+        guess:
+            Whether "size" alone, which may mean any of several sizes, is clear enough if there is
+            one name only with it.
+    """
     for subject in (fact.before, fact.after):
         by_name = {name: tokens(name) for name in names}
         equal = [name for name, own in by_name.items() if own and own == subject]
@@ -168,11 +178,17 @@ def names_meant(fact: Fact, names: Sequence[str]) -> list[str]:
         # "learning rate and dropout": the longest name is meant.
         longest = max((len(by_name[name]) for name in inside), default=0)
         inside = [name for name in inside if len(by_name[name]) == longest]
-        around = [name for name, own in by_name.items() if subject and subject <= own]
+        is_clear = bool(subject if guess else subject - _GENERIC)
+        around = [name for name, own in by_name.items() if is_clear and subject <= own]
         for found in (equal, inside, around):
             if found:
                 return found if found is equal or len(found) == 1 else []
     return []
+
+
+_GENERIC = frozenset(
+    ("size", "rate", "ratio", "step", "weight", "factor", "dim", "scale", "model")
+)
 
 
 def tokens(text: str) -> frozenset[str]:
@@ -181,10 +197,14 @@ def tokens(text: str) -> frozenset[str]:
     for pattern, english in patterns.PHRASES:
         text = pattern.sub(f" {english} ", text)
     words = re.findall(r"[^\W_]+", text)
-    singular = (
-        w[:-1] if len(w) > 3 and w.endswith("s") and not w.endswith("ss") else w for w in words
-    )
+    singular = (_singular(w) for w in words)
     return frozenset(w for w in singular if w not in patterns.STOP and not w.isdigit())
+
+
+def _singular(word: str) -> str:
+    if word.endswith(("ches", "sses", "xes")):
+        return word[:-2]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] != "s" else word
 
 
 # Parameters whose possible values are known: words, lowest, highest value, and whether the
@@ -232,7 +252,10 @@ def _normalized(text: str) -> str:
     """Write digits of any script and full-width marks as ASCII has them."""
     text = unicodedata.normalize("NFKC", text.replace("²", "").replace("…", "..."))
     digits = (unicodedata.decimal(c, None) for c in text)
-    return "".join(c if d is None else str(d) for c, d in zip(text, digits, strict=True))
+    text = "".join(c if d is None else str(d) for c, d in zip(text, digits, strict=True))
+    for pattern in patterns.COUNT_WORDS:
+        text = pattern.sub(lambda m: f"{m['head']}{patterns.COUNTS[m['count'].lower()]}", text)
+    return text
 
 
 def _value(text: str) -> float:
@@ -272,13 +295,14 @@ def _fact(match: re.Match[str]) -> tuple[Fact | None, int]:
             "below" if found["op2"] == "<" else "high": _value(found["high_last"]),
         }
         return replace(fact, before=tokens(found["name"])).bounded(**ends), end
-    if "one_of" in found or "brace" in found:
+    if match["or_list"] is not None or "one_of" in found or "brace" in found:
         return _choices(match)
     singles = {
         "at_least": "low",
         "or_more": "low",
         "at_most": "high",
         "or_less": "high",
+        "at_most_after": "high",
         "above": "above",
         "below": "below",
     }
@@ -351,16 +375,27 @@ def _with_subject(
     if fact.before:
         return fact
     begin = max((b for _, b in spans if b <= span[0]), default=0)
+    if facts and not facts[-1].before:  # the words after the fact before this one are about that
+        begin += len(_phrase_after(text, begin))
     head = text[max(begin, span[0] - 120) : span[0]]
     cuts = [cut.end() for cut in patterns.CUT.finditer(head)]
     phrase = head[cuts[-1] :] if cuts else head
-    before = tokens(" ".join(phrase.split()[-6:]))
-    tail = patterns.CUT.split(text[span[1] : span[1] + 60], maxsplit=1)[0]
-    after = tokens(" ".join(tail.split()[:5]))
+    # "PPO on a robot: the learning rate from"
+    parts = [part for part in phrase.split(":") if part.strip()] or [""]
+    before = tokens(" ".join(parts[-1].split()[-6:]))
+    after = tokens(" ".join(_phrase_after(text, span[1]).split()[:5]))
     if not before and not after and facts:
         previous = facts[-1]
         return replace(fact, before=previous.before, after=previous.after)
     return replace(fact, before=before, after=after)
+
+
+def _phrase_after(text: str, end: int) -> str:
+    """Return what follows a fact and may be its subject: "for the learning rate", "layers"."""
+    tail = patterns.CUT.split(text[end : end + 60], maxsplit=1)[0]
+    head = patterns.FOR.match(tail)
+    begin = head.end() if head else 0
+    return tail[:begin] + patterns.OF.split(tail[begin:], maxsplit=1)[0]
 
 
 def _unread(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:

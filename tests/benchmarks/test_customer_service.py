@@ -43,6 +43,7 @@ from benchmarks.customer_service.storage import open_study
 from benchmarks.customer_service.storage import serve
 from benchmarks.customer_service.storage import StudyError
 from benchmarks.customer_service.training import Training
+from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.main_job import answer
@@ -50,6 +51,10 @@ from ..support.main_job import PARAMS
 from ..support.main_job import SMALL
 from ..support.main_job import small_config
 from ..support.main_job import study_of
+from ..support.proposals import answer as proposal
+from ..support.proposals import item
+from ..support.proposals import ITEMS
+from ..support.proposals import SENTENCE
 from ..support.storages import until
 
 
@@ -546,3 +551,46 @@ def test_the_command_with_two_workers(tmp_path: Path, capsys: pytest.CaptureFixt
     result = run(capsys, tmp_path, "--trials", "5", "--workers", "2")
     assert result["n_trials"] == 5
     assert result["sources"]["llm"] >= 1
+
+
+# --- a space for the user's words -----------------------------------------------------------
+
+
+def proposing(request: Request) -> str:
+    """Propose a space that disregards the sentence, and configurations for any."""
+    if "You design" not in request.messages[0]["content"]:
+        return answer(request)
+    return proposal(
+        *ITEMS[:2], item("epochs", "int", low=1, high=50), item("gamma", low=0, high=1)
+    )
+
+
+def test_a_sentence_sets_the_space(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage = str(tmp_path / "study.journal")
+    arguments = [*SMALL, "--trials", "2", "--workers", "1", "--storage", storage]
+    arguments += ["--out", str(tmp_path), "--ask", SENTENCE]
+    llm = FakeLLM(proposing)
+    assert main(arguments, llm=llm) == 0
+    out = capsys.readouterr().out
+    assert "float from 5e-06 to 0.0001" in out
+    assert main(arguments, llm=llm) == 0  # the study goes on in the same space
+    asked = [r for r in llm.requests if "You design" in r.messages[0]["content"]]
+    assert len(asked) == 1
+    assert SENTENCE in asked[0].messages[1]["content"]
+    with connect(storage) as opened:
+        (study,) = opened.get_all_studies()
+        trials = opened.get_all_trials(study._study_id)
+    assert len(trials) == 4
+    for trial in trials:
+        assert set(trial.params) == set(PARAMS)
+        assert 5e-6 <= trial.params["learning_rate"] <= 1e-4
+        assert trial.params["batch_size"] >= 32
+        assert trial.params["epochs"] <= 2
+    capsys.readouterr()
+    assert main([*arguments[:-1], "At least 9 epochs."], llm=llm) == 2
+    assert "epochs goes up to 2 here" in capsys.readouterr().err
+    assert main([*arguments[:-1], "A dropout from 2 to 3."], llm=llm) == 2
+    assert "dropout goes from 0 to 1" in capsys.readouterr().err
+    small = FakeLLM(proposing, style="code")
+    assert main([*arguments[:-1], "Be fast."], llm=small) == 2
+    assert "too small" in capsys.readouterr().err

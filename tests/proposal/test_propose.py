@@ -148,6 +148,12 @@ def test_stated_limits_are_the_limits(task: str, given: Any, expected: Any) -> N
 def test_the_model_says_what_a_limit_is_about_where_the_words_do_not() -> None:
     found = proposed("no more than 5 passes", item("epochs", "int", low=1, high=9, stated=[1]))
     assert found.space == {"epochs": IntDistribution(1, 5)}
+    # A word such as "size" may mean several parameters.
+    units, batch = item("units", "int", low=8, high=99), item("batch_size", "int", low=1, high=9)
+    task = "a size of 32 to 256"
+    found = proposed(task, {**units, "stated": [1]}, batch)
+    assert found.space == {"units": IntDistribution(32, 256), "batch_size": IntDistribution(1, 9)}
+    assert proposed(task, units, batch).space["batch_size"] == IntDistribution(32, 256)
     # But not against the words.
     other = item("patience", "int", low=10, high=20, stated=[1])
     found = proposed("at most 5 epochs", other, item("epochs", "int", low=1, high=9))

@@ -52,6 +52,20 @@ def test_the_sentence_of_the_readme() -> None:
         ("between 100 and 1,000 trees", {"n_estimators": "at least 100, at most 1000"}),
         ("up to 1k trees", {"n_estimators": "at most 1000"}),
         ("dropout from 10% to 50%", {"dropout": "at least 10 %, at most 50 %"}),
+        ("Llama-3-8B: at least three layers", {"n_layers": "at least 3"}),
+        ("two to four layers", {"n_layers": "at least 2, at most 4"}),
+        ("between 2 and four layers of 64 units", {"n_layers": "at least 2, at most 4"}),
+        ("the batch size must not exceed 64", {"batch_size": "at most 64"}),
+        ("30 epochs at most", {"num_epochs": "at most 30"}),
+        ("a batch size of 16, 32 or 64", {"batch_size": "one of 16, 32, 64"}),
+        (
+            "optimizer one of adam, sgd; n_layers >= 2",
+            {"optimizer": "one of adam, sgd", "n_layers": "at least 2"},
+        ),
+        (
+            "from 1 to 3 hidden layers of size 32 to 256",
+            {"n_layers": "at least 1, at most 3", "?": "at least 32, at most 256"},
+        ),
         ("dropout below 0.3", {"dropout": "less than 0.3"}),
         ("more than 2 layers", {"n_layers": "more than 2"}),
         ("32 or more as the batch size", {"batch_size": "at least 32"}),
@@ -134,6 +148,7 @@ def test_the_largest_number_of_parameters(task: str, n: int | None) -> None:
     ("task", "words"),
     [
         ("a batch size of at least 64 but at most 32", "'at least 64' and 'at most 32'"),
+        ("a depth of at least 20, and not deeper than 10", "'not deeper than 10'"),
         ("at least 10 layers, no more than 5 layers", "'at least 10' and 'no more than 5'"),
         ("optimizer one of adam, sgd; optimizer one of lion, lamb", "contradict"),
         ("dropout between 1.2 and 1.5", "dropout goes from 0 to 1"),
