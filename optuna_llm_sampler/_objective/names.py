@@ -152,6 +152,7 @@ class Names:
     ) -> bool:
         """Return whether code may ask the trial for parameters, or pass it on."""
         for node in nodes:
+            self.path.script.step()
             if isinstance(node, ast.Attribute):
                 if node.attr.startswith("suggest"):
                     return True

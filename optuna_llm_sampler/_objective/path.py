@@ -28,7 +28,7 @@ class TooLongError(Exception):
 
 # Limits of what is followed: ways through the objective, and steps on all of them.
 MAX_PATHS = 300
-MAX_STEPS = 60_000
+MAX_STEPS = 100_000
 
 
 class Script:

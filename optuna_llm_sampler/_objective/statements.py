@@ -172,6 +172,7 @@ class Simple(Calls):
         for name in loaded_names(statements):
             self.forget(self.look_up(name, frame))
         for node in nodes_of(statements):
+            self.path.script.step()
             if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
                 owner = self.evaluate(node.value, frame)
                 if isinstance(owner, Object):

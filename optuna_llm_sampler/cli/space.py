@@ -13,6 +13,7 @@ from typing import Any
 from .._proposal.like import in_words
 from .._proposal.proposal import ProposedSpace
 from .._proposal.propose import DEFAULT_TIMEOUT
+from .._proposal.propose import large_model
 from .._proposal.propose import propose_space
 from .._proposal.propose import space_request
 from .._proposal.review import find_facts
@@ -74,6 +75,8 @@ def _run(args: argparse.Namespace) -> int:
         request = space_request(args.words, like, timeout=args.timeout)
         if args.show:
             return _show(request, args)
+        # Before the weights are looked for: nobody shall fetch a model that is too small.
+        large_model(args.llm, "design a search space")
         llm = common.checked_llm(args.llm)
         with common.waiting(f"{llm.name} to answer", args.timeout):
             proposed = propose_space(args.words, llm=llm, like=like, timeout=args.timeout)
@@ -156,8 +159,7 @@ def _review(args: argparse.Namespace) -> int:
         return _show(review_request(space, args.words, facts, timeout=args.timeout), args)
     try:
         with common.waiting("the model to answer", args.timeout):
-            llm = "off" if args.llm == "off" else common.checked_llm(args.llm)
-            review = review_space(space, args.words, study, llm=llm, timeout=args.timeout)
+            review = review_space(space, args.words, study, llm=args.llm, timeout=args.timeout)
     except ValueError as error:
         raise common.Problem(str(error)) from error
     if review.call.requests:

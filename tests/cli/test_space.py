@@ -116,7 +116,7 @@ def test_a_review(model: list[str], capsys: Capture, db: str) -> None:
         (["a task", "--like", "math:pi"], 2, "like has no"),
         (["a batch size of at least 64 but at most 32", "--show"], 2, "contradict"),
         (["a task", "--llm", "off"], 1, "turned off"),
-        (["a task", "--llm", "what"], 1, "llm must be"),
+        (["a task", "--llm", "what"], 2, "llm must be"),
     ],
 )
 def test_what_is_wrong_is_one_line(
@@ -131,9 +131,11 @@ def test_what_is_wrong_is_one_line(
 
 
 def test_a_small_model_is_refused_in_one_sentence(
-    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "k")
-    assert main(["space", "a task", "--llm", "openai/tiny-0.5b"]) == 1
-    err = capsys.readouterr().err
-    assert "openai/tiny-0.5b is too small to design a search space. Name a larger model" in err
+    monkeypatch.setenv("OPTUNA_LLM_CACHE", str(tmp_path))  # no weights: none shall be fetched
+    for llm in ("openai/tiny-0.5b", "local"):
+        assert main(["space", "a task", "--llm", llm]) == 1
+        err = capsys.readouterr().err
+        assert " is too small to design a search space. Name a larger model, such as" in err

@@ -74,6 +74,10 @@ def test_real_classes() -> None:
     found = shown(ensemble.HistGradientBoostingClassifier)
     assert '- "learning_rate": float = 0.1' in found
     assert '- "max_leaf_nodes": int = 31' in found
+    arguments = pytest.importorskip("transformers").TrainingArguments
+    found = shown(arguments)
+    assert '- "learning_rate": float = 5e-05' in found
+    assert not any("token" in line.split('"')[1].split("_") for line in found)
 
 
 def test_a_configuration() -> None:
