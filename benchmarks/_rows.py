@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from datetime import timezone
+from datetime import datetime, timezone
 import itertools
 
 from optuna.distributions import distribution_to_json

@@ -6,25 +6,22 @@ from collections import Counter
 from dataclasses import dataclass
 import json
 from multiprocessing.queues import Queue
-from multiprocessing.synchronize import Barrier
-from multiprocessing.synchronize import Semaphore
+from multiprocessing.synchronize import Barrier, Semaphore
 import random
 import time
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
-from optuna.samplers import BaseSampler
-from optuna.samplers import GPSampler
-from optuna.samplers import RandomSampler
-from optuna.samplers import TPESampler
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
 from optuna.study import Study
-from optuna.trial import FrozenTrial
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 import sqlalchemy
 
 from optuna_llm_sampler import LLMSampler

@@ -11,8 +11,7 @@ server code per request, all studies in turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import io
 import json
 from pathlib import Path
@@ -26,22 +25,22 @@ import time
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import Trial
 import optuna_dashboard
 
-from benchmarks._help import parser as help_parser
-from benchmarks._help import positive
+from benchmarks._help import parser as help_parser, positive
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
-from optuna_llm_sampler.visualization import save_plots
-from optuna_llm_sampler.visualization import write_note
+from optuna_llm_sampler.visualization import save_plots, write_note
 
 
 SPACE: dict[str, BaseDistribution] = {

@@ -8,12 +8,9 @@ workers, existing trials and model latency. The model is made of nothing but its
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 import json
 import multiprocessing
 from multiprocessing.queues import Queue
@@ -26,26 +23,16 @@ import uuid
 
 import optuna
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, FrozenTrial, TrialState
 from rich.console import Console
 from rich.progress import Progress
 
 from optuna_llm_sampler import usage
 
-from ._help import parser as help_parser
-from ._help import positive
-from ._postgres import embedded_postgres
-from ._postgres import PRELOAD
+from ._help import parser as help_parser, positive
+from ._postgres import embedded_postgres, PRELOAD
 from ._rows import fill
-from ._scale_worker import BASES
-from ._scale_worker import Cell
-from ._scale_worker import open_database
-from ._scale_worker import random_params
-from ._scale_worker import Report
-from ._scale_worker import SPACE
-from ._scale_worker import work
+from ._scale_worker import BASES, Cell, open_database, random_params, Report, SPACE, work
 
 
 # A GP fits a matrix of all trials: seconds a trial from a few hundred on.

@@ -23,10 +23,8 @@ from optuna.distributions import FloatDistribution
 from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial
 
-from benchmarks._help import parser as help_parser
-from benchmarks._help import positive
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import usage
+from benchmarks._help import parser as help_parser, positive
+from optuna_llm_sampler import LLMSampler, usage
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM

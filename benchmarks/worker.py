@@ -4,8 +4,7 @@ import os
 
 import optuna
 from optuna.distributions import FloatDistribution
-from optuna.storages import RDBStorage
-from optuna.storages import RetryHeartbeatStaleTrialCallback
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import MaxTrialsCallback
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import cross_val_score

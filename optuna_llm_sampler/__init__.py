@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from ._sampler.default_base import DefaultBaseSampler
 from ._sampler.record_failures import record_failures
 from ._sampler.sampler import LLMSampler
-from ._store.calls import CallHook
-from ._store.calls import CallRecord
-from ._store.calls import calls
-from ._store.calls import Usage
-from ._store.calls import usage
-from ._store.prices import Budget
-from ._store.prices import Price
+from ._store.calls import CallHook, CallRecord, calls, Usage, usage
+from ._store.prices import Budget, Price
 
 
 if TYPE_CHECKING:
-    from ._objective.read import ObjectiveSpace
-    from ._objective.read import search_space_of
+    from ._objective.read import ObjectiveSpace, search_space_of
     from ._proposal.proposal import ProposedSpace
     from ._proposal.propose import propose_space
     from ._proposal.review import review_space
     from .llms.local.client import LocalLLM
-    from .llms.openai.client import AzureOpenAI
-    from .llms.openai.client import OpenAI
-    from .llms.replay import Recorder
-    from .llms.replay import Replay
+    from .llms.openai.client import AzureOpenAI, OpenAI
+    from .llms.replay import Recorder, Replay
     from .llms.transformers import TransformersLLM
 
 

@@ -33,8 +33,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import threading
 
 from .errors import TokenUsage
-from .llms.base import Completion
-from .llms.base import Request
+from .llms.base import Completion, Request
 from .llms.style import Style
 
 

@@ -8,14 +8,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from .report.dashboard import LLMNoteCallback
-from .report.dashboard import save_plots
-from .report.dashboard import write_note
+from .report.dashboard import LLMNoteCallback, save_plots, write_note
 from .report.plots import matplotlib
-from .report.plots.plotly import plot_advice
-from .report.plots.plotly import plot_front
-from .report.plots.plotly import plot_llm_usage
-from .report.plots.plotly import plot_sources
+from .report.plots.plotly import plot_advice, plot_front, plot_llm_usage, plot_sources
 
 
 __all__ = [

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 import os
 import signal
 
-from hypothesis import HealthCheck
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 import optuna
 import pytest
 
 from optuna_llm_sampler._store import background_call
 
-from .support.storages import Postgres
-from .support.storages import postgres_server
+from .support.storages import Postgres, postgres_server
 
 
 pytest.register_assert_rewrite("optuna.testing.pytest_samplers")

@@ -23,8 +23,7 @@ import optuna_llm_sampler
 from optuna_llm_sampler import visualization
 from optuna_llm_sampler.cli import main
 
-from .support.servers import answering_server
-from .support.servers import Body
+from .support.servers import answering_server, Body
 from .support.storages import Postgres
 from .support.studies import tuned
 

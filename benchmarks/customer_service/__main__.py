@@ -10,14 +10,9 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks._help import parser as help_parser
-from benchmarks._help import positive
+from benchmarks._help import parser as help_parser, positive
 
-from .config import Config
-from .config import DEFAULT_STUDY
-from .config import DEFAULT_TIMEOUT
-from .config import OBJECTIVES
-from .config import UsageError
+from .config import Config, DEFAULT_STUDY, DEFAULT_TIMEOUT, OBJECTIVES, UsageError
 
 
 if TYPE_CHECKING:

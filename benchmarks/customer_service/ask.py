@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.storages import BaseStorage
 from optuna.study import Study
 
-from optuna_llm_sampler import propose_space
-from optuna_llm_sampler import ProposedSpace
+from optuna_llm_sampler import propose_space, ProposedSpace
 from optuna_llm_sampler._study.space import is_legal
 from optuna_llm_sampler.errors import ContradictionError
 

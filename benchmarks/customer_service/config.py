@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
-from typing import Literal
-from typing import TYPE_CHECKING
+from typing import get_args, Literal, TYPE_CHECKING
 
 
 if TYPE_CHECKING:  # else the command would import Optuna before it has looked at its arguments

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
-from typing import Any
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from .config import UsageError
 from .data import Data
@@ -98,8 +94,7 @@ class TinyEncoder:
         return [[_CLS, *item.ids[: MAX_TOKENS - 2], _SEP] for item in encoded]
 
     def build(self, params: Mapping[str, Any]) -> Any:
-        from transformers import AutoModelForSequenceClassification
-        from transformers import ModernBertConfig
+        from transformers import AutoModelForSequenceClassification, ModernBertConfig
 
         dropout = params["dropout"]
         config = ModernBertConfig(
@@ -129,8 +124,7 @@ class PretrainedEncoder:
     """An encoder from a folder or the hub, fine-tuned with its lowest layers frozen or not."""
 
     def __init__(self, name: str, data: Data, max_epochs: int | None = None) -> None:
-        from transformers import AutoConfig
-        from transformers import AutoTokenizer
+        from transformers import AutoConfig, AutoTokenizer
         from transformers.utils import logging
 
         # What is said at every trial: that the classifier on top is new, and a bar for loading.
@@ -195,11 +189,7 @@ def _epochs(n_train: int, max_epochs: int | None, *, rows: int, most: int) -> In
 
 
 def _train_tokenizer(texts: Sequence[str]) -> Any:
-    from tokenizers import models
-    from tokenizers import normalizers
-    from tokenizers import pre_tokenizers
-    from tokenizers import Tokenizer
-    from tokenizers import trainers
+    from tokenizers import models, normalizers, pre_tokenizers, Tokenizer, trainers
 
     # BPE, because WordPiece and Unigram give another vocabulary at each training on the same
     # texts (tokenizers 0.23), and then workers would not train the same model.

@@ -17,15 +17,10 @@ import optuna
 
 from optuna_llm_sampler.errors import need
 
-from .config import Config
-from .config import UsageError
+from .config import Config, UsageError
 from .objective import worker_name
-from .storage import bury
-from .storage import connect
-from .workers import GRACE
-from .workers import Outcome
-from .workers import POLL
-from .workers import run_worker
+from .storage import bury, connect
+from .workers import GRACE, Outcome, POLL, run_worker
 
 
 # How often a worker is started again after its node or its process has died.

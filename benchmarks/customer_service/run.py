@@ -16,28 +16,13 @@ import torch
 
 from optuna_llm_sampler.llms import LLM
 
-from .ask import keep
-from .ask import propose
-from .config import Config
-from .config import DEFAULT_STUDY
-from .config import UsageError
+from .ask import keep, propose
+from .config import Config, DEFAULT_STUDY, UsageError
 from .objective import Objective
 from .ray_engine import run_ray
-from .report import Bar
-from .report import best_trial
-from .report import finished
-from .report import result_line
-from .report import RIVALS
-from .report import space_table
-from .report import Summary
-from .storage import connect
-from .storage import fitting_name
-from .storage import open_study
-from .storage import serve
-from .workers import bury_orphans
-from .workers import Outcome
-from .workers import run_here
-from .workers import run_processes
+from .report import Bar, best_trial, finished, result_line, RIVALS, space_table, Summary
+from .storage import connect, fitting_name, open_study, serve
+from .workers import bury_orphans, Outcome, run_here, run_processes
 
 
 def run(config: Config, args: argparse.Namespace) -> int:
@@ -189,8 +174,7 @@ def prepare_model(llm: str | LLM | None) -> str:
         UsageError: ``llm`` is of no known form.
         OptunaLLMError: There is no such model, no key, or no weights.
     """
-    from optuna_llm_sampler.llms.registry import resolve
-    from optuna_llm_sampler.llms.registry import turned_off
+    from optuna_llm_sampler.llms.registry import resolve, turned_off
 
     if off := turned_off(llm):
         return f"none ({off})"
@@ -201,8 +185,7 @@ def prepare_model(llm: str | LLM | None) -> str:
         raise UsageError(str(error)) from error
     if model.name.startswith("local/"):
         from optuna_llm_sampler import LocalLLM
-        from optuna_llm_sampler.llms.local.weights import MODELS
-        from optuna_llm_sampler.llms.local.weights import pull
+        from optuna_llm_sampler.llms.local.weights import MODELS, pull
 
         if isinstance(model, LocalLLM) and model.model in MODELS:
             with _told():

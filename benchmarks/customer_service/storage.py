@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 import itertools
@@ -14,21 +12,15 @@ import warnings
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.storages import BaseStorage
-from optuna.storages import JournalStorage
-from optuna.storages import RDBStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal import JournalFileOpenLock
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
-from optuna_llm_sampler.cli.storage import problem_of
-from optuna_llm_sampler.cli.storage import public
+from optuna_llm_sampler.cli.storage import problem_of, public
 from optuna_llm_sampler.errors import MissingExtraError
 
 from .._postgres import embedded_postgres
-from .config import Config
-from .config import DEFAULT_STUDY
-from .config import UsageError
+from .config import Config, DEFAULT_STUDY, UsageError
 from .objective import WORKER
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 import time
 from typing import Any
 
 import torch
 
-from .data import Data
-from .data import Split
+from .data import Data, Split
 from .encoders import Encoder
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import hashlib
 import multiprocessing
@@ -18,12 +17,8 @@ import optuna
 import torch
 
 from .config import Config
-from .objective import make_pruner
-from .objective import make_sampler
-from .objective import Objective
-from .objective import worker_name
-from .storage import bury
-from .storage import connect
+from .objective import make_pruner, make_sampler, Objective, worker_name
+from .storage import bury, connect
 
 
 POLL = 0.5

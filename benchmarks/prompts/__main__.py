@@ -13,17 +13,11 @@ import sys
 import optuna
 from tqdm import tqdm
 
-from benchmarks._help import parser as help_parser
-from benchmarks._help import positive
+from benchmarks._help import parser as help_parser, positive
 from optuna_llm_sampler import LocalLLM
 
-from .answers import append
-from .answers import ask_once
-from .answers import Key
-from .answers import read
-from .questions import problem_names
-from .questions import question
-from .questions import WAYS
+from .answers import append, ask_once, Key, read
+from .questions import problem_names, question, WAYS
 from .report import markdown
 
 

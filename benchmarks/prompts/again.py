@@ -18,13 +18,11 @@ import time
 import optuna
 from tqdm import tqdm
 
-from benchmarks._help import parser as help_parser
-from benchmarks._help import positive
+from benchmarks._help import parser as help_parser, positive
 from optuna_llm_sampler import LocalLLM
 from optuna_llm_sampler._advice.prompts import build
 
-from .questions import question
-from .questions import WAYS
+from .questions import question, WAYS
 
 
 _PROBLEM = "hpobench/car"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 import json
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,7 @@ from typing import Any
 from optuna_llm_sampler._advice.advice import Advice
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler.llms import Completion
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import Style
+from optuna_llm_sampler.llms import Completion, LLM, Request, Style
 from optuna_llm_sampler.llms.style import style_of
 
 

@@ -13,12 +13,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.summary import StudySummary
-from optuna_llm_sampler._study.summary import TrialSummary
+from optuna_llm_sampler._study.summary import StudySummary, TrialSummary
 
 
 Points = NDArray[np.float64]

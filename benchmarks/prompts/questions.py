@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from benchmarks.tasks import load
-from benchmarks.tasks import table_names
+from benchmarks.tasks import load, table_names
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
-from optuna_llm_sampler.llms import CODE
-from optuna_llm_sampler.llms import JSON
-from optuna_llm_sampler.llms import SCRIPT
-from optuna_llm_sampler.llms import Style
+from optuna_llm_sampler.llms import CODE, JSON, SCRIPT, Style
 
 from .boxes import PROBLEMS
-from .bump import bump_names
-from .bump import bump_question
+from .bump import bump_names, bump_question
 
 
 @dataclass(frozen=True)

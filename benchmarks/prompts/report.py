@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import groupby
 import math
@@ -14,24 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.tasks import load
-from benchmarks.tasks import table_names
-from optuna_llm_sampler._advice.advice import Advice
-from optuna_llm_sampler._advice.advice import values
+from benchmarks.tasks import load, table_names
+from optuna_llm_sampler._advice.advice import Advice, values
 from optuna_llm_sampler._advice.parse import parse
-from optuna_llm_sampler._advice.prompts import build
-from optuna_llm_sampler._advice.prompts import prefill
+from optuna_llm_sampler._advice.prompts import build, prefill
 from optuna_llm_sampler._study.distance import denormalize
 
-from .answers import advice_of
-from .answers import Asked
+from .answers import advice_of, Asked
 from .boxes import is_inside
-from .bump import bump_names
-from .bump import distance
-from .bump import gaussian_around_the_best
-from .questions import BOXED
-from .questions import question
-from .questions import WAYS
+from .bump import bump_names, distance, gaussian_around_the_best
+from .questions import BOXED, question, WAYS
 
 
 BEST_OF = (1, 5, 8)

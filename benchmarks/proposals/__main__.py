@@ -14,9 +14,7 @@ each model has its own names.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -26,19 +24,17 @@ import sys
 import tempfile
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from benchmarks._help import parser as help_parser
-from optuna_llm_sampler import propose_space
-from optuna_llm_sampler import ProposedSpace
-from optuna_llm_sampler import Recorder
-from optuna_llm_sampler import Replay
+from optuna_llm_sampler import propose_space, ProposedSpace, Recorder, Replay
 from optuna_llm_sampler._study.space import is_legal
-from optuna_llm_sampler.errors import ContradictionError
-from optuna_llm_sampler.errors import OptunaLLMError
+from optuna_llm_sampler.errors import ContradictionError, OptunaLLMError
 from optuna_llm_sampler.llms import LLM
 
 

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
-from concurrent.futures import as_completed
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import as_completed, ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,23 +16,13 @@ import sys
 
 from tqdm import tqdm
 
-from benchmarks._help import parser as help_parser
-from benchmarks._help import positive
-from benchmarks.tasks import load
-from benchmarks.tasks import names
+from benchmarks._help import parser as help_parser, positive
+from benchmarks.tasks import load, names
 
 from .endpoint import Endpoint
-from .report import markdown
-from .report import plot
-from .report import shared
-from .samplers import is_numeric
-from .samplers import maker_of
-from .samplers import SAMPLERS
-from .study import NotRecorded
-from .study import read
-from .study import Row
-from .study import run_study
-from .study import write
+from .report import markdown, plot, shared
+from .samplers import is_numeric, maker_of, SAMPLERS
+from .study import NotRecorded, read, Row, run_study, write
 
 
 _SAMPLERS = ("random", "tpe", "tpe+default", "ours(0.5b)")

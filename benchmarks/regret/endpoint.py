@@ -14,14 +14,9 @@ from pathlib import Path
 import tempfile
 from zlib import crc32
 
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import Recorder
-from optuna_llm_sampler import Replay
+from optuna_llm_sampler import OpenAI, Recorder, Replay
 from optuna_llm_sampler.errors import ReplayMissError
-from optuna_llm_sampler.llms import Completion
-from optuna_llm_sampler.llms import JSON
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.llms import Completion, JSON, LLM, Request
 
 
 ANSWERS = Path(__file__).parent / "answers"

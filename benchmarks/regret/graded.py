@@ -6,8 +6,7 @@ They know the objective, read the history in the request as any model does, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import json
 import re
 from typing import Any
@@ -18,13 +17,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import RandomSampler
 
 from benchmarks.tasks import Task
-from optuna_llm_sampler._study.distance import denormalize
-from optuna_llm_sampler._study.distance import normalize
-from optuna_llm_sampler._study.space import coerce
-from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import to_label
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler._study.distance import denormalize, normalize
+from optuna_llm_sampler._study.space import coerce, Coerced, to_label
+from optuna_llm_sampler.llms import LLM, Request
 from optuna_llm_sampler.testing import FakeLLM
 
 

@@ -18,22 +18,13 @@ import warnings
 import optuna
 from tqdm import tqdm
 
-from benchmarks._help import parser as help_parser
-from benchmarks._help import positive
-from benchmarks.tasks import load
-from benchmarks.tasks import names
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import LocalLLM
-from optuna_llm_sampler import Recorder
-from optuna_llm_sampler import Replay
+from benchmarks._help import parser as help_parser, positive
+from benchmarks.tasks import load, names
+from optuna_llm_sampler import LLMSampler, LocalLLM, Recorder, Replay
 from optuna_llm_sampler.errors import ReplayMissError
-from optuna_llm_sampler.llms import Completion
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.llms import Completion, LLM, Request
 
-from .samplers import answers
-from .samplers import ask_of
-from .samplers import Run
+from .samplers import answers, ask_of, Run
 
 
 class Missing:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import math
 from pathlib import Path
-from statistics import fmean
-from statistics import stdev
+from statistics import fmean, stdev
 
 from .study import Row
 

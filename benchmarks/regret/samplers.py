@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 import hashlib
 import json
 from pathlib import Path
@@ -15,36 +11,19 @@ import re
 from typing import Any
 
 import numpy as np
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
-from optuna.samplers import BaseSampler
-from optuna.samplers import CmaEsSampler
-from optuna.samplers import GPSampler
-from optuna.samplers import RandomSampler
-from optuna.samplers import TPESampler
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
 from benchmarks.tasks import Task
-from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import Replay
+from optuna_llm_sampler import DefaultBaseSampler, LLMSampler, Replay
 from optuna_llm_sampler._advice.first_proposals import middle
 from optuna_llm_sampler.errors import ReplayMissError
-from optuna_llm_sampler.llms import CODE
-from optuna_llm_sampler.llms import Completion
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import Style
+from optuna_llm_sampler.llms import CODE, Completion, LLM, Request, Style
 from optuna_llm_sampler.llms.style import style_of
 from optuna_llm_sampler.testing import FakeLLM
 
 from .endpoint import Endpoint
-from .graded import answer_of
-from .graded import copycat
-from .graded import graded
-from .graded import misnamed
-from .graded import Skill
-from .graded import uniform
+from .graded import answer_of, copycat, graded, misnamed, Skill, uniform
 
 
 _ANSWERS = Path(__file__).parent / "answers"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 import csv
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import fields
+from dataclasses import asdict, dataclass, fields
 import lzma
 import math
 from pathlib import Path
@@ -20,10 +18,7 @@ from benchmarks.tasks import load
 from optuna_llm_sampler import usage
 
 from .endpoint import Endpoint
-from .samplers import asks_beside_the_default
-from .samplers import first_point
-from .samplers import maker_of
-from .samplers import Run
+from .samplers import asks_beside_the_default, first_point, maker_of, Run
 
 
 @dataclass(frozen=True)

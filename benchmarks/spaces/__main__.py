@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import os
-from statistics import mean
-from statistics import stdev
+from statistics import mean, stdev
 import sys
 import warnings
 
 import optuna
-from optuna.samplers import BaseSampler
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from benchmarks._help import parser as help_parser
-from benchmarks._help import positive
-from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import LocalLLM
+from benchmarks._help import parser as help_parser, positive
+from optuna_llm_sampler import DefaultBaseSampler, LLMSampler, LocalLLM
 from optuna_llm_sampler.llms import LLM
 
-from . import intents
-from . import trade_off as two
-from .problems import best_so_far
-from .problems import Problem
-from .problems import PROBLEMS
+from . import intents, trade_off as two
+from .problems import best_so_far, Problem, PROBLEMS
 
 
 _CHECKPOINTS = (1, 3, 5, 10, 15, 20, 30)

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import Trial
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import SGDClassifier
 
-from benchmarks.customer_service.data import Data
-from benchmarks.customer_service.data import load
-from benchmarks.customer_service.data import Split
+from benchmarks.customer_service.data import Data, load, Split
 from benchmarks.tasks._task import suggest_one
 
 

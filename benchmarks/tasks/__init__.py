@@ -10,18 +10,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from ._conditional import conditional_names
-from ._conditional import load_conditional
+from ._conditional import conditional_names, load_conditional
 from ._failing import failing
-from ._tables import load_table
-from ._tables import table_names
+from ._tables import load_table, table_names
 from ._task import Task
-from ._training import load_training
-from ._training import training_names
-from .fresh import FRESH_DEV
-from .fresh import FRESH_HELD_OUT
-from .fresh import fresh_names
-from .fresh import load_fresh
+from ._training import load_training, training_names
+from .fresh import FRESH_DEV, FRESH_HELD_OUT, fresh_names, load_fresh
 
 
 __all__ = [

@@ -8,8 +8,7 @@ from statistics import median
 
 import optuna
 
-from ._task import Params
-from ._task import Task
+from ._task import Params, Task
 
 
 _SIZES = ("batch_size", "depth", "width", "n_units_1", "n_units_2")

@@ -15,9 +15,7 @@ import optuna
 
 from benchmarks._help import parser as help_parser
 
-from . import load
-from . import names
-from . import table_names
+from . import load, names, table_names
 
 
 N_RANDOM = 300

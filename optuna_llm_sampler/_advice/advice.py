@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from .._study.distance import Points
-from .._study.space import coerce
-from .._study.space import Coerced
-from .._study.space import SearchSpace
-from .._text import MAX_WHY_CHARS
-from .._text import one_line
+from .._study.space import coerce, Coerced, SearchSpace
+from .._text import MAX_WHY_CHARS, one_line
 
 
 MAX_CONFIGS = 64

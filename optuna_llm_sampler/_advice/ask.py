@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from ..errors import LLMError
-from ..errors import OptunaLLMError
-from ..errors import TruncatedError
-from ..errors import UnusableAnswerError
-from ..llms.base import Completion
-from ..llms.base import LLM
-from ..llms.base import Request
+from ..errors import LLMError, OptunaLLMError, TruncatedError, UnusableAnswerError
+from ..llms.base import Completion, LLM, Request
 from ..llms.style import style_of
-from .advice import Advice
-from .advice import IsDuplicate
-from .advice import MAX_CONFIGS
-from .advice import never
-from .call import Call
-from .call import complete
+from .advice import Advice, IsDuplicate, MAX_CONFIGS, never
+from .call import Call, complete
 from .first_proposals import consensus_first
 from .parse import parse
-from .prepare import prepare
-from .prepare import Prepared
+from .prepare import prepare, Prepared
 from .prompts import prefill
 from .question import Question
 from .renaming import Redact

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 import json
 import math
 import time
 from typing import TypeVar
 
-from ..errors import CallTimeoutError
-from ..errors import OptunaLLMError
-from ..errors import TokenUsage
-from ..llms.base import Completion
-from ..llms.base import LLM
-from ..llms.base import Request
+from ..errors import CallTimeoutError, OptunaLLMError, TokenUsage
+from ..llms.base import Completion, LLM, Request
 
 
 _Number = TypeVar("_Number", int, float)

@@ -18,33 +18,23 @@ What was measured: decisions.md, "First proposals of small models".
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from .._study.conditions import Conditions
-from .._study.distance import denormalize
-from .._study.distance import interpolate
-from .._study.distance import normalize
-from .._study.distance import Points
-from .._study.space import legal_or
-from .._study.space import SearchSpace
-from .._study.space import to_label
-from .advice import Config
-from .advice import distinct
-from .advice import IsDuplicate
-from .advice import never
-from .advice import values
+from .._study.distance import denormalize, interpolate, normalize, Points
+from .._study.space import legal_or, SearchSpace, to_label
+from .advice import Config, distinct, IsDuplicate, never, values
 
 
 _CONSENSUS = "what the model's samples agree on"

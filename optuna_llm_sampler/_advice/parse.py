@@ -7,35 +7,25 @@ reason. The text is data: nothing is evaluated, and every size is bounded.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from .._study.conditions import Conditions
-from .._study.conditions import of_branch
-from .._study.space import CLIPPED
-from .._study.space import coerce
-from .._study.space import Rejected
-from .._study.space import SearchSpace
-from .._study.space import to_label
-from .._text import MAX_WHY_CHARS
-from .._text import one_line
-from ..llms.read_text import Found
-from ..llms.read_text import MAX_ANSWER_CHARS
-from ..llms.read_text import read
-from ..llms.read_text import unfold
-from .advice import Advice
-from .advice import Config
-from .advice import distinct
-from .advice import IsDuplicate
-from .advice import MAX_CONFIGS
-from .advice import MAX_NOTE_CHARS
-from .advice import never
-from .advice import reason_key
-from .advice import values
+from .._study.conditions import Conditions, of_branch
+from .._study.space import CLIPPED, coerce, Rejected, SearchSpace, to_label
+from .._text import MAX_WHY_CHARS, one_line
+from ..llms.read_text import Found, MAX_ANSWER_CHARS, read, unfold
+from .advice import (
+    Advice,
+    Config,
+    distinct,
+    IsDuplicate,
+    MAX_CONFIGS,
+    MAX_NOTE_CHARS,
+    never,
+    reason_key,
+    values,
+)
 
 
 # Limits for all answers to one question together.

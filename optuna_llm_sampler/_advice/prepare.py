@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from optuna.distributions import CategoricalDistribution
 
@@ -13,8 +12,7 @@ from ..llms.base import Request
 from ..llms.style import Style
 from .prompts import build
 from .question import Question
-from .renaming import Redact
-from .renaming import Renaming
+from .renaming import Redact, Renaming
 
 
 # Parameters are nameless if so many share so many choices and a name of so few letters.

@@ -6,20 +6,14 @@ texts are rewritten by the user's ``redact=`` only, and need no way back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from .._study.space import labels
-from .._study.space import SearchSpace
-from .._study.summary import StudySummary
-from .._study.summary import TrialSummary
+from .._study.space import labels, SearchSpace
+from .._study.summary import StudySummary, TrialSummary
 from .._study.warm_start import PriorStudy
 from ..errors import RedactionError
 from .advice import Advice

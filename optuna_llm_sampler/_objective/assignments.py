@@ -8,14 +8,7 @@ from typing import Any
 
 from .expressions import Expressions
 from .names import GiveUpError
-from .values import blur
-from .values import Closure
-from .values import DictValue
-from .values import Frame
-from .values import items_of
-from .values import ListValue
-from .values import Object
-from .values import UNKNOWN
+from .values import blur, Closure, DictValue, Frame, items_of, ListValue, Object, UNKNOWN
 
 
 class Assignments(Expressions):

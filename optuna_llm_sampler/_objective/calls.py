@@ -6,36 +6,29 @@ from abc import ABCMeta
 import ast
 from functools import partial
 import inspect
-from types import BuiltinFunctionType
-from types import FunctionType
+from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from .assignments import Assignments
-from .expressions import is_blurred
-from .expressions import is_key
+from .expressions import is_blurred, is_key
 from .names import line
-from .operators import CONSUMERS
-from .operators import format_new
-from .operators import is_one_of
-from .operators import OF_ITEMS
-from .operators import PURE
-from .operators import text_method
-from .operators import TEXT_METHODS
-from .path import HARMLESS
-from .path import SUGGESTIONS
+from .operators import CONSUMERS, format_new, is_one_of, OF_ITEMS, PURE, text_method, TEXT_METHODS
+from .path import HARMLESS, SUGGESTIONS
 from .source import loaded_names
-from .values import blur
-from .values import Closure
-from .values import DictValue
-from .values import Frame
-from .values import items_of
-from .values import ListValue
-from .values import Method
-from .values import Object
-from .values import OfChoice
-from .values import TrialMethod
-from .values import UNKNOWN
-from .values import Unknown
+from .values import (
+    blur,
+    Closure,
+    DictValue,
+    Frame,
+    items_of,
+    ListValue,
+    Method,
+    Object,
+    OfChoice,
+    TrialMethod,
+    UNKNOWN,
+    Unknown,
+)
 
 
 class Calls(Assignments):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 
-from .path import domain
-from .path import Path
+from .path import domain, Path
 
 
 # By parameter and parent: indexes of the parent's values with which the parameter is used.

@@ -6,21 +6,19 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from .names import GiveUpError
-from .names import line
+from .names import GiveUpError, line
 from .source import stored_names
-from .statements import BreakSignal
-from .statements import ContinueSignal
-from .statements import leaves
-from .statements import RaisedError
-from .statements import returns
-from .statements import ReturnSignal
-from .statements import Simple
-from .statements import Statements
-from .values import blur
-from .values import Frame
-from .values import items_of
-from .values import UNKNOWN
+from .statements import (
+    BreakSignal,
+    ContinueSignal,
+    leaves,
+    RaisedError,
+    returns,
+    ReturnSignal,
+    Simple,
+    Statements,
+)
+from .values import blur, Frame, items_of, UNKNOWN
 
 
 _MAX_ROUNDS = 300

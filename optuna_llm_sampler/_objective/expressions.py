@@ -9,24 +9,23 @@ from types import FunctionType
 from typing import Any
 
 from .names import Names
-from .operators import fail
-from .operators import format_spec_of
-from .operators import OPERATORS
-from .operators import take_slice
-from .values import blur
-from .values import Closure
-from .values import CONSTANTS
-from .values import DictValue
-from .values import Frame
-from .values import items_of
-from .values import lift
-from .values import ListValue
-from .values import NotPlainError
-from .values import Object
-from .values import OfChoice
-from .values import plain
-from .values import TRIAL
-from .values import Unknown
+from .operators import fail, format_spec_of, OPERATORS, take_slice
+from .values import (
+    blur,
+    Closure,
+    CONSTANTS,
+    DictValue,
+    Frame,
+    items_of,
+    lift,
+    ListValue,
+    NotPlainError,
+    Object,
+    OfChoice,
+    plain,
+    TRIAL,
+    Unknown,
+)
 
 
 class Expressions(Names):

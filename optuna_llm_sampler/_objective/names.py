@@ -5,25 +5,25 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from types import FunctionType
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from .path import HARMLESS
-from .path import Path
-from .values import Closure
-from .values import DictValue
-from .values import Frame
-from .values import lift
-from .values import ListValue
-from .values import Method
-from .values import Object
-from .values import OfChoice
-from .values import TRIAL
-from .values import TrialMethod
-from .values import TrialValue
-from .values import UNKNOWN
-from .values import Unknown
+from .path import HARMLESS, Path
+from .values import (
+    Closure,
+    DictValue,
+    Frame,
+    lift,
+    ListValue,
+    Method,
+    Object,
+    OfChoice,
+    TRIAL,
+    TrialMethod,
+    TrialValue,
+    UNKNOWN,
+    Unknown,
+)
 
 
 class GiveUpError(Exception):

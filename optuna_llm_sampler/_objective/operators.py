@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import math
 import operator
 import re
 from typing import Any
 
-from .values import ListValue
-from .values import MAX_ITEMS
-from .values import NotPlainError
-from .values import UNKNOWN
-from .values import wrap
+from .values import ListValue, MAX_ITEMS, NotPlainError, UNKNOWN, wrap
 
 
 _MAX_DIGITS = 400

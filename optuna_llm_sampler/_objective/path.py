@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 import warnings
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from .._study.conditions import parent_values
 from .operators import compute
-from .values import is_same
-from .values import NotPlainError
-from .values import OfChoice
-from .values import plain
-from .values import UNKNOWN
+from .values import is_same, NotPlainError, OfChoice, plain, UNKNOWN
 
 
 class TooLongError(Exception):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,10 +13,7 @@ from optuna.distributions import BaseDistribution
 from .conditions import combine
 from .control import Follower
 from .names import GiveUpError
-from .path import MAX_PATHS
-from .path import Path
-from .path import Script
-from .path import TooLongError
+from .path import MAX_PATHS, Path, Script, TooLongError
 from .source import Sources
 from .statements import RaisedError
 from .values import TRIAL

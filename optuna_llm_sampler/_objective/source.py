@@ -4,12 +4,10 @@ from __future__ import annotations
 import __future__
 
 import ast
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import linecache
-from types import CodeType
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import TypeAlias
 import warnings
 

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FunctionType
-from typing import Any
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .calls import Calls
-from .names import GiveUpError
-from .names import line
+from .names import GiveUpError, line
 from .path import Path
-from .source import loaded_names
-from .source import parameters
-from .source import rebound_names
-from .source import Source
-from .source import Sources
-from .source import stored_names
-from .values import blur
-from .values import Closure
-from .values import DictValue
-from .values import Frame
-from .values import items_of
-from .values import ListValue
-from .values import Object
-from .values import UNKNOWN
+from .source import loaded_names, parameters, rebound_names, Source, Sources, stored_names
+from .values import blur, Closure, DictValue, Frame, items_of, ListValue, Object, UNKNOWN
 
 
 _MAX_DEPTH = 30

@@ -7,19 +7,13 @@ themselves. Everything else is one of the classes here, or :data:`UNKNOWN`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 import inspect
-from types import BuiltinFunctionType
-from types import FunctionType
-from types import MethodType
-from types import ModuleType
-from types import SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
-from .source import FunctionNode
-from .source import Source
+from .source import FunctionNode, Source
 
 
 _GETATTRIBUTE = [

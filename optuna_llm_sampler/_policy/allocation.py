@@ -8,24 +8,18 @@ increases, and takes the configuration of that index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 import math
 from typing import Any
 
-from .._advice.advice import Config
-from .._advice.advice import values
-from .._store.records import AdviceRecord
-from .._store.records import Claim
-from .._store.records import MAX_PHASE
+from .._advice.advice import Config, values
+from .._store.records import AdviceRecord, Claim, MAX_PHASE
 from .._store.store import Snapshot
 from .._study.space import SearchSpace
 from ..llms.style import Style
-from .evidence import Evidence
-from .evidence import evidence_of
+from .evidence import Evidence, evidence_of
 
 
 # Configurations asked for in one call: few, so that each call knows the latest results

@@ -20,8 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from .._store.records import AdviceRecord
-from .._store.records import CLOCK_SKEW
+from .._store.records import AdviceRecord, CLOCK_SKEW
 
 
 _MAX_PAUSE = 64

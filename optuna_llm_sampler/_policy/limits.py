@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 import time
 
 from optuna.logging import get_logger
 
-from .._advice.call import Call
-from .._advice.call import total_of
+from .._advice.call import Call, total_of
 from .._store.calls import call_records
-from .._store.prices import Budget
-from .._store.prices import cost_of
-from .._store.prices import Price
-from .._store.prices import price_of
+from .._store.prices import Budget, cost_of, Price, price_of
 from .._store.store import Snapshot
 from .._text import plural
 from ..errors import OptunaLLMError
 from ..llms.base import LLM
-from .breaker import Breaker
-from .breaker import breaker
+from .breaker import Breaker, breaker
 
 
 _logger = get_logger(f"optuna.{__name__}")

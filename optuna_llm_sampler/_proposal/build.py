@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 import math
 import re
-from typing import Any
-from typing import TypeAlias
-from typing import TypeGuard
+from typing import Any, TypeAlias, TypeGuard
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
-from .._study.conditions import parent_values
-from .._study.conditions import parents_first
+from .._study.conditions import parent_values, parents_first
 from .._study.distance import denormalize
 from .._study.labels import to_number
-from .._study.space import coerce
-from .._study.space import Coerced
-from .._study.space import is_legal
-from .._study.space import legal_or
-from .._text import one_line
-from .._text import plain
-from .._text import printable
-from ..errors import ContradictionError
-from ..errors import UnusableAnswerError
+from .._study.space import coerce, Coerced, is_legal, legal_or
+from .._text import one_line, plain, printable
+from ..errors import ContradictionError, UnusableAnswerError
 from ..llms.read_text import read
 from .like import Like
 from .proposal import ProposedSpace
-from .ranges import number_range
-from .ranges import Refused
+from .ranges import number_range, Refused
 from .request import MAX_PARAMETERS
-from .stated import Fact
-from .stated import intersection
-from .stated import names_meant
-from .stated import Stated
-from .stated import tokens
-from .stated import within_domain
+from .stated import Fact, intersection, names_meant, Stated, tokens, within_domain
 
 
 _MAX_NAME_CHARS = 80

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 import json
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import distribution_to_json
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
-from optuna.distributions import json_to_distribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    distribution_to_json,
+    FloatDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
 
 from .._advice.call import Call
 from .._study.conditions import Conditions

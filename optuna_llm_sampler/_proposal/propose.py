@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from .._advice.call import Call
-from .._advice.call import complete
+from .._advice.call import Call, complete
 from .._text import one_line
-from ..errors import OptunaLLMError
-from ..errors import TooSmallError
-from ..errors import TruncatedError
-from ..errors import UnusableAnswerError
-from ..llms.base import LLM
-from ..llms.base import Request
+from ..errors import OptunaLLMError, TooSmallError, TruncatedError, UnusableAnswerError
+from ..llms.base import LLM, Request
 from ..llms.registry import resolve
 from ..llms.style import style_of
 from .build import build

@@ -8,8 +8,7 @@ import math
 import re
 from typing import Any
 
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 
 from .._study.labels import to_number
 from .._study.numbers import exact

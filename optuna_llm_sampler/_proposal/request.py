@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._advice.prompts.text import fence
-from .._advice.prompts.text import quote
+from .._advice.prompts.text import fence, quote
 from ..llms.base import Request
 from .like import Like
-from .stated import facts_as_text
-from .stated import Stated
+from .stated import facts_as_text, Stated
 
 
 MAX_PARAMETERS = 30

@@ -3,48 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 import math
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import TrialState
 
-from .._advice.call import Call
-from .._advice.call import complete
-from .._advice.prompts.text import fence
-from .._advice.prompts.text import quote
-from .._study.distance import denormalize
-from .._study.distance import normalize
+from .._advice.call import Call, complete
+from .._advice.prompts.text import fence, quote
+from .._study.distance import denormalize, normalize
 from .._study.history import seen_space
-from .._study.numbers import exact
-from .._study.numbers import param_text
+from .._study.numbers import exact, param_text
 from .._study.objectives import good_trials
 from .._study.optuna_internals import all_trials
-from .._study.space import labels
-from .._study.space import legal_or
-from .._study.space import SearchSpace
-from .._study.space import to_label
-from .._text import one_line
-from .._text import plain
-from .._text import plural
-from ..errors import OptunaLLMError
-from ..errors import UnusableAnswerError
-from ..llms.base import LLM
-from ..llms.base import Request
+from .._study.space import labels, legal_or, SearchSpace, to_label
+from .._text import one_line, plain, plural
+from ..errors import OptunaLLMError, UnusableAnswerError
+from ..llms.base import LLM, Request
 from ..llms.read_text import read
 from .like import in_words
-from .propose import DEFAULT_TIMEOUT
-from .propose import large_model
+from .propose import DEFAULT_TIMEOUT, large_model
 from .ranges import LOG_FROM
 from .request import object_schema
 

@@ -6,11 +6,8 @@ read; every other number of the text is kept in :attr:`Stated.unread`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 import math
 import re
 from typing import Any

@@ -19,17 +19,12 @@ from .._policy.limits import Limits
 from .._policy.patience import Patience
 from .._store.calls import record_of
 from .._store.prices import cost_of
-from .._store.records import AdviceRecord
-from .._store.records import Claim
-from .._store.store import AdviceStore
-from .._store.store import Snapshot
-from .._study.conditions import combined
-from .._study.conditions import parents_first
+from .._store.records import AdviceRecord, Claim
+from .._store.store import AdviceStore, Snapshot
+from .._study.conditions import combined, parents_first
 from .._study.distance import Points
-from .._study.summary import TrialSummary
-from .._study.summary import with_attrs
-from ..errors import CallTimeoutError
-from ..errors import OptunaLLMError
+from .._study.summary import TrialSummary, with_attrs
+from ..errors import CallTimeoutError, OptunaLLMError
 from ..llms.base import LLM
 from .settings import Settings
 

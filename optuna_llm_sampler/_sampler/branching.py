@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import itertools
 import math
@@ -14,21 +10,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial
 
-from .._study.conditions import parent_values
-from .._study.conditions import parents_first
-from .._study.distance import denormalize
-from .._study.distance import normalize
+from .._study.conditions import parent_values, parents_first
+from .._study.distance import denormalize, normalize
 from .._study.history import seen_space
 from .._study.optuna_internals import constraints_of
-from .._study.space import is_legal
-from .._study.space import legal_or
-from .._study.space import SearchSpace
+from .._study.space import is_legal, legal_or, SearchSpace
 from .._study.structure import Structure
 from . import gp
 

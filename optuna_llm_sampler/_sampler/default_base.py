@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import importlib.util
-from typing import Any
-from typing import cast
-from typing import TYPE_CHECKING
+from typing import Any, cast, TYPE_CHECKING
 
 import numpy as np
 from optuna.samplers import BaseSampler
@@ -18,27 +14,24 @@ from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
 from .._study.distance import Points
-from .._study.optuna_internals import forget_constraints
-from .._study.optuna_internals import gp_sampler
-from .._study.optuna_internals import key_of
-from .._study.optuna_internals import known_params
-from .._study.optuna_internals import publish_params
-from .._study.optuna_internals import sampled_trials
-from .._study.optuna_internals import tpe_sampler
-from .._study.optuna_internals import TrialKey
-from .branching import Branching
-from .branching import candidates
-from .gp_study import are_alike
-from .gp_study import GPStudy
-from .gp_study import relaxed
-from .gp_study import rounded
+from .._study.optuna_internals import (
+    forget_constraints,
+    gp_sampler,
+    key_of,
+    known_params,
+    publish_params,
+    sampled_trials,
+    tpe_sampler,
+    TrialKey,
+)
+from .branching import Branching, candidates
+from .gp_study import are_alike, GPStudy, relaxed, rounded
 
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
-    from optuna.trial import FrozenTrial
-    from optuna.trial import TrialState as State
+    from optuna.trial import FrozenTrial, TrialState as State
 
 
 # From here on a Gaussian process hardly finds anything better, and costs ever more: "Where the

@@ -8,23 +8,19 @@ any success is moved towards a success.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 from optuna.trial import TrialState
 
 from .._study import keys as _keys
-from .._study.distance import interpolate
-from .._study.distance import Points
+from .._study.distance import interpolate, Points
 from .._study.optuna_internals import sampled_trials
-from .._study.space import is_legal
-from .._study.space import SearchSpace
+from .._study.space import is_legal, SearchSpace
 
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ arXiv 1206.2944): a single fit of twenty length scales to ten points is too sure
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray

@@ -14,22 +14,14 @@ Floats with a step are the same to it, and all their values are written into one
 
 from __future__ import annotations
 
-from collections.abc import Container
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 import copy
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from .._study.optuna_internals import constraints_of
-from .._study.optuna_internals import contains
-from .._study.optuna_internals import known_params
-from .._study.optuna_internals import sampled_trials
+from .._study.optuna_internals import constraints_of, contains, known_params, sampled_trials
 from .._study.space import legal_or
 
 

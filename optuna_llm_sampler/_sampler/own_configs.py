@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from .._store.records import CLOCK_SKEW
 from .._store.store import Snapshot
 from .._study import keys as _keys
 from .._study.optuna_internals import fixed_params
 from .._study.space import SearchSpace
-from .._study.warm_start import PriorStudy
-from .._study.warm_start import to_try
+from .._study.warm_start import PriorStudy, to_try
 
 
 if TYPE_CHECKING:

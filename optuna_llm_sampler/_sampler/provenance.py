@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from optuna.logging import get_logger
 
 from .._study import keys as _keys
-from .._study.optuna_internals import storage_of
-from .._study.optuna_internals import trial_id_of
+from .._study.optuna_internals import storage_of, trial_id_of
 from .session import Decision
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 import os
 import threading
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 import weakref
 from weakref import WeakKeyDictionary
 
@@ -19,46 +15,41 @@ from optuna.logging import get_logger
 from optuna.samplers import BaseSampler
 
 from .._advice.advice import Config
-from .._policy.allocation import make_policy
-from .._policy.allocation import Policy
+from .._policy.allocation import make_policy, Policy
 from .._store.calls import CallHook
-from .._store.prices import Budget
-from .._store.prices import Price
+from .._store.prices import Budget, Price
 from .._store.store import AdviceStore
-from .._study.optuna_internals import fixed_params
-from .._study.optuna_internals import key_of
-from .._study.optuna_internals import storage_of
-from .._study.optuna_internals import study_id_of
-from .._study.optuna_internals import trial_id_of
-from .._study.optuna_internals import TrialKey
-from .._study.space import coerce
-from .._study.space import Coerced
+from .._study.optuna_internals import (
+    fixed_params,
+    key_of,
+    storage_of,
+    study_id_of,
+    trial_id_of,
+    TrialKey,
+)
+from .._study.space import coerce, Coerced
 from ..errors import OptunaLLMError
-from ..llms.registry import resolve
-from ..llms.registry import turned_off
-from ..llms.style import JSON
-from ..llms.style import style_of
+from ..llms.registry import resolve, turned_off
+from ..llms.style import JSON, style_of
 from .default_base import DefaultBaseSampler
-from .failure_filter import away_from_failures
-from .failure_filter import outcomes_of
+from .failure_filter import away_from_failures, outcomes_of
 from .own_configs import own_configs
-from .provenance import write_decision
-from .provenance import write_from_base
-from .session import Decision
-from .session import Session
-from .settings import read_defaults
-from .settings import read_history
-from .settings import read_mapping
-from .settings import read_names
-from .settings import read_search_space
-from .settings import Settings
+from .provenance import write_decision, write_from_base
+from .session import Decision, Session
+from .settings import (
+    read_defaults,
+    read_history,
+    read_mapping,
+    read_names,
+    read_search_space,
+    Settings,
+)
 
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
     from optuna.study import Study
-    from optuna.trial import FrozenTrial
-    from optuna.trial import TrialState
+    from optuna.trial import FrozenTrial, TrialState
 
     from .._proposal.proposal import ProposedSpace
     from ..llms.base import LLM

@@ -8,32 +8,22 @@ exist yet, the trial waits for it, and its process asks the model unless another
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextlib import ExitStack
-from contextlib import nullcontext
-from dataclasses import dataclass
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, ExitStack, nullcontext
+from dataclasses import dataclass, replace
 import random
 import threading
 import time
 
 from optuna.logging import get_logger
 
-from .._advice.advice import Config
-from .._advice.advice import IsDuplicate
-from .._advice.advice import values
+from .._advice.advice import Config, IsDuplicate, values
 from .._advice.question import Question
-from .._policy.allocation import Plan
-from .._policy.allocation import Policy
+from .._policy.allocation import Plan, Policy
 from .._policy.patience import Patience
-from .._store.background_call import BackgroundCall
-from .._store.background_call import HostTrial
-from .._store.records import Claim
-from .._store.records import CLOCK_SKEW
-from .._store.store import AdviceStore
-from .._store.store import Snapshot
+from .._store.background_call import BackgroundCall, HostTrial
+from .._store.records import Claim, CLOCK_SKEW
+from .._store.store import AdviceStore, Snapshot
 from ..errors import TurnedOffError
 from ..llms.base import LLM
 from .advisor import Advisor

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import math
 from reprlib import repr as _short
 import time
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution
 from optuna.logging import get_logger
@@ -18,20 +15,17 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 
 from .._store.calls import CallHook
-from .._store.prices import Budget
-from .._store.prices import Price
-from .._study.conditions import combined
-from .._study.conditions import Conditions
-from .._study.conditions import MAX_PARENT_VALUES
-from .._study.conditions import parent_values
-from .._study.conditions import parents_first
-from .._study.space import coerce
-from .._study.space import Rejected
-from .._study.space import SearchSpace
-from .._study.space import to_label
+from .._store.prices import Budget, Price
+from .._study.conditions import (
+    combined,
+    Conditions,
+    MAX_PARENT_VALUES,
+    parent_values,
+    parents_first,
+)
+from .._study.space import coerce, Rejected, SearchSpace, to_label
 from .._study.summary import MAX_SHARED_ATTRS
-from .._study.warm_start import PriorStudy
-from .._study.warm_start import remember
+from .._study.warm_start import PriorStudy, remember
 from ..llms.registry import resolve
 from .own_configs import OwnConfig
 

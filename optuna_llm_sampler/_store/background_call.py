@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import threading
 import time
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.logging import get_logger
 
-from .records import AdviceRecord
-from .records import Claim
-from .store import AdviceStore
-from .store import Snapshot
+from .records import AdviceRecord, Claim
+from .store import AdviceStore, Snapshot
 
 
 _logger = get_logger(f"optuna.{__name__}")

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
-from typing import Any
-from typing import Protocol
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol, TYPE_CHECKING
 import uuid
 
 from optuna.logging import get_logger
 
-from .._advice.call import Call
-from .._advice.call import total_of
+from .._advice.call import Call, total_of
 from .._study import keys as _keys
-from .._study.optuna_internals import storage_of
-from .._study.optuna_internals import study_id_of
+from .._study.optuna_internals import storage_of, study_id_of
 from ..errors import OptunaLLMError
 from .prices import cost_of
-from .records import AdviceRecord
-from .records import read_call
-from .records import read_text
-from .records import warn_version
-from .store import AdviceStore
-from .store import Snapshot
+from .records import AdviceRecord, read_call, read_text, warn_version
+from .store import AdviceStore, Snapshot
 
 
 if TYPE_CHECKING:

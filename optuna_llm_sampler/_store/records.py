@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
 import json
-from typing import Any
-from typing import TYPE_CHECKING
-from typing import TypeVar
+from typing import Any, TYPE_CHECKING, TypeVar
 
 from optuna.logging import get_logger
 
-from .._advice.advice import Advice
-from .._advice.advice import from_json
-from .._advice.advice import to_json
+from .._advice.advice import Advice, from_json, to_json
 from .._advice.call import Call
 from .._study import keys as _keys
 from .prices import Budget

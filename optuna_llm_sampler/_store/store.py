@@ -22,40 +22,40 @@ counting from a fixed number would leave a slow model's best guesses to trials o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import asdict
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
 from statistics import median
 import threading
 import time
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from optuna.trial import TrialState
 
 from .._study import keys as _keys
 from .._study.history import History
-from .._study.optuna_internals import fixed_params
-from .._study.optuna_internals import metric_names_of
-from .._study.optuna_internals import published_params
-from .._study.optuna_internals import storage_of
-from .._study.optuna_internals import study_id_of
-from .records import AdviceRecord
-from .records import CallId
-from .records import Claim
-from .records import CLOCK_SKEW
-from .records import read_claims
-from .records import read_records
-from .records import to_attribute
+from .._study.optuna_internals import (
+    fixed_params,
+    metric_names_of,
+    published_params,
+    storage_of,
+    study_id_of,
+)
+from .records import (
+    AdviceRecord,
+    CallId,
+    Claim,
+    CLOCK_SKEW,
+    read_claims,
+    read_records,
+    to_attribute,
+)
 
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
-    from optuna.study import Study
-    from optuna.study import StudyDirection
+    from optuna.study import Study, StudyDirection
     from optuna.trial import FrozenTrial
 
 

@@ -6,21 +6,14 @@ choice of values for the parents, with the parameters that are then used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from itertools import islice
-from typing import Any
-from typing import TypeAlias
+from itertools import groupby, islice
+from typing import Any, TypeAlias
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from .space import labels
-from .space import SearchSpace
+from .space import labels, SearchSpace
 
 
 # By parameter and parent: the parent's values, labels or integers, with which the parameter is

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import FrozenTrial
 
 from . import keys as _keys
-from .numbers import exact
-from .numbers import rounded
-from .space import SearchSpace
-from .space import to_label
+from .numbers import exact, rounded
+from .space import SearchSpace, to_label
 
 
 N_FAILED = 6

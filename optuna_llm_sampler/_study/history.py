@@ -6,33 +6,24 @@ A summary holds the best trials, a sample of the others, failures and running tr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import threading
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.logging import get_logger
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from .conditions import Conditions
 from .distance import Points
 from .failures import Failures
 from .objectives import violation
 from .optuna_internals import constraints_of
-from .ranking import FrontRanking
-from .ranking import has_result
-from .ranking import Ranking
-from .ranking import Result
-from .ranking import Results
+from .ranking import FrontRanking, has_result, Ranking, Result, Results
 from .space import SearchSpace
 from .structure import Structure
-from .summary import StudySummary
-from .summary import summarize
-from .summary import TrialSummary
+from .summary import StudySummary, summarize, TrialSummary
 
 
 N_RUNNING = 16

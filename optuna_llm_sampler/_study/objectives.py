@@ -6,15 +6,13 @@ dozen points needs no more than the plain recursion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import math
 from typing import TypeAlias
 
 import numpy as np
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from .optuna_internals import constraints_of
 

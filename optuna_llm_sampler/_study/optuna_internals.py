@@ -5,18 +5,14 @@ Each function names the file of Optuna 5.0 to compare it with when Optuna change
 
 from __future__ import annotations
 
-from collections.abc import Container
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import datetime
 import json
-from typing import Any
-from typing import TYPE_CHECKING
-from typing import TypeAlias
+from typing import Any, TYPE_CHECKING, TypeAlias
 import warnings
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import GPSampler
-from optuna.samplers import TPESampler
+from optuna.samplers import GPSampler, TPESampler
 from optuna.trial import FrozenTrial
 
 from . import keys as _keys

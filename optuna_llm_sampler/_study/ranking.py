@@ -6,25 +6,24 @@ import bisect
 from collections import deque
 from collections.abc import Sequence
 import copy
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import math
 from typing import TypeAlias
 
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from . import keys as _keys
-from .objectives import dominates
-from .objectives import enter_front
-from .objectives import hypervolume_shares
-from .objectives import Losses
-from .objectives import thinned
-from .objectives import to_losses
-from .objectives import violation
-from .summary import summarize
-from .summary import TrialSummary
+from .objectives import (
+    dominates,
+    enter_front,
+    hypervolume_shares,
+    Losses,
+    thinned,
+    to_losses,
+    violation,
+)
+from .summary import summarize, TrialSummary
 
 
 # How many trials are shown at most, if they fit: the best, and an even sample of the others.

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 import math
-from typing import Any
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
-from .labels import find_choice
-from .labels import labels as labels
-from .labels import to_number
+from .labels import find_choice, labels as labels, to_number
 from .optuna_internals import contains
 
 

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 import math
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from .._text import MAX_WHY_CHARS
-from .._text import one_line
-from .._text import plain
+from .._text import MAX_WHY_CHARS, one_line, plain
 from . import keys as _keys
-from .numbers import result_text
-from .numbers import rounded
-from .numbers import Spread
-from .numbers import spread_of
-from .numbers import spreads_of
+from .numbers import result_text, rounded, Spread, spread_of, spreads_of
 from .objectives import violations
 from .optuna_internals import n_rungs_passed
-from .space import is_legal
-from .space import SearchSpace
-from .space import to_label
+from .space import is_legal, SearchSpace, to_label
 
 
 MAX_ERROR_CHARS = 160

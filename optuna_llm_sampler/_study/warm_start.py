@@ -6,9 +6,7 @@ Instead, the prior studies' best configurations are tried, and it learns what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -17,13 +15,9 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from .distance import Points
-from .numbers import Spread
-from .numbers import spreads_of
+from .numbers import Spread, spreads_of
 from .objectives import good_trials
-from .space import coerce
-from .space import Coerced
-from .space import SearchSpace
-from .space import to_label
+from .space import coerce, Coerced, SearchSpace, to_label
 from .summary import rounded_params
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import json
 import os
 import sys
-from typing import Any
-from typing import TYPE_CHECKING
-from typing import TypeAlias
+from typing import Any, TYPE_CHECKING, TypeAlias
 
 import optuna
 
@@ -200,8 +197,7 @@ def checked_llm(llm: str | LLM | None) -> LLM:
 def missing_weights(llm: LLM) -> tuple[str, int] | None:
     """Return name and size in MB of the weights that a model would download first."""
     from ..llms.local.client import LocalLLM
-    from ..llms.local.weights import cache_folder
-    from ..llms.local.weights import MODELS
+    from ..llms.local.weights import cache_folder, MODELS
 
     if not isinstance(llm, LocalLLM) or llm.model not in MODELS:
         return None

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 import json
 import time
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from .._advice.ask import ask
 from .._advice.call import Call
 from .._advice.question import Question
-from .._store.prices import cost_of
-from .._store.prices import Price
+from .._store.prices import cost_of, Price
 from .._study.summary import StudySummary
-from .._text import count
-from .._text import plain
-from .._text import plural
+from .._text import count, plain, plural
 from ..errors import OptunaLLMError
-from ..llms.base import LLM
-from ..llms.base import Request
+from ..llms.base import LLM, Request
 from ..llms.openai.endpoint import Endpoint
-from ..llms.providers import AZURE
-from ..llms.providers import OPENAI
-from ..llms.providers import OutputMode
-from ..llms.providers import PROVIDERS
+from ..llms.providers import AZURE, OPENAI, OutputMode, PROVIDERS
 from ..llms.registry import resolve
-from ..report.text import counts_text
-from ..report.text import usd
+from ..report.text import counts_text, usd
 from . import common
 from .suggest import params_line
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import sys
 from typing import NoReturn
 
 import optuna_llm_sampler
 
 from ..errors import OptunaLLMError
-from .common import Problem
-from .common import Subparsers
+from .common import Problem, Subparsers
 from .doctor import add_doctor
 from .prompt import add_prompt
-from .report import add_explain
-from .report import add_report
+from .report import add_explain, add_report
 from .space import add_space
 from .suggest import add_suggest
 
@@ -67,8 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_pull(commands: Subparsers) -> None:
-    from ..llms.local.weights import DEFAULT
-    from ..llms.local.weights import MODELS
+    from ..llms.local.weights import DEFAULT, MODELS
 
     models = "; ".join(f"{w.name} ({w.size / 1e6:,.0f} MB)" for w in MODELS.values())
     pull = commands.add_parser(

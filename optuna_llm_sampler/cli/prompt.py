@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import import_module
 import json
 import os
 from pathlib import Path
 import sys
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from .._advice.call import estimate
 from .._advice.prepare import prepare
@@ -21,9 +19,7 @@ from .._text import plain
 from ..errors import OptunaLLMError
 from ..llms.base import Request
 from ..llms.registry import resolve
-from ..llms.style import as_style
-from ..llms.style import style_of
-from ..llms.style import STYLES
+from ..llms.style import as_style, style_of, STYLES
 from . import common
 from .storage import open_study
 

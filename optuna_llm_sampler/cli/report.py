@@ -6,10 +6,8 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from ..report.dashboard import save_plots
-from ..report.dashboard import write_note
-from ..report.explain import explain
-from ..report.explain import fact_lines
+from ..report.dashboard import save_plots, write_note
+from ..report.explain import explain, fact_lines
 from ..report.facts import facts
 from ..report.html import to_html
 from ..report.report import report

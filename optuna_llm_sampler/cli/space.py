@@ -12,20 +12,12 @@ from typing import Any
 
 from .._proposal.like import in_words
 from .._proposal.proposal import ProposedSpace
-from .._proposal.propose import DEFAULT_TIMEOUT
-from .._proposal.propose import large_model
-from .._proposal.propose import propose_space
-from .._proposal.propose import space_request
-from .._proposal.review import find_facts
-from .._proposal.review import Review
-from .._proposal.review import review_request
-from .._proposal.review import review_space
-from .._proposal.review import reviewed_space
+from .._proposal.propose import DEFAULT_TIMEOUT, large_model, propose_space, space_request
+from .._proposal.review import find_facts, Review, review_request, review_space, reviewed_space
 from .._store.calls import keep
 from .._study.conditions import words
 from .._text import plain
-from ..errors import ContradictionError
-from ..errors import TurnedOffError
+from ..errors import ContradictionError, TurnedOffError
 from ..llms.base import Request
 from . import common
 from .storage import open_study

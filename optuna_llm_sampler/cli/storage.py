@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import warnings
 
 import optuna
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal import JournalRedisBackend
+from optuna.storages.journal import JournalFileBackend, JournalRedisBackend
 
 from .._study import keys as _keys
 from .._study.optuna_internals import all_trials

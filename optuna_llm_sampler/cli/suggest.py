@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 
-from .._advice.advice import Advice
-from .._advice.advice import Config
-from .._advice.advice import values
+from .._advice.advice import Advice, Config, values
 from .._advice.ask import ask
 from .._store.calls import keep
 from .._study import keys as _keys
 from .._study.numbers import param_text
-from .._text import plain
-from .._text import plural
+from .._text import plain, plural
 from . import common
-from .prompt import add_sampler
-from .prompt import next_question
-from .prompt import sampler_of
+from .prompt import add_sampler, next_question, sampler_of
 from .storage import open_study
 
 

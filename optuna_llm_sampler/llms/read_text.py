@@ -13,17 +13,12 @@ A text can hold several objects, and not all of them are the answer:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Set
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 import re
 from typing import Any
 
-from .text_objects import find
-from .text_objects import literal
-from .text_objects import Part
-from .text_objects import unquoted
+from .text_objects import find, literal, Part, unquoted
 
 
 MAX_ANSWER_CHARS = 200_000

@@ -14,25 +14,17 @@ call is written: no header, no API key, no time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 import hashlib
 import json
 import os
 import sys
-from typing import Any
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .. import errors
-from ..errors import LLMError
-from ..errors import OptunaLLMError
-from ..errors import RecordError
-from ..errors import TokenUsage
-from .base import Completion
-from .base import Request
-from .style import as_style
-from .style import Style
-from .style import STYLES
+from ..errors import LLMError, OptunaLLMError, RecordError, TokenUsage
+from .base import Completion, Request
+from .style import as_style, Style, STYLES
 
 
 _VERSION = 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import difflib
 import json
 import os
@@ -14,22 +13,11 @@ from typing import Any
 
 from optuna.logging import get_logger
 
-from ..errors import OptunaLLMError
-from ..errors import RecordError
-from ..errors import ReplayMissError
-from .base import Completion
-from .base import LLM
-from .base import Request
-from .recording import append
-from .recording import error_from
-from .recording import key_of
-from .recording import Line
-from .recording import plain
-from .recording import read
+from ..errors import OptunaLLMError, RecordError, ReplayMissError
+from .base import Completion, LLM, Request
+from .recording import append, error_from, key_of, Line, plain, read
 from .registry import resolve
-from .style import JSON
-from .style import Style
-from .style import style_of
+from .style import JSON, Style, style_of
 
 
 _logger = get_logger(f"optuna.{__name__}")

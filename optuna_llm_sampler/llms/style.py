@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import re
-from typing import Any
-from typing import get_args
-from typing import Literal
+from typing import Any, get_args, Literal
 
 
 Form = Literal["json", "code", "script"]

@@ -8,13 +8,11 @@ single quotes, bare words, wrong or missing brackets at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 import json
 import math
 import re
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .._study.labels import MAX_DIGITS
 

@@ -9,25 +9,13 @@ from pathlib import Path
 import secrets
 import threading
 import time
-from typing import Any
-from typing import get_args
-from typing import Literal
-from typing import NamedTuple
+from typing import Any, get_args, Literal, NamedTuple
 
 import optuna
 
-from ..errors import BadRequestError
-from ..errors import CallTimeoutError
-from ..errors import need
-from ..errors import TokenUsage
-from ..errors import WeightsError
-from .base import Completion
-from .base import Request
-from .base import until
-from .style import as_style
-from .style import CODE
-from .style import Style
-from .style import style_for
+from ..errors import BadRequestError, CallTimeoutError, need, TokenUsage, WeightsError
+from .base import Completion, Request, until
+from .style import as_style, CODE, Style, style_for
 
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")

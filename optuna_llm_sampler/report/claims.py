@@ -7,14 +7,12 @@ because the reader could not decide them either.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 import re
 from typing import TypeAlias
 
-from .facts import Facts
-from .facts import ParamFacts
+from .facts import Facts, ParamFacts
 
 
 _NUMBER = re.compile(r"(?<![\w.])[-−]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")

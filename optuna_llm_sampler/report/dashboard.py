@@ -6,29 +6,22 @@ There are no notes of trials: for each, the dashboard searches all attributes of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
-from datetime import datetime
-from datetime import timezone
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from functools import partial
 import threading
 import time
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from optuna.logging import get_logger
 
 from .._store.prices import Price
 from .._study import keys as _keys
-from .._study.objectives import best_trials
-from .._study.objectives import improvements
+from .._study.objectives import best_trials, improvements
 from .._study.optuna_internals import storage_of
 from ..errors import need
 from .facts import importances
-from .plots.plotly import plot_advice
-from .plots.plotly import plot_front
-from .plots.plotly import plot_llm_usage
-from .plots.plotly import plot_sources
+from .plots.plotly import plot_advice, plot_front, plot_llm_usage, plot_sources
 from .report import report
 from .text import to_markdown
 

@@ -6,20 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._advice.call import Call
-from .._advice.call import complete
+from .._advice.call import Call, complete
 from .._advice.prompts.text import fence
 from .._store.calls import keep
-from .._text import markdown
-from .._text import plain
-from ..errors import OptunaLLMError
-from ..errors import UnusableAnswerError
+from .._text import markdown, plain
+from ..errors import OptunaLLMError, UnusableAnswerError
 from ..llms.base import Request
 from ..llms.registry import resolve
 from .claims import wrong_claims
-from .facts import Facts
-from .facts import facts
-from .facts import ParamFacts
+from .facts import Facts, facts, ParamFacts
 
 
 if TYPE_CHECKING:

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import math
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 import warnings
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
-from .._study.numbers import exact
-from .._study.numbers import param_text
-from .._study.numbers import result_text
-from .._study.numbers import spreads_of
+from .._study.numbers import exact, param_text, result_text, spreads_of
 from .._study.objectives import good_trials
 from .._study.optuna_internals import all_trials
 from .._study.space import to_label
 from .._text import plain
-from .report import report
-from .report import TrialLine
+from .report import report, TrialLine
 
 
 if TYPE_CHECKING:

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from .._text import html
-from .._text import plain
+from .._text import html, plain
 from .plots.data import history_of
 from .plots.svg import draw
-from .report import Report
-from .report import TrialLine
+from .report import Report, TrialLine
 from .sources import SOURCES
-from .text import budget
-from .text import headline
-from .text import params_line
-from .text import Row
-from .text import Section
-from .text import sections
-from .text import source_text
-from .text import STATES
-from .text import usd
+from .text import budget, headline, params_line, Row, Section, sections, source_text, STATES, usd
 
 
 # More rows make a page that browsers scroll slowly.

@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 import math
 import statistics
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
-from .._advice.call import Call
-from .._advice.call import total_of
-from .._policy.evidence import Evidence
-from .._policy.evidence import evidence_of
-from .._store.calls import call_records
-from .._store.calls import CallRecord
-from .._store.prices import OWN_WEIGHTS
-from .._store.prices import Price
+from .._advice.call import Call, total_of
+from .._policy.evidence import Evidence, evidence_of
+from .._store.calls import call_records, CallRecord
+from .._store.prices import OWN_WEIGHTS, Price
 from .._store.records import AdviceRecord
-from .._store.store import AdviceStore
-from .._store.store import Snapshot
+from .._store.store import AdviceStore, Snapshot
 from .._study import keys as _keys
 from .._study.keys import KINDS
-from .._study.numbers import result_text
-from .._study.numbers import Spread
-from .._study.numbers import spread_of
-from .._study.numbers import spreads_of
-from .._study.objectives import best_trials
-from .._study.objectives import improvements
-from .._study.objectives import losses_of
+from .._study.numbers import result_text, Spread, spread_of, spreads_of
+from .._study.objectives import best_trials, improvements, losses_of
 from .._study.space import to_label
-from .._text import NOTHING
-from .._text import plain
+from .._text import NOTHING, plain
 
 
 if TYPE_CHECKING:
-    from optuna.study import Study
-    from optuna.study import StudyDirection
+    from optuna.study import Study, StudyDirection
     from optuna.trial import FrozenTrial
 
 

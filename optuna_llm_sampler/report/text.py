@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .._text import count
-from .._text import markdown
-from .._text import NOTHING
-from .._text import plain
-from .._text import plural
-from .._text import seconds
-from .report import AdviceLine
-from .report import Report
-from .report import TrialLine
+from .._text import count, markdown, NOTHING, plain, plural, seconds
+from .report import AdviceLine, Report, TrialLine
 from .sources import SOURCES
 
 

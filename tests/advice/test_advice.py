@@ -3,25 +3,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from hypothesis import given, strategies as st
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import pytest
 
-from optuna_llm_sampler._advice.advice import Advice
-from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import MAX_CONFIGS
-from optuna_llm_sampler._advice.advice import to_json
-from optuna_llm_sampler._advice.advice import values
+from optuna_llm_sampler._advice.advice import Advice, from_json, MAX_CONFIGS, to_json, values
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._study.distance import Points
 
 from ..support.pipeline import assert_optuna_keeps
-from ..support.strategies import distributions
-from ..support.strategies import json_values
+from ..support.strategies import distributions, json_values
 
 
 SPACE: dict[str, BaseDistribution] = {

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 import pytest
 
 from optuna_llm_sampler._advice.ask import ask

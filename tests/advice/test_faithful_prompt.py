@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import json
 import math
 import re
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
-from hypothesis import assume
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 from optuna.trial import Trial
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import record_failures
+from optuna_llm_sampler import LLMSampler, record_failures
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.prompts.grammar import code_grammar
 from optuna_llm_sampler._advice.prompts.notation import Notation
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.numbers import exact
-from optuna_llm_sampler._study.numbers import result_text
-from optuna_llm_sampler._study.numbers import rounded
-from optuna_llm_sampler._study.numbers import spread_of
-from optuna_llm_sampler._study.space import coerce
-from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import is_legal
-from optuna_llm_sampler._study.summary import row
-from optuna_llm_sampler._study.summary import StudySummary
-from optuna_llm_sampler._study.summary import TrialSummary
+from optuna_llm_sampler._study.numbers import exact, result_text, rounded, spread_of
+from optuna_llm_sampler._study.space import coerce, Coerced, is_legal
+from optuna_llm_sampler._study.summary import row, StudySummary, TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.report.explain import fact_lines
 from optuna_llm_sampler.report.facts import facts
@@ -49,9 +37,7 @@ from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.report.text import to_text
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.strategies import categoricals
-from ..support.strategies import legal_values
-from ..support.strategies import ranges
+from ..support.strategies import categoricals, legal_values, ranges
 
 
 Direction = Literal["minimize", "maximize"]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import contextlib
 import json
 from pathlib import Path
 import tracemalloc
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 import optuna
 from optuna.storages import RDBStorage
 import pytest
@@ -20,10 +18,7 @@ from optuna_llm_sampler._advice.advice import from_json
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._text import MAX_WHY_CHARS
 
-from ..support.hostile import Case
-from ..support.hostile import from_parts
-from ..support.hostile import make_case
-from ..support.hostile import SPACES
+from ..support.hostile import Case, from_parts, make_case, SPACES
 from ..support.pipeline import Pipeline
 from ..support.strategies import json_values
 

@@ -6,17 +6,18 @@ import json
 import re
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import pytest
 
 from optuna_llm_sampler._advice.prepare import prepare
 from optuna_llm_sampler._advice.prompts import prefill
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.summary import StudySummary
-from optuna_llm_sampler._study.summary import TrialSummary
+from optuna_llm_sampler._study.summary import StudySummary, TrialSummary
 from optuna_llm_sampler._study.warm_start import PriorStudy
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.llms.style import STYLES

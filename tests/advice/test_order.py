@@ -4,24 +4,20 @@ from dataclasses import replace
 import math
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from hypothesis import given, strategies as st
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import pytest
 
-from optuna_llm_sampler._advice.advice import Config
-from optuna_llm_sampler._advice.advice import distinct
-from optuna_llm_sampler._advice.advice import values
+from optuna_llm_sampler._advice.advice import Config, distinct, values
 from optuna_llm_sampler._advice.first_proposals import consensus_first
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._study.distance import denormalize
-from optuna_llm_sampler._study.space import coerce
-from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import SearchSpace
-from optuna_llm_sampler._study.space import to_label
+from optuna_llm_sampler._study.space import coerce, Coerced, SearchSpace, to_label
 
 from ..support.strategies import distributions
 

@@ -8,16 +8,17 @@ import random
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import usage
+from optuna_llm_sampler import LLMSampler, usage
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM

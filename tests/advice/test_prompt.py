@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import pytest
 
-from optuna_llm_sampler._advice.prompts import build
-from optuna_llm_sampler._advice.prompts import prefill
+from optuna_llm_sampler._advice.prompts import build, prefill
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.summary import StudySummary
-from optuna_llm_sampler._study.summary import TrialSummary
+from optuna_llm_sampler._study.summary import StudySummary, TrialSummary
 
 
 SPACE: dict[str, BaseDistribution] = {

@@ -9,22 +9,16 @@ import math
 from typing import Any
 import warnings
 
-from hypothesis import given
-from hypothesis import reject
-from hypothesis import strategies as st
+from hypothesis import given, reject, strategies as st
 import numpy as np
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 import pytest
 
 from optuna_llm_sampler._advice.advice import values
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts.notation import Notation
-from optuna_llm_sampler._advice.prompts.text import json_text
-from optuna_llm_sampler._advice.prompts.text import quote
-from optuna_llm_sampler._study.space import labels
-from optuna_llm_sampler._study.space import SearchSpace
+from optuna_llm_sampler._advice.prompts.text import json_text, quote
+from optuna_llm_sampler._study.space import labels, SearchSpace
 
 
 class Color(Enum):

@@ -18,43 +18,37 @@ import tempfile
 from typing import Any
 
 import optuna
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 import pytest
 from rich.console import Console
 import torch
 
-from benchmarks.customer_service import data
-from benchmarks.customer_service import report
-from benchmarks.customer_service import workers
+from benchmarks.customer_service import data, report, workers
 from benchmarks.customer_service.__main__ import main
 from benchmarks.customer_service.data import DataError
 from benchmarks.customer_service.encoders import make_encoder
-from benchmarks.customer_service.objective import make_pruner
-from benchmarks.customer_service.objective import Objective
-from benchmarks.customer_service.objective import suggest
-from benchmarks.customer_service.objective import WORKER
-from benchmarks.customer_service.objective import worker_name
+from benchmarks.customer_service.objective import (
+    make_pruner,
+    Objective,
+    suggest,
+    WORKER,
+    worker_name,
+)
 from benchmarks.customer_service.run import prepare_model
-from benchmarks.customer_service.storage import connect
-from benchmarks.customer_service.storage import EMBEDDED_POSTGRES
-from benchmarks.customer_service.storage import open_study
-from benchmarks.customer_service.storage import serve
-from benchmarks.customer_service.storage import StudyError
+from benchmarks.customer_service.storage import (
+    connect,
+    EMBEDDED_POSTGRES,
+    open_study,
+    serve,
+    StudyError,
+)
 from benchmarks.customer_service.training import Training
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.main_job import answer
-from ..support.main_job import PARAMS
-from ..support.main_job import SMALL
-from ..support.main_job import small_config
-from ..support.main_job import study_of
-from ..support.proposals import answer as proposal
-from ..support.proposals import item
-from ..support.proposals import ITEMS
-from ..support.proposals import SENTENCE
+from ..support.main_job import answer, PARAMS, SMALL, small_config, study_of
+from ..support.proposals import answer as proposal, item, ITEMS, SENTENCE
 from ..support.storages import until
 
 
@@ -174,9 +168,7 @@ def test_training_is_reproducible() -> None:
 
 
 def test_a_pretrained_encoder_is_fine_tuned(tmp_path: Path) -> None:
-    from transformers import BertConfig
-    from transformers import BertModel
-    from transformers import PreTrainedTokenizerFast
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     parts = data.load(limit=96)
     tokenizer = make_encoder("tiny", parts)._tokenizer  # type: ignore[attr-defined]

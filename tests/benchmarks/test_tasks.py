@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 import pytest
 
 from benchmarks import tasks

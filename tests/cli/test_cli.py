@@ -11,8 +11,7 @@ from filelock import FileLock
 import pytest
 
 from optuna_llm_sampler.cli.main import main
-from optuna_llm_sampler.llms.local.weights import DEFAULT
-from optuna_llm_sampler.llms.local.weights import MODELS
+from optuna_llm_sampler.llms.local.weights import DEFAULT, MODELS
 
 
 def test_failure_is_one_line_with_a_hint(

@@ -16,8 +16,7 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 import pytest
 
-from optuna_llm_sampler import calls
-from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import calls, LLMSampler
 from optuna_llm_sampler._sampler import progress as _progress
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.cli.prompt import count_tokens
@@ -26,13 +25,8 @@ from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.fakes import guesser
-from ..support.servers import answering_server
-from ..support.servers import misbehaving_server
-from ..support.servers import prompt_of
-from ..support.studies import knowing
-from ..support.studies import objective
-from ..support.studies import SPACE
-from ..support.studies import tuned
+from ..support.servers import answering_server, misbehaving_server, prompt_of
+from ..support.studies import knowing, objective, SPACE, tuned
 
 
 Capture = pytest.CaptureFixture[str]

@@ -14,9 +14,7 @@ from optuna_llm_sampler import calls
 from optuna_llm_sampler.cli.main import main
 from optuna_llm_sampler.cli.storage import open_study
 
-from ..support.proposals import answer
-from ..support.proposals import ITEMS
-from ..support.proposals import SENTENCE
+from ..support.proposals import answer, ITEMS, SENTENCE
 from ..support.servers import answering_server
 from ..support.studies import tuned
 

@@ -8,19 +8,10 @@ import optuna
 from optuna.samplers import RandomSampler
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import usage
+from optuna_llm_sampler import LLMSampler, OpenAI, usage
 
-from ..support.mixed import objective
-from ..support.mixed import params
-from ..support.mixed import POINT
-from ..support.mixed import run
-from ..support.mixed import sources
-from ..support.mixed import SPACE
-from ..support.servers import answering_server
-from ..support.servers import BEHAVIOURS
-from ..support.servers import misbehaving_server
+from ..support.mixed import objective, params, POINT, run, sources, SPACE
+from ..support.servers import answering_server, BEHAVIOURS, misbehaving_server
 
 
 @pytest.fixture(autouse=True)

@@ -18,21 +18,18 @@ import openai
 import pytest
 
 from optuna_llm_sampler import LocalLLM
-from optuna_llm_sampler.errors import BadRequestError
-from optuna_llm_sampler.errors import CallTimeoutError
-from optuna_llm_sampler.errors import LLMError
-from optuna_llm_sampler.errors import MissingExtraError
-from optuna_llm_sampler.errors import ServerError
-from optuna_llm_sampler.errors import TruncatedError
-from optuna_llm_sampler.errors import WeightsError
-from optuna_llm_sampler.llms import CODE
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Message
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import TokenUsage
+from optuna_llm_sampler.errors import (
+    BadRequestError,
+    CallTimeoutError,
+    LLMError,
+    MissingExtraError,
+    ServerError,
+    TruncatedError,
+    WeightsError,
+)
+from optuna_llm_sampler.llms import CODE, LLM, Message, Request, TokenUsage
 from optuna_llm_sampler.llms.local.client import Template
-from optuna_llm_sampler.llms.local.llama import Generation
-from optuna_llm_sampler.llms.local.llama import unload
+from optuna_llm_sampler.llms.local.llama import Generation, unload
 from optuna_llm_sampler.llms.local.weights import pull
 
 from ..support.llama_server import llama_server

@@ -8,15 +8,12 @@ has slots. The real llama.cpp server is in ``test_real_weights.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import itertools
 import json
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 import pytest
 
 from optuna_llm_sampler import OpenAI
@@ -25,11 +22,7 @@ from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
 
 from ..support import servers
-from ..support.servers import Body
-from ..support.servers import Handler
-from ..support.servers import Received
-from ..support.servers import Reply
-from ..support.servers import serving
+from ..support.servers import Body, Handler, Received, Reply, serving
 
 
 SPACE: dict[str, BaseDistribution] = {
@@ -149,8 +142,7 @@ def test_openai_itself_is_told_of_no_extras() -> None:
     from optuna_llm_sampler._advice.prompts import build
     from optuna_llm_sampler.llms.openai.body import parameters
     from optuna_llm_sampler.llms.openai.profile import first_profile
-    from optuna_llm_sampler.llms.providers import EXTRAS
-    from optuna_llm_sampler.llms.providers import OPENAI
+    from optuna_llm_sampler.llms.providers import EXTRAS, OPENAI
 
     request = build(QUESTION, "code")
     own = first_profile(OPENAI, "https://api.openai.com/v1", use_chat_completions_api=True)

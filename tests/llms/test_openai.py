@@ -15,35 +15,34 @@ import httpx2
 import openai
 import pytest
 
-from optuna_llm_sampler import AzureOpenAI
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler.errors import AuthenticationError
-from optuna_llm_sampler.errors import BadRequestError
-from optuna_llm_sampler.errors import CallTimeoutError
-from optuna_llm_sampler.errors import ConnectionFailedError
-from optuna_llm_sampler.errors import LLMError
-from optuna_llm_sampler.errors import ModelNotFoundError
-from optuna_llm_sampler.errors import OptunaLLMError
-from optuna_llm_sampler.errors import RateLimitError
-from optuna_llm_sampler.errors import RefusalError
-from optuna_llm_sampler.errors import ServerError
-from optuna_llm_sampler.llms import JSON
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Message
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import TokenUsage
+from optuna_llm_sampler import AzureOpenAI, OpenAI
+from optuna_llm_sampler.errors import (
+    AuthenticationError,
+    BadRequestError,
+    CallTimeoutError,
+    ConnectionFailedError,
+    LLMError,
+    ModelNotFoundError,
+    OptunaLLMError,
+    RateLimitError,
+    RefusalError,
+    ServerError,
+)
+from optuna_llm_sampler.llms import JSON, LLM, Message, Request, TokenUsage
 from optuna_llm_sampler.llms.openai import errors as _openai_errors
 from optuna_llm_sampler.llms.openai.errors import MAPPED
 from optuna_llm_sampler.llms.openai.profile import is_own_endpoint
 
 from ..support import servers
-from ..support.servers import answering_server
-from ..support.servers import Body
-from ..support.servers import misbehaving_server
-from ..support.servers import Received
-from ..support.servers import Reply
-from ..support.servers import Server
-from ..support.servers import serving
+from ..support.servers import (
+    answering_server,
+    Body,
+    misbehaving_server,
+    Received,
+    Reply,
+    Server,
+    serving,
+)
 
 
 KEY = "my-very.secret+key/0123456789"

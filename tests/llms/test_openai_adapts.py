@@ -9,32 +9,27 @@ import logging
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import OpenAI
+from optuna_llm_sampler import LLMSampler, OpenAI
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._study.summary import StudySummary
 from optuna_llm_sampler.cli.main import main
-from optuna_llm_sampler.errors import AuthenticationError
-from optuna_llm_sampler.errors import ConnectionFailedError
-from optuna_llm_sampler.errors import OptunaLLMError
-from optuna_llm_sampler.errors import RateLimitError
-from optuna_llm_sampler.errors import ServerError
-from optuna_llm_sampler.errors import TruncatedError
-from optuna_llm_sampler.errors import UnusableAnswerError
-from optuna_llm_sampler.llms import Message
-from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.errors import (
+    AuthenticationError,
+    ConnectionFailedError,
+    OptunaLLMError,
+    RateLimitError,
+    ServerError,
+    TruncatedError,
+    UnusableAnswerError,
+)
+from optuna_llm_sampler.llms import Message, Request
 
 from ..support import servers
-from ..support.servers import Handler
-from ..support.servers import Received
-from ..support.servers import Reply
-from ..support.servers import Server
-from ..support.servers import serving
+from ..support.servers import Handler, Received, Reply, Server, serving
 
 
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0, 1)}

@@ -6,43 +6,30 @@ The replies have the form that the providers document, or that their users have 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 import json
 import logging
 import pickle
 import traceback
-from typing import Any
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler.cli.main import main
-from optuna_llm_sampler.errors import AuthenticationError
-from optuna_llm_sampler.errors import ModelNotFoundError
-from optuna_llm_sampler.errors import OptunaLLMError
-from optuna_llm_sampler.errors import RateLimitError
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import TokenUsage
+from optuna_llm_sampler.errors import (
+    AuthenticationError,
+    ModelNotFoundError,
+    OptunaLLMError,
+    RateLimitError,
+)
+from optuna_llm_sampler.llms import LLM, Request, TokenUsage
 from optuna_llm_sampler.llms.openai.client import ProviderLLM
 from optuna_llm_sampler.llms.openai.errors import retry_after
-from optuna_llm_sampler.llms.providers import EXTRAS
-from optuna_llm_sampler.llms.providers import Provider
-from optuna_llm_sampler.llms.providers import provider_at
-from optuna_llm_sampler.llms.providers import PROVIDERS
+from optuna_llm_sampler.llms.providers import EXTRAS, Provider, provider_at, PROVIDERS
 from optuna_llm_sampler.llms.registry import resolve
 
-from ..support.servers import Body
-from ..support.servers import error
-from ..support.servers import GOOD
-from ..support.servers import Handler
-from ..support.servers import Received
-from ..support.servers import Reply
-from ..support.servers import Server
-from ..support.servers import serving
+from ..support.servers import Body, error, GOOD, Handler, Received, Reply, Server, serving
 
 
 KEY = "my-very.secret+key/0123456789"

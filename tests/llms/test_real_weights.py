@@ -10,17 +10,12 @@ import optuna
 from optuna.samplers import RandomSampler
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import LocalLLM
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import usage
-from optuna_llm_sampler.llms import Message
-from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler import LLMSampler, LocalLLM, OpenAI, usage
+from optuna_llm_sampler.llms import Message, Request
 from optuna_llm_sampler.llms.local.weights import pull
 
 from ..support.llama_server import llama_server
-from ..support.recorded import objective
-from ..support.recorded import SPACE
+from ..support.recorded import objective, SPACE
 
 
 pytestmark = pytest.mark.slow

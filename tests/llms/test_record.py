@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 import contextlib
-from dataclasses import fields
-from dataclasses import replace
+from dataclasses import fields, replace
 import json
 import logging
 import os
@@ -19,21 +17,9 @@ from typing import Any
 import optuna
 import pytest
 
-from optuna_llm_sampler import errors
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import Recorder
-from optuna_llm_sampler import Replay
-from optuna_llm_sampler.errors import LLMError
-from optuna_llm_sampler.errors import OptunaLLMError
-from optuna_llm_sampler.errors import RecordError
-from optuna_llm_sampler.errors import ReplayMissError
-from optuna_llm_sampler.llms import CODE
-from optuna_llm_sampler.llms import Completion
-from optuna_llm_sampler.llms import JSON
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Message
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import TokenUsage
+from optuna_llm_sampler import errors, LLMSampler, Recorder, Replay
+from optuna_llm_sampler.errors import LLMError, OptunaLLMError, RecordError, ReplayMissError
+from optuna_llm_sampler.llms import CODE, Completion, JSON, LLM, Message, Request, TokenUsage
 from optuna_llm_sampler.llms.recording import key_of
 from optuna_llm_sampler.testing import FakeLLM
 

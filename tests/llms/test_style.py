@@ -6,31 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import pytest
 
-from optuna_llm_sampler import LocalLLM
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import Recorder
-from optuna_llm_sampler import Replay
+from optuna_llm_sampler import LocalLLM, OpenAI, Recorder, Replay
 from optuna_llm_sampler._advice.advice import Config
 from optuna_llm_sampler._advice.ask import ask
 from optuna_llm_sampler._advice.first_proposals import consensus_first
-from optuna_llm_sampler._advice.prompts import build
-from optuna_llm_sampler._advice.prompts import prefill
+from optuna_llm_sampler._advice.prompts import build, prefill
 from optuna_llm_sampler._advice.question import Question
 from optuna_llm_sampler._policy.allocation import make_policy
 from optuna_llm_sampler._study.summary import StudySummary
-from optuna_llm_sampler.llms import CODE
-from optuna_llm_sampler.llms import JSON
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import SCRIPT
-from optuna_llm_sampler.llms import Style
-from optuna_llm_sampler.llms.style import as_style
-from optuna_llm_sampler.llms.style import style_for
+from optuna_llm_sampler.llms import CODE, JSON, Request, SCRIPT, Style
+from optuna_llm_sampler.llms.style import as_style, style_for
 from optuna_llm_sampler.testing import FakeLLM
 
 

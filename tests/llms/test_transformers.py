@@ -10,24 +10,24 @@ import sys
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 import pytest
 import torch
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import TransformersLLM
-from optuna_llm_sampler.errors import BadRequestError
-from optuna_llm_sampler.errors import CallTimeoutError
-from optuna_llm_sampler.errors import MissingExtraError
-from optuna_llm_sampler.errors import WeightsError
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Message
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import SCRIPT
+from optuna_llm_sampler import LLMSampler, TransformersLLM
+from optuna_llm_sampler.errors import (
+    BadRequestError,
+    CallTimeoutError,
+    MissingExtraError,
+    WeightsError,
+)
+from optuna_llm_sampler.llms import LLM, Message, Request, SCRIPT
 from optuna_llm_sampler.llms.registry import resolve
 from optuna_llm_sampler.llms.transformers import _engine_of
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import hashlib
-from http.server import BaseHTTPRequestHandler
-from http.server import ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json
 import os
 from pathlib import Path
@@ -24,15 +23,9 @@ import zipfile
 import optuna
 import pytest
 
-from optuna_llm_sampler.errors import MissingExtraError
-from optuna_llm_sampler.errors import WeightsError
-from optuna_llm_sampler.llms.local.sources import Weights
-from optuna_llm_sampler.llms.local.sources import Wheels
-from optuna_llm_sampler.llms.local.weights import cache_folder
-from optuna_llm_sampler.llms.local.weights import DEFAULT
-from optuna_llm_sampler.llms.local.weights import fetch
-from optuna_llm_sampler.llms.local.weights import MODELS
-from optuna_llm_sampler.llms.local.weights import pull
+from optuna_llm_sampler.errors import MissingExtraError, WeightsError
+from optuna_llm_sampler.llms.local.sources import Weights, Wheels
+from optuna_llm_sampler.llms.local.weights import cache_folder, DEFAULT, fetch, MODELS, pull
 
 
 CONTENT = bytes(range(256)) * 40

@@ -5,9 +5,7 @@ Time is simulated; requests are counted at real HTTP servers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 import json
 import logging
 from typing import Any
@@ -17,26 +15,15 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import Replay
-from optuna_llm_sampler import usage
+from optuna_llm_sampler import LLMSampler, OpenAI, Replay, usage
 from optuna_llm_sampler._advice.call import Call
-from optuna_llm_sampler._policy.breaker import Breaker
-from optuna_llm_sampler._policy.breaker import breaker
+from optuna_llm_sampler._policy.breaker import Breaker, breaker
 from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler.llms import LLM
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.mixed import objective
-from ..support.mixed import POINT
-from ..support.mixed import SPACE
-from ..support.servers import error
-from ..support.servers import good
-from ..support.servers import Handler
-from ..support.servers import Received
-from ..support.servers import Reply
-from ..support.servers import serving
+from ..support.mixed import objective, POINT, SPACE
+from ..support.servers import error, good, Handler, Received, Reply, serving
 
 
 ANSWER = json.dumps({"configs": [{**POINT, "x": float(x), "why": "?"} for x in range(8)]})

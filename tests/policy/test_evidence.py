@@ -5,29 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 import json
 import re
-from typing import Any
-from typing import Literal
+from typing import Any, Literal
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 import optuna
 from optuna.distributions import FloatDistribution
 from optuna.samplers import TPESampler
 from optuna.study import StudyDirection
-from optuna.trial import create_trial
-from optuna.trial import FrozenTrial
-from optuna.trial import Trial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, FrozenTrial, Trial, TrialState
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import usage
-from optuna_llm_sampler._policy.evidence import Evidence
-from optuna_llm_sampler._policy.evidence import MAX_SHARE
-from optuna_llm_sampler._policy.evidence import MIN_SHARE
-from optuna_llm_sampler._policy.evidence import weigh
-from optuna_llm_sampler._study.ranking import Result
-from optuna_llm_sampler._study.ranking import Results
+from optuna_llm_sampler import LLMSampler, usage
+from optuna_llm_sampler._policy.evidence import Evidence, MAX_SHARE, MIN_SHARE, weigh
+from optuna_llm_sampler._study.ranking import Result, Results
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 

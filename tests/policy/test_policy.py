@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 import pytest
 
-from optuna_llm_sampler._policy.allocation import make_policy
-from optuna_llm_sampler._policy.allocation import position
-from optuna_llm_sampler.llms import CODE
-from optuna_llm_sampler.llms import JSON
+from optuna_llm_sampler._policy.allocation import make_policy, position
+from optuna_llm_sampler.llms import CODE, JSON
 
 
 @given(st.floats(0.0, 1.0), st.integers(0, 400), st.integers(0, 99))

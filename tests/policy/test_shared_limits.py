@@ -9,20 +9,11 @@ from typing import Any
 from optuna.trial import TrialState
 import pytest
 
-from optuna_llm_sampler import Budget
-from optuna_llm_sampler import OpenAI
+from optuna_llm_sampler import Budget, OpenAI
 from optuna_llm_sampler._store.store import AdviceStore
 
 from ..support.servers import misbehaving_server
-from ..support.storages import Job
-from ..support.storages import noted
-from ..support.storages import opened
-from ..support.storages import Postgres
-from ..support.storages import run
-from ..support.storages import source
-from ..support.storages import trials
-from ..support.storages import until
-from ..support.storages import workers
+from ..support.storages import Job, noted, opened, Postgres, run, source, trials, until, workers
 
 
 # Every two trials want an advice: without a budget, 200 trials make a hundred calls.

@@ -9,24 +9,17 @@ import subprocess
 import sys
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 import optuna
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import propose_space
+from optuna_llm_sampler import LLMSampler, propose_space
 from optuna_llm_sampler._study.space import is_legal
-from optuna_llm_sampler.errors import OptunaLLMError
-from optuna_llm_sampler.errors import TruncatedError
-from optuna_llm_sampler.errors import UnusableAnswerError
+from optuna_llm_sampler.errors import OptunaLLMError, TruncatedError, UnusableAnswerError
 from optuna_llm_sampler.llms import Completion
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.proposals import answer
-from ..support.proposals import item
-from ..support.proposals import proposed
-from ..support.proposals import SENTENCE
+from ..support.proposals import answer, item, proposed, SENTENCE
 from ..support.strategies import json_values
 
 

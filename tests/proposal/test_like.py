@@ -6,18 +6,14 @@ from dataclasses import dataclass
 import functools
 from typing import Any
 
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 import pytest
 
 from optuna_llm_sampler import propose_space
 from optuna_llm_sampler._proposal.propose import space_request
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.proposals import answer
-from ..support.proposals import item
-from ..support.proposals import proposed
+from ..support.proposals import answer, item, proposed
 
 
 def shown(like: Any) -> list[str]:

@@ -10,29 +10,15 @@ from typing import Any
 
 import openai
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import propose_space
-from optuna_llm_sampler import ProposedSpace
-from optuna_llm_sampler import Recorder
-from optuna_llm_sampler import Replay
-from optuna_llm_sampler.errors import ContradictionError
-from optuna_llm_sampler.errors import TooSmallError
-from optuna_llm_sampler.errors import TurnedOffError
+from optuna_llm_sampler import LLMSampler, OpenAI, propose_space, ProposedSpace, Recorder, Replay
+from optuna_llm_sampler.errors import ContradictionError, TooSmallError, TurnedOffError
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.proposals import answer
-from ..support.proposals import item
-from ..support.proposals import ITEMS
-from ..support.proposals import proposed
-from ..support.proposals import SENTENCE
-from ..support.servers import answering_server
-from ..support.servers import prompt_of
+from ..support.proposals import answer, item, ITEMS, proposed, SENTENCE
+from ..support.servers import answering_server, prompt_of
 
 
 def dropout(low: float, high: float, **values: Any) -> dict[str, Any]:

@@ -7,17 +7,17 @@ import math
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 import pytest
 
 from optuna_llm_sampler import review_space
-from optuna_llm_sampler.errors import TooSmallError
-from optuna_llm_sampler.errors import TurnedOffError
-from optuna_llm_sampler.errors import UnusableAnswerError
+from optuna_llm_sampler.errors import TooSmallError, TurnedOffError, UnusableAnswerError
 from optuna_llm_sampler.testing import FakeLLM
 
 

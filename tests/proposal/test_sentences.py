@@ -10,9 +10,7 @@ from benchmarks.proposals.__main__ import main
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.proposals import answer
-from ..support.proposals import item
-from ..support.proposals import ITEMS
+from ..support.proposals import answer, item, ITEMS
 
 
 Capture = pytest.CaptureFixture[str]

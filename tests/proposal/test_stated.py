@@ -5,13 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 import pytest
 
-from optuna_llm_sampler._proposal.stated import facts_as_text
-from optuna_llm_sampler._proposal.stated import names_meant
-from optuna_llm_sampler._proposal.stated import read_stated
+from optuna_llm_sampler._proposal.stated import facts_as_text, names_meant, read_stated
 from optuna_llm_sampler.errors import ContradictionError
 
 from ..support.proposals import SENTENCE

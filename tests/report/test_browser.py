@@ -9,8 +9,7 @@ import struct
 import subprocess
 import threading
 from typing import Any
-from wsgiref.simple_server import make_server
-from wsgiref.simple_server import WSGIRequestHandler
+from wsgiref.simple_server import make_server, WSGIRequestHandler
 
 import optuna
 from optuna.storages import RDBStorage
@@ -22,15 +21,11 @@ from optuna_llm_sampler import Price
 from optuna_llm_sampler.report.html import to_html
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.testing import FakeLLM
-from optuna_llm_sampler.visualization import save_plots
-from optuna_llm_sampler.visualization import write_note
+from optuna_llm_sampler.visualization import save_plots, write_note
 
 from ..support import chromium
-from ..support.main_job import answer
-from ..support.main_job import SMALL
-from ..support.studies import hostile
-from ..support.studies import objective
-from ..support.studies import tuned
+from ..support.main_job import answer, SMALL
+from ..support.studies import hostile, objective, tuned
 
 
 if importlib.util.find_spec("optuna_dashboard") is None:

@@ -15,8 +15,7 @@ from typing import Any
 
 import optuna
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, TrialState
 import pytest
 from sqlalchemy import event
 
@@ -26,14 +25,9 @@ from optuna_llm_sampler.errors import MissingExtraError
 from optuna_llm_sampler.report import dashboard as _dashboard
 from optuna_llm_sampler.report.explain import explain
 from optuna_llm_sampler.testing import FakeLLM
-from optuna_llm_sampler.visualization import LLMNoteCallback
-from optuna_llm_sampler.visualization import save_plots
-from optuna_llm_sampler.visualization import write_note
+from optuna_llm_sampler.visualization import LLMNoteCallback, save_plots, write_note
 
-from ..support.studies import hostile
-from ..support.studies import objective
-from ..support.studies import tuned
-from ..support.studies import two
+from ..support.studies import hostile, objective, tuned, two
 
 
 # Not imported here: without it, the tests that need no dashboard still run.

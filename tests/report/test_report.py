@@ -8,51 +8,29 @@ import math
 from typing import Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, TrialState
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import Price
+from optuna_llm_sampler import LLMSampler, Price
 from optuna_llm_sampler._advice.call import Call
 from optuna_llm_sampler._store.prices import cost_of
 from optuna_llm_sampler._study.keys import KINDS
-from optuna_llm_sampler._study.objectives import best_trials
-from optuna_llm_sampler._study.objectives import good_trials
-from optuna_llm_sampler._study.objectives import improvements
-from optuna_llm_sampler._text import hover
-from optuna_llm_sampler._text import markdown
-from optuna_llm_sampler._text import plain
-from optuna_llm_sampler.errors import RateLimitError
-from optuna_llm_sampler.errors import UnusableAnswerError
+from optuna_llm_sampler._study.objectives import best_trials, good_trials, improvements
+from optuna_llm_sampler._text import hover, markdown, plain
+from optuna_llm_sampler.errors import RateLimitError, UnusableAnswerError
 from optuna_llm_sampler.report.claims import wrong_claims
-from optuna_llm_sampler.report.explain import explain
-from optuna_llm_sampler.report.explain import fact_lines
-from optuna_llm_sampler.report.facts import Facts
-from optuna_llm_sampler.report.facts import facts
-from optuna_llm_sampler.report.facts import ParamFacts
+from optuna_llm_sampler.report.explain import explain, fact_lines
+from optuna_llm_sampler.report.facts import Facts, facts, ParamFacts
 from optuna_llm_sampler.report.html import to_html
-from optuna_llm_sampler.report.report import report
-from optuna_llm_sampler.report.report import TrialLine
+from optuna_llm_sampler.report.report import report, TrialLine
 from optuna_llm_sampler.report.sources import SOURCES
-from optuna_llm_sampler.report.text import comparison
-from optuna_llm_sampler.report.text import to_markdown
-from optuna_llm_sampler.report.text import to_text
-from optuna_llm_sampler.report.text import usd
+from optuna_llm_sampler.report.text import comparison, to_markdown, to_text, usd
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.studies import HOSTILE
-from ..support.studies import hostile
-from ..support.studies import knowing
-from ..support.studies import objective
-from ..support.studies import SPACE
-from ..support.studies import tuned
-from ..support.studies import two
+from ..support.studies import HOSTILE, hostile, knowing, objective, SPACE, tuned, two
 
 
 @pytest.fixture(scope="module")

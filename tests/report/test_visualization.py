@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import inspect
 import json
 import math
@@ -13,27 +12,17 @@ import sys
 from typing import Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, TrialState
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import Price
-from optuna_llm_sampler import visualization
-from optuna_llm_sampler.errors import MissingExtraError
-from optuna_llm_sampler.errors import RateLimitError
+from optuna_llm_sampler import LLMSampler, Price, visualization
+from optuna_llm_sampler.errors import MissingExtraError, RateLimitError
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.studies import HOSTILE
-from ..support.studies import hostile
-from ..support.studies import objective
-from ..support.studies import rough
-from ..support.studies import tuned
-from ..support.studies import two
+from ..support.studies import HOSTILE, hostile, objective, rough, tuned, two
 
 
 go = pytest.importorskip("plotly.graph_objects", reason="plotly is not installed")

@@ -7,20 +7,18 @@ import json
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
-from optuna.samplers import BaseSampler
-from optuna.samplers import TPESampler
-from optuna.trial import Trial
-from optuna.trial import TrialState
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.trial import Trial, TrialState
 import pytest
 
-from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._sampler.failure_filter import away_from_failures
-from optuna_llm_sampler._sampler.failure_filter import Outcomes
+from optuna_llm_sampler import DefaultBaseSampler, LLMSampler
+from optuna_llm_sampler._sampler.failure_filter import away_from_failures, Outcomes
 from optuna_llm_sampler._study.optuna_internals import tpe_sampler
 from optuna_llm_sampler.testing import FakeLLM
 

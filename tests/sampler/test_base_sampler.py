@@ -10,22 +10,14 @@ from typing import Any
 import warnings
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
-from optuna.samplers import PartialFixedSampler
-from optuna.samplers import RandomSampler
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import Trial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, Trial, TrialState
 import pytest
 
-from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import DefaultBaseSampler, LLMSampler
 from optuna_llm_sampler._sampler import default_base
 from optuna_llm_sampler._study.distance import Points
 from optuna_llm_sampler._study.optuna_internals import IS_OPTUNA_4

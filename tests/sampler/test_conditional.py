@@ -8,15 +8,15 @@ import random
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 from optuna.study import StudyDirection
-from optuna.trial import create_trial
-from optuna.trial import Trial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, Trial, TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
@@ -26,10 +26,7 @@ from optuna_llm_sampler._advice.prompts.grammar import list_grammar
 from optuna_llm_sampler._advice.prompts.notation import Notation
 from optuna_llm_sampler._advice.prompts.variants import variants
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.conditions import branches
-from optuna_llm_sampler._study.conditions import of_branch
-from optuna_llm_sampler._study.conditions import parents_first
-from optuna_llm_sampler._study.conditions import tree
+from optuna_llm_sampler._study.conditions import branches, of_branch, parents_first, tree
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM

@@ -10,8 +10,7 @@ import threading
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 import pytest
 
 from optuna_llm_sampler import LLMSampler

@@ -10,14 +10,15 @@ import random
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.pruners import HyperbandPruner
 from optuna.samplers import RandomSampler
-from optuna.trial import Trial
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
@@ -25,14 +26,7 @@ from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.fakes import random_value
-from ..support.storages import context
-from ..support.storages import Job
-from ..support.storages import join
-from ..support.storages import note
-from ..support.storages import noted
-from ..support.storages import opened
-from ..support.storages import Postgres
-from ..support.storages import trials
+from ..support.storages import context, Job, join, note, noted, opened, Postgres, trials
 
 
 SPACE: dict[str, BaseDistribution] = {

@@ -10,16 +10,15 @@ import re
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 from optuna.study import StudyDirection
-from optuna.trial import create_trial
-from optuna.trial import FrozenTrial
-from optuna.trial import Trial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, FrozenTrial, Trial, TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler

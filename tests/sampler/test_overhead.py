@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 import json
 from pathlib import Path
@@ -14,15 +12,10 @@ from typing import Any
 
 import optuna
 from optuna.distributions import FloatDistribution
-from optuna.samplers import BaseSampler
-from optuna.samplers import RandomSampler
-from optuna.samplers import TPESampler
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import RDBStorage
-from optuna.study import Study
-from optuna.study import StudyDirection
-from optuna.trial import create_trial
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.study import Study, StudyDirection
+from optuna.trial import create_trial, FrozenTrial, TrialState
 import pytest
 import sqlalchemy
 
@@ -30,17 +23,14 @@ from benchmarks._rows import fill
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.distance import NEAR
-from optuna_llm_sampler._study.distance import normalize
-from optuna_llm_sampler._study.history import History
-from optuna_llm_sampler._study.history import seen_space
+from optuna_llm_sampler._study.distance import NEAR, normalize
+from optuna_llm_sampler._study.history import History, seen_space
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._study.summary import TrialSummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.mixed import objective
-from ..support.mixed import SPACE
+from ..support.mixed import objective, SPACE
 
 
 def worse(trial: optuna.Trial) -> float:

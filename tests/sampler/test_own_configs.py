@@ -8,12 +8,10 @@ import json
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import RandomSampler
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import Trial
+from optuna.trial import create_trial, Trial
 import pytest
 
 from optuna_llm_sampler import LLMSampler

@@ -3,18 +3,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import pytest
 
 from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler._sampler.gp_study import relaxed
-from optuna_llm_sampler._sampler.gp_study import rounded
+from optuna_llm_sampler._sampler.gp_study import relaxed, rounded
 
 from ..support.strategies import ints
 

@@ -16,39 +16,25 @@ import threading
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
-from optuna.samplers import BaseSampler
-from optuna.samplers import RandomSampler
-from optuna.samplers import TPESampler
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial
-from optuna.trial import Trial
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 import pytest
 
-from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import usage
+from optuna_llm_sampler import DefaultBaseSampler, LLMSampler, usage
 from optuna_llm_sampler._sampler import progress as _progress
-from optuna_llm_sampler.errors import AuthenticationError
-from optuna_llm_sampler.errors import RateLimitError
+from optuna_llm_sampler.errors import AuthenticationError, RateLimitError
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.fakes import fake
-from ..support.fakes import guesser
-from ..support.fakes import properties
-from ..support.mixed import objective
-from ..support.mixed import params
-from ..support.mixed import POINT
-from ..support.mixed import run
-from ..support.mixed import sampler_on
-from ..support.mixed import says
-from ..support.mixed import sources
-from ..support.mixed import SPACE
+from ..support.fakes import fake, guesser, properties
+from ..support.mixed import objective, params, POINT, run, sampler_on, says, sources, SPACE
 
 
 # --- whose trial is it ----------------------------------------------------------------------

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 import json
 import logging
@@ -24,34 +21,34 @@ from optuna.trial import Trial
 import pytest
 import sqlalchemy
 
-from optuna_llm_sampler import AzureOpenAI
-from optuna_llm_sampler import Budget
-from optuna_llm_sampler import CallRecord
-from optuna_llm_sampler import calls
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import Price
-from optuna_llm_sampler import Recorder
-from optuna_llm_sampler import Replay
-from optuna_llm_sampler import usage
+from optuna_llm_sampler import (
+    AzureOpenAI,
+    Budget,
+    CallRecord,
+    calls,
+    LLMSampler,
+    OpenAI,
+    Price,
+    Recorder,
+    Replay,
+    usage,
+)
 from optuna_llm_sampler.errors import OptunaLLMError
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.llms import LLM, Request
 from optuna_llm_sampler.report.html import to_html
 from optuna_llm_sampler.report.report import report
-from optuna_llm_sampler.report.text import to_markdown
-from optuna_llm_sampler.report.text import to_text
+from optuna_llm_sampler.report.text import to_markdown, to_text
 
-from ..support.mixed import objective
-from ..support.mixed import POINT
-from ..support.mixed import SPACE
-from ..support.servers import BEHAVIOURS
-from ..support.servers import Handler
-from ..support.servers import misbehaving_server
-from ..support.servers import Received
-from ..support.servers import Reply
-from ..support.servers import Server
-from ..support.servers import serving
+from ..support.mixed import objective, POINT, SPACE
+from ..support.servers import (
+    BEHAVIOURS,
+    Handler,
+    misbehaving_server,
+    Received,
+    Reply,
+    Server,
+    serving,
+)
 
 
 # Not of the form of anybody's keys, so that it is found out by its value alone.

@@ -8,18 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
-from optuna.samplers import BaseSampler
-from optuna.samplers import RandomSampler
-from optuna.storages import get_storage
-from optuna.storages import InMemoryStorage
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.storages import get_storage, InMemoryStorage
 from optuna.study import Study
 from optuna.trial import Trial
 import pytest
 
-from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler import LLMSampler
+from optuna_llm_sampler import DefaultBaseSampler, LLMSampler
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 

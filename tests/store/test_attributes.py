@@ -10,13 +10,10 @@ from typing import Any
 
 import optuna
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import Trial
+from optuna.trial import create_trial, Trial
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import record_failures
-from optuna_llm_sampler import usage
+from optuna_llm_sampler import LLMSampler, record_failures, usage
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
 from optuna_llm_sampler._study.ranking import Results
@@ -25,9 +22,7 @@ from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.testing import FakeLLM
 from optuna_llm_sampler.visualization import plot_sources
 
-from ..support.studies import knowing
-from ..support.studies import rough
-from ..support.studies import tuned
+from ..support.studies import knowing, rough, tuned
 
 
 NAMES = [

@@ -14,33 +14,19 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 import pytest
 
-from optuna_llm_sampler import Budget
-from optuna_llm_sampler import calls
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import Price
-from optuna_llm_sampler import usage
+from optuna_llm_sampler import Budget, calls, LLMSampler, OpenAI, Price, usage
 from optuna_llm_sampler._advice.call import Call
-from optuna_llm_sampler._store.records import AdviceRecord
-from optuna_llm_sampler._store.records import to_attribute
+from optuna_llm_sampler._store.records import AdviceRecord, to_attribute
 from optuna_llm_sampler._store.store import AdviceStore
-from optuna_llm_sampler.llms import Completion
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.llms import Completion, LLM, Request
 from optuna_llm_sampler.report.html import to_html
 from optuna_llm_sampler.report.report import report
-from optuna_llm_sampler.report.text import to_markdown
-from optuna_llm_sampler.report.text import to_text
+from optuna_llm_sampler.report.text import to_markdown, to_text
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.fakes import fake
-from ..support.mixed import objective
-from ..support.mixed import params
-from ..support.mixed import POINT
-from ..support.mixed import sources
-from ..support.mixed import SPACE
-from ..support.servers import answering_server
-from ..support.servers import Body
+from ..support.mixed import objective, params, POINT, sources, SPACE
+from ..support.servers import answering_server, Body
 
 
 class Answers:

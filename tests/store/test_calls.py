@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 import json
 import pickle
 from typing import Any
@@ -13,38 +12,20 @@ from optuna.samplers import RandomSampler
 from optuna.study import Study
 import pytest
 
-from optuna_llm_sampler import CallRecord
-from optuna_llm_sampler import calls
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import OpenAI
-from optuna_llm_sampler import Price
-from optuna_llm_sampler import usage
-from optuna_llm_sampler._advice.call import Call
-from optuna_llm_sampler._advice.call import complete
-from optuna_llm_sampler._advice.call import estimate
+from optuna_llm_sampler import CallRecord, calls, LLMSampler, OpenAI, Price, usage
+from optuna_llm_sampler._advice.call import Call, complete, estimate
 from optuna_llm_sampler._store.calls import keep
-from optuna_llm_sampler._store.prices import cost_of
-from optuna_llm_sampler._store.prices import price_of
-from optuna_llm_sampler._store.prices import PRICES
+from optuna_llm_sampler._store.prices import cost_of, price_of, PRICES
 from optuna_llm_sampler._study import keys as _keys
-from optuna_llm_sampler.errors import CallTimeoutError
-from optuna_llm_sampler.errors import RateLimitError
-from optuna_llm_sampler.errors import TruncatedError
-from optuna_llm_sampler.llms import Request
-from optuna_llm_sampler.llms import TokenUsage
+from optuna_llm_sampler.errors import CallTimeoutError, RateLimitError, TruncatedError
+from optuna_llm_sampler.llms import Request, TokenUsage
 from optuna_llm_sampler.report.explain import explain
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.report.text import to_text
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.mixed import objective
-from ..support.mixed import POINT
-from ..support.mixed import SPACE
-from ..support.servers import answering_server
-from ..support.servers import Body
-from ..support.servers import misbehaving_server
-from ..support.servers import prompt_of
-from ..support.servers import Server
+from ..support.mixed import objective, POINT, SPACE
+from ..support.servers import answering_server, Body, misbehaving_server, prompt_of, Server
 
 
 ANSWER = json.dumps({"configs": [{**POINT, "why": "known"}]})

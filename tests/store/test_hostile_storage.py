@@ -6,22 +6,18 @@ from collections.abc import Iterator
 import time
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 import optuna
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import usage
+from optuna_llm_sampler import LLMSampler, usage
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler._study import keys as _keys
 
 from ..support.fakes import fake
-from ..support.mixed import objective
-from ..support.mixed import POINT
-from ..support.mixed import SPACE
+from ..support.mixed import objective, POINT, SPACE
 from ..support.strategies import json_values
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
-from contextlib import contextmanager
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, contextmanager, ExitStack
 from dataclasses import replace
 import os
 from pathlib import Path
@@ -17,29 +14,29 @@ import signal
 import time
 from typing import Any
 
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 import pytest
 
 from benchmarks._postgres import restart_postgres
-from optuna_llm_sampler._policy.allocation import Plan
-from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._policy.allocation import Plan, Policy
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.testing import FakeLLM
 
-from ..support.storages import grpc_proxy
-from ..support.storages import Job
-from ..support.storages import join
-from ..support.storages import MoodyModel
-from ..support.storages import noted
-from ..support.storages import opened
-from ..support.storages import Postgres
-from ..support.storages import records
-from ..support.storages import run
-from ..support.storages import source
-from ..support.storages import trials
-from ..support.storages import until
-from ..support.storages import workers
+from ..support.storages import (
+    grpc_proxy,
+    Job,
+    join,
+    MoodyModel,
+    noted,
+    opened,
+    Postgres,
+    records,
+    run,
+    source,
+    trials,
+    until,
+    workers,
+)
 from ..support.versions import RetryCallback
 
 

@@ -13,31 +13,22 @@ import threading
 import time
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import RandomSampler
 from optuna.storages import InMemoryStorage
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, TrialState
 import pytest
 
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._advice.advice import Advice
-from optuna_llm_sampler._advice.advice import Config
+from optuna_llm_sampler._advice.advice import Advice, Config
 from optuna_llm_sampler._advice.call import Call
-from optuna_llm_sampler._policy.allocation import Plan
-from optuna_llm_sampler._policy.allocation import Policy
+from optuna_llm_sampler._policy.allocation import Plan, Policy
 from optuna_llm_sampler._store import background_call
-from optuna_llm_sampler._store.records import AdviceRecord
-from optuna_llm_sampler._store.records import Claim
-from optuna_llm_sampler._store.records import to_attribute
-from optuna_llm_sampler._store.store import AdviceStore
-from optuna_llm_sampler._store.store import Running
-from optuna_llm_sampler._store.store import Snapshot
+from optuna_llm_sampler._store.records import AdviceRecord, Claim, to_attribute
+from optuna_llm_sampler._store.store import AdviceStore, Running, Snapshot
 from optuna_llm_sampler._study import keys as _keys
 from optuna_llm_sampler._study.history import History
 from optuna_llm_sampler.llms import Request

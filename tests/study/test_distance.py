@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 import pytest
 
 from optuna_llm_sampler._study.distance import Points

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 import functools
 import inspect
 import linecache
 import pickle
 import time
-from typing import Any
-from typing import ClassVar
+from typing import Any, ClassVar
 import warnings
 
 import optuna
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import search_space_of
+from optuna_llm_sampler import LLMSampler, search_space_of
 from optuna_llm_sampler.llms import Request
 from tests.support.fakes import fake
 from tests.support.objectives import CASES

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import optuna
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
-from optuna.samplers import RandomSampler
-from optuna.samplers import TPESampler
+from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.study import Study
-from optuna.trial import create_trial
-from optuna.trial import FrozenTrial
-from optuna.trial import Trial
+from optuna.trial import create_trial, FrozenTrial, Trial
 import pytest
 
 from optuna_llm_sampler._study import optuna_internals

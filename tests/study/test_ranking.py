@@ -5,9 +5,7 @@ from __future__ import annotations
 import random
 
 from optuna.study import StudyDirection
-from optuna.trial import create_trial
-from optuna.trial import FrozenTrial
-from optuna.trial import TrialState
+from optuna.trial import create_trial, FrozenTrial, TrialState
 import pytest
 
 from optuna_llm_sampler._study.ranking import Results

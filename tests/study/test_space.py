@@ -3,28 +3,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from hypothesis import given, strategies as st
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import pytest
 
-from optuna_llm_sampler._study.distance import denormalize
-from optuna_llm_sampler._study.distance import normalize
-from optuna_llm_sampler._study.space import coerce
-from optuna_llm_sampler._study.space import Coerced
-from optuna_llm_sampler._study.space import labels
-from optuna_llm_sampler._study.space import Rejected
-from optuna_llm_sampler._study.space import to_label
+from optuna_llm_sampler._study.distance import denormalize, normalize
+from optuna_llm_sampler._study.space import coerce, Coerced, labels, Rejected, to_label
 
 from ..support.pipeline import assert_optuna_keeps
-from ..support.strategies import categoricals
-from ..support.strategies import distributions
-from ..support.strategies import floats
-from ..support.strategies import ints
-from ..support.strategies import json_values
+from ..support.strategies import categoricals, distributions, floats, ints, json_values
 
 
 @given(distributions(), json_values())

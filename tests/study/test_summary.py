@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 import itertools
 import logging
 import math
@@ -12,24 +10,22 @@ import random
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 from optuna.trial import Trial
 import pytest
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import record_failures
+from optuna_llm_sampler import LLMSampler, record_failures
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._advice.prompts import build
 from optuna_llm_sampler._advice.question import Question
-from optuna_llm_sampler._study.objectives import hypervolume
-from optuna_llm_sampler._study.objectives import hypervolume_shares
-from optuna_llm_sampler._study.objectives import thinned
-from optuna_llm_sampler._study.summary import describe_curve
-from optuna_llm_sampler._study.summary import StudySummary
+from optuna_llm_sampler._study.objectives import hypervolume, hypervolume_shares, thinned
+from optuna_llm_sampler._study.summary import describe_curve, StudySummary
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 

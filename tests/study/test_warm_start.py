@@ -6,20 +6,19 @@ import pickle
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import RandomSampler
 from optuna.study import Study
 from optuna.trial import Trial
 import pytest
 
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler._study.warm_start import adopted
-from optuna_llm_sampler._study.warm_start import N_TRIED
-from optuna_llm_sampler._study.warm_start import remember
-from optuna_llm_sampler._study.warm_start import to_try
+from optuna_llm_sampler._study.warm_start import adopted, N_TRIED, remember, to_try
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import json
 import random
@@ -15,9 +14,7 @@ import pytest
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-from .servers import answering_server
-from .servers import Body
-from .servers import Server
+from .servers import answering_server, Body, Server
 
 
 def properties(request: Request) -> dict[str, Any]:

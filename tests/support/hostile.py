@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import json
 import math
 import random
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
-from optuna_llm_sampler._study.space import SearchSpace
-from optuna_llm_sampler._study.space import to_label
+from optuna_llm_sampler._study.space import SearchSpace, to_label
 
 
 # JSON can carry a lone surrogate ("\ud800"), and so can a parameter's name.

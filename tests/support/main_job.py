@@ -12,8 +12,7 @@ from typing import Any
 import optuna
 
 from benchmarks.customer_service.config import Config
-from benchmarks.customer_service.storage import connect
-from benchmarks.customer_service.storage import open_study
+from benchmarks.customer_service.storage import connect, open_study
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 

@@ -9,18 +9,19 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.storages import BaseStorage
-from optuna.storages import InMemoryStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import create_trial
 
-from optuna_llm_sampler._advice.advice import Advice
-from optuna_llm_sampler._advice.advice import Config
-from optuna_llm_sampler._advice.advice import from_json
-from optuna_llm_sampler._advice.advice import MAX_CONFIGS
-from optuna_llm_sampler._advice.advice import MAX_NOTE_CHARS
-from optuna_llm_sampler._advice.advice import to_json
-from optuna_llm_sampler._advice.advice import values
+from optuna_llm_sampler._advice.advice import (
+    Advice,
+    Config,
+    from_json,
+    MAX_CONFIGS,
+    MAX_NOTE_CHARS,
+    to_json,
+    values,
+)
 from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.store import AdviceStore
@@ -29,8 +30,7 @@ from optuna_llm_sampler._study.distance import Points
 from optuna_llm_sampler._study.space import SearchSpace
 from optuna_llm_sampler._text import MAX_WHY_CHARS
 
-from .hostile import Case
-from .hostile import SPACES
+from .hostile import Case, SPACES
 
 
 # Of one answer, on one core. The worst that is known takes a quarter of it.

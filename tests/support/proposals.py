@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from optuna_llm_sampler import propose_space
-from optuna_llm_sampler import ProposedSpace
+from optuna_llm_sampler import propose_space, ProposedSpace
 from optuna_llm_sampler.testing import FakeLLM
 
 

@@ -11,15 +11,16 @@ import sys
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import TPESampler
 from optuna.trial import Trial
 
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import Replay
+from optuna_llm_sampler import LLMSampler, Replay
 from optuna_llm_sampler.llms import LLM
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import dataclass, field
 import hashlib
 import json
 import multiprocessing
-from multiprocessing.context import ForkServerContext
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.synchronize import Semaphore
 import os
 from pathlib import Path
@@ -26,26 +22,25 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import RandomSampler
-from optuna.storages import BaseStorage
-from optuna.storages import GrpcStorageProxy
-from optuna.storages import JournalStorage
-from optuna.storages import RDBStorage
-from optuna.storages import run_grpc_proxy_server
+from optuna.storages import (
+    BaseStorage,
+    GrpcStorageProxy,
+    JournalStorage,
+    RDBStorage,
+    run_grpc_proxy_server,
+)
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
-from optuna.trial import FrozenTrial
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
-from benchmarks._postgres import embedded_postgres
-from benchmarks._postgres import PRELOAD
+from benchmarks._postgres import embedded_postgres, PRELOAD
 from optuna_llm_sampler import LLMSampler
 from optuna_llm_sampler._store.records import AdviceRecord
 from optuna_llm_sampler._store.store import AdviceStore
 from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
-from .mixed import objective
-from .mixed import SPACE
+from .mixed import objective, SPACE
 from .versions import RetryCallback
 
 

@@ -8,17 +8,18 @@ import random
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import TPESampler
 from optuna.study import Study
 from optuna.trial import Trial
 
 from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler.llms import LLM
-from optuna_llm_sampler.llms import Request
+from optuna_llm_sampler.llms import LLM, Request
 from optuna_llm_sampler.testing import FakeLLM
 
 from .fakes import properties

@@ -6,14 +6,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from .._task import Params
-from .._task import Task
+from .._task import Params, Task
 
 
 _TRAIN, _TEST = 3000, 6000

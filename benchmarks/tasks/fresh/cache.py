@@ -6,11 +6,9 @@ from collections import OrderedDict
 from functools import cache
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 
-from .._task import Params
-from .._task import Task
+from .._task import Params, Task
 
 
 _PAGES, _OPERATIONS = 12_000, 14_000

@@ -7,16 +7,16 @@ import math
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.trial import BaseTrial
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from .._task import Params
-from .._task import suggest_one
-from .._task import Task
+from .._task import Params, suggest_one, Task
 
 
 _SERIES, _HOURS, _HORIZON = 4, 2400, 60

@@ -7,14 +7,15 @@ import math
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import torch
 
-from .._task import Params
-from .._task import Task
+from .._task import Params, Task
 
 
 _CLASSES, _BANDS = 7, 48

@@ -6,13 +6,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from .._task import Params
-from .._task import Task
+from .._task import Params, Task
 
 
 _USERS, _ITEMS, _DAYS = 220, 160, 730

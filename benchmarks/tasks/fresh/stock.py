@@ -7,13 +7,14 @@ import math
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
-from .._task import Params
-from .._task import Task
+from .._task import Params, Task
 
 
 _SHOPS, _DAYS, _WARM_UP = 7, 170, 30

@@ -9,8 +9,7 @@ prompt caches work.
 from __future__ import annotations
 
 from ...llms.base import Request
-from ...llms.style import as_style
-from ...llms.style import Style
+from ...llms.style import as_style, Style
 from ..question import Question
 from .code import build_code
 from .json_style import build_json

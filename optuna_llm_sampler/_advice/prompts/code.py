@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
-from ..._study.numbers import exact
-from ..._study.numbers import result_text
-from ..._study.numbers import Spread
+from ..._study.numbers import exact, result_text, Spread
 from ..._study.space import SearchSpace
-from ..._study.summary import row
-from ..._study.summary import spreads
-from ..._study.summary import TrialSummary
-from ..._study.summary import violation_spreads
+from ..._study.summary import row, spreads, TrialSummary, violation_spreads
 from ..._study.warm_start import told
-from ...llms.base import Message
-from ...llms.base import Request
+from ...llms.base import Message, Request
 from ...llms.style import Style
 from ..question import Question
-from .grammar import code_grammar
-from .grammar import list_grammar
-from .notation import few_values
-from .notation import Notation
-from .notation import notation_for
-from .text import comment
-from .text import fitted
-from .text import json_text
-from .text import n_choices_shown
-from .variants import Variant
-from .variants import variants
+from .grammar import code_grammar, list_grammar
+from .notation import few_values, Notation, notation_for
+from .text import comment, fitted, json_text, n_choices_shown
+from .variants import Variant, variants
 
 
 _SYSTEM = "You tune hyperparameters."

@@ -6,19 +6,19 @@ digits (decisions.md, "What small models are shown").
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import json
 import math
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from ..._study.space import SearchSpace
-from .notation import few_values
-from .notation import Notation
+from .notation import few_values, Notation
 from .variants import Variant
 
 

@@ -8,16 +8,10 @@ from typing import Any
 from optuna.distributions import CategoricalDistribution
 
 from ..._study.conditions import words
-from ..._study.numbers import result_text
-from ..._study.numbers import Spread
-from ..._study.summary import row
-from ..._study.summary import spreads
-from ..._study.summary import TrialSummary
-from ..._study.summary import violation_spreads
+from ..._study.numbers import result_text, Spread
+from ..._study.summary import row, spreads, TrialSummary, violation_spreads
 from ..question import Question
-from .text import fence
-from .text import fitted
-from .text import quote
+from .text import fence, fitted, quote
 
 
 # Untried choices are named if there are no more, or if other parameters depend on them.

@@ -6,29 +6,23 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import FloatDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
-from ..._study.conditions import Branch
-from ..._study.conditions import branches
-from ..._study.conditions import tree
-from ..._study.numbers import exact
-from ..._study.numbers import result_text
-from ..._study.space import labels
-from ..._study.space import SearchSpace
+from ..._study.conditions import Branch, branches, tree
+from ..._study.numbers import exact, result_text
+from ..._study.space import labels, SearchSpace
 from ..._study.warm_start import told
-from ...llms.base import Message
-from ...llms.base import Request
+from ...llms.base import Message, Request
 from ...llms.style import Style
 from ..advice import reason_key
 from ..question import Question
 from .history import history
-from .text import fence
-from .text import fitted
-from .text import n_choices_shown
-from .text import quote
+from .text import fence, fitted, n_choices_shown, quote
 from .variants import aims
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import keyword
 from typing import Any
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from ..._study.labels import find_choice
-from ..._study.labels import is_plain
-from ..._study.labels import literal
+from ..._study.labels import find_choice, is_plain, literal
 from ..._study.space import labels
-from .text import escape
-from .text import json_text
+from .text import escape, json_text
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from typing import Any
 
 from optuna.distributions import CategoricalDistribution
 
-from ..._study.space import labels
-from ..._study.space import SearchSpace
+from ..._study.space import labels, SearchSpace
 from ..._text import printable
 
 

@@ -5,16 +5,12 @@ Samples of a small model are much alike, so what must differ is fixed in the req
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from itertools import cycle
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any
 
-from ..._study.conditions import Branch
-from ..._study.conditions import branches
+from ..._study.conditions import Branch, branches
 from ..question import Question
 from .text import comment
 

@@ -6,25 +6,13 @@ import importlib.util
 import os
 from pathlib import Path
 import time
-from typing import Any
-from typing import get_args
-from typing import Literal
+from typing import Any, get_args, Literal
 
-from ...errors import BadRequestError
-from ...errors import LLMError
-from ...errors import MissingExtraError
-from ...errors import WeightsError
-from ..base import Completion
-from ..base import joined
-from ..base import Request
-from ..style import as_style
-from ..style import CODE
-from ..style import Style
-from ..style import style_for
-from .llama import engine_of
-from .llama import Settings
-from .weights import DEFAULT
-from .weights import MODELS
+from ...errors import BadRequestError, LLMError, MissingExtraError, WeightsError
+from ..base import Completion, joined, Request
+from ..style import as_style, CODE, Style, style_for
+from .llama import engine_of, Settings
+from .weights import DEFAULT, MODELS
 
 
 Template = Literal["chat", "raw"]

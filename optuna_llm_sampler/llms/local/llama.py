@@ -10,22 +10,22 @@ from pathlib import Path
 import secrets
 import threading
 import time
-from typing import Any
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optuna
 
-from ...errors import BadRequestError
-from ...errors import CallTimeoutError
-from ...errors import LLMError
-from ...errors import need
-from ...errors import ServerError
-from ...errors import TokenUsage
-from ...errors import TruncatedError
-from ...errors import WeightsError
+from ...errors import (
+    BadRequestError,
+    CallTimeoutError,
+    LLMError,
+    need,
+    ServerError,
+    TokenUsage,
+    TruncatedError,
+    WeightsError,
+)
 from ..base import Completion
-from .weights import MODELS
-from .weights import pull
+from .weights import MODELS, pull
 
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")

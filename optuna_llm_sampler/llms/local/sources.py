@@ -14,8 +14,7 @@ from pathlib import Path
 import shutil
 import subprocess
 import sys
-from typing import Any
-from typing import BinaryIO
+from typing import Any, BinaryIO
 import zipfile
 
 import optuna

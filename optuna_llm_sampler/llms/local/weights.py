@@ -10,13 +10,7 @@ from typing import Any
 import optuna
 
 from ...errors import WeightsError
-from .sources import extra
-from .sources import read_json
-from .sources import SourceError
-from .sources import SOURCES
-from .sources import Weights
-from .sources import Wheels
-from .sources import write_json
+from .sources import extra, read_json, SourceError, SOURCES, Weights, Wheels, write_json
 
 
 _logger = optuna.logging.get_logger(f"optuna.{__name__}")

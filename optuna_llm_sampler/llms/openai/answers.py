@@ -7,22 +7,14 @@ put an error into an answer with status 200.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import json
 import re
 from typing import Any
 
-from ...errors import LLMError
-from ...errors import RefusalError
-from ...errors import TokenUsage
-from ...errors import TruncatedError
-from ...errors import UnusableAnswerError
-from ..base import Completion
-from ..base import Request
-from ..base import until
-from ..read_text import holds_object
-from ..read_text import is_open_thought
+from ...errors import LLMError, RefusalError, TokenUsage, TruncatedError, UnusableAnswerError
+from ..base import Completion, Request, until
+from ..read_text import holds_object, is_open_thought
 from .profile import Api
 
 

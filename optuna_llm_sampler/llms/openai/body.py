@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..base import Message
-from ..base import Request
-from .profile import EndpointProfile
-from .profile import token_limit
+from ..base import Message, Request
+from .profile import EndpointProfile, token_limit
 
 
 _INSTRUCTION = (

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ...errors import AuthenticationError
-from ...errors import BadRequestError
-from ..providers import AZURE
-from ..providers import key_hint
-from ..providers import OPENAI
-from ..providers import Provider
+from ...errors import AuthenticationError, BadRequestError
+from ..providers import AZURE, key_hint, OPENAI, Provider
 from ..style import Style
 from .endpoint import Endpoint
 from .profile import is_own_endpoint

@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 import contextvars
 from dataclasses import replace
 import random
 import threading
 import time
-from typing import Any
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.parse import urlunsplit
+from typing import Any, TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 from optuna.logging import get_logger
 
-from ...errors import CallTimeoutError
-from ...errors import LLMError
-from ...errors import OptunaLLMError
-from ...errors import TokenUsage
-from ...errors import TruncatedError
-from ..base import Completion
-from ..base import joined
-from ..base import Request
-from ..base import together
-from ..providers import EXTRAS
-from ..providers import OutputMode
-from ..providers import Provider
-from ..style import as_style
-from ..style import JSON
-from ..style import Style
-from ..style import style_for
-from .answers import body_of
-from .answers import completion_of
-from .answers import is_cut_short
-from .answers import is_json
+from ...errors import CallTimeoutError, LLMError, OptunaLLMError, TokenUsage, TruncatedError
+from ..base import Completion, joined, Request, together
+from ..providers import EXTRAS, OutputMode, Provider
+from ..style import as_style, JSON, Style, style_for
+from .answers import body_of, completion_of, is_cut_short, is_json
 from .body import parameters
-from .profile import EndpointProfile
-from .profile import first_profile
-from .profile import token_limit
-from .refusals import Failure
-from .refusals import more_room
-from .refusals import next_profile
+from .profile import EndpointProfile, first_profile, token_limit
+from .refusals import Failure, more_room, next_profile
 
 
 if TYPE_CHECKING:
@@ -260,8 +237,7 @@ class Endpoint:
     ) -> Mapping[str, Any] | Failure:
         import openai
 
-        from .errors import failure_from
-        from .errors import failure_in_body
+        from .errors import failure_from, failure_in_body
 
         seconds = deadline - time.monotonic()
         if seconds <= 0:

@@ -5,8 +5,7 @@ Importing this module imports the SDK, which takes a second: it is imported with
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import email.utils
 import json
 import math
@@ -18,11 +17,8 @@ import openai
 
 from ... import errors
 from ..providers import key_hint
-from .answers import is_page
-from .answers import page_title
-from .refusals import Failure
-from .refusals import is_about_length
-from .refusals import is_about_messages
+from .answers import is_page, page_title
+from .refusals import Failure, is_about_length, is_about_messages
 
 
 # Every public exception of the SDK; the nearest base class counts for any other.

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
 from ..base import Request
-from ..providers import AZURE
-from ..providers import EXTRAS
-from ..providers import OPENAI
-from ..providers import OutputMode
-from ..providers import Provider
-from ..providers import provider_at
+from ..providers import AZURE, EXTRAS, OPENAI, OutputMode, Provider, provider_at
 
 
 Api = Literal["responses", "chat"]

@@ -8,20 +8,14 @@ without a parameter, with a lower token limit, without a kind of message, with a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import re
 
-from ...errors import BadRequestError
-from ...errors import LLMError
-from ...errors import ServerError
+from ...errors import BadRequestError, LLMError, ServerError
 from ..base import Request
 from ..providers import EXTRAS
-from .body import messages_of
-from .body import parameters
-from .profile import EndpointProfile
-from .profile import OUTPUT_MODES
-from .profile import token_limit
+from .body import messages_of, parameters
+from .profile import EndpointProfile, OUTPUT_MODES, token_limit
 
 
 _REQUIRED = ("messages", "input", "model")

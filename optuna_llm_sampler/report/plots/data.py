@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import math
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
-from optuna.distributions import BaseDistribution
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.logging import get_logger
 from optuna.study import Study
 
 from ..._advice.advice import values
-from ..._store.store import AdviceStore
-from ..._store.store import Snapshot
+from ..._store.store import AdviceStore, Snapshot
 from ..._study.keys import KINDS
-from ..._study.numbers import result_text
-from ..._study.numbers import spread_of
+from ..._study.numbers import result_text, spread_of
 from ..._study.objectives import good_trials
-from ..._study.space import labels
-from ..._study.space import to_label
+from ..._study.space import labels, to_label
 from ..._text import plain
-from ..report import Report
-from ..report import report
-from ..report import TrialLine
+from ..report import Report, report, TrialLine
 
 
 if TYPE_CHECKING:

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from ..._text import plain
 from ...errors import need
 from ..sources import SOURCES
-from .data import History
-from .data import LINE_COLOR
-from .data import Panel
-from .data import panels
-from .data import studies_of
+from .data import History, LINE_COLOR, Panel, panels, studies_of
 
 
 if TYPE_CHECKING:

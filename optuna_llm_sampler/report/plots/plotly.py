@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import math
 from statistics import median_low
-from typing import Any
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from ..._store.prices import Price
-from ..._text import count
-from ..._text import hover
-from ..._text import number
-from ..._text import plain
+from ..._text import count, hover, number, plain
 from ...errors import need
-from ..report import AdviceLine
-from ..report import report
+from ..report import AdviceLine, report
 from ..sources import SOURCES
-from .data import History
-from .data import LINE_COLOR
-from .data import Panel
-from .data import panels
-from .data import param_panels
-from .data import ParamPanel
-from .data import Point
-from .data import studies_of
-from .data import texts_of
+from .data import (
+    History,
+    LINE_COLOR,
+    Panel,
+    panels,
+    param_panels,
+    ParamPanel,
+    Point,
+    studies_of,
+    texts_of,
+)
 
 
 if TYPE_CHECKING:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 import math
 
-from ..._study.numbers import result_text
-from ..._study.numbers import spread_of
+from ..._study.numbers import result_text, spread_of
 from ..._text import html
-from .data import History
-from .data import Point
+from .data import History, Point
 
 
 _WIDTH, _HEIGHT = 900, 300

@@ -1,6 +1,4 @@
-from optuna_llm_sampler import DefaultBaseSampler
-from optuna_llm_sampler import LLMSampler
-from optuna_llm_sampler import OpenAI
+from optuna_llm_sampler import DefaultBaseSampler, LLMSampler, OpenAI
 
 
 __all__ = ["DefaultBaseSampler", "LLMSampler", "OpenAI"]
