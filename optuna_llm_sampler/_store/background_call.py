@@ -87,6 +87,7 @@ class BackgroundCall:
         self._answer: AdviceRecord | None = None
         self._undelivered = False
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._renewal = threading.Lock()
         self._began = time.monotonic()
 
@@ -173,23 +174,25 @@ class BackgroundCall:
             self._undelivered = True
 
     def _write_record(self) -> None:
+        """Store the answer once, though several trials of this process may try at a time."""
         assert self._answer is not None
-        while True:
-            host = self._host
-            snapshot = self._store.read()
-            record = replace(self._answer, trial=host.number)
-            record = self._schedule(snapshot, record, self._undelivered)
-            try:
-                self._store.record(host.trial_id, record)
-            except UpdateFinishedTrialError:
+        with self._writing:
+            while self.record is None:
+                host = self._host
+                snapshot = self._store.read()
+                record = replace(self._answer, trial=host.number)
+                record = self._schedule(snapshot, record, self._undelivered)
+                try:
+                    if record.call_id not in snapshot.answered:  # an error may follow a commit
+                        self._store.record(host.trial_id, record)
+                except UpdateFinishedTrialError:
+                    with self._lock:
+                        if self._host is host:
+                            self._undelivered = True
+                            raise
+                    continue
                 with self._lock:
-                    if self._host is host:
-                        self._undelivered = True
-                        raise
-                continue
-            with self._lock:
-                self.record, self.snapshot, self._undelivered = record, snapshot, False
-            return
+                    self.record, self.snapshot, self._undelivered = record, snapshot, False
 
     def _keep_claim(self) -> None:
         """Renew the claim until the call ends, so that others know that it is alive."""

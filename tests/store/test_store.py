@@ -475,3 +475,44 @@ def test_a_forked_sampler_starts_clean() -> None:
     finally:
         gate.set()
         process.kill()
+
+
+def test_trials_that_start_together_store_an_undelivered_answer_once() -> None:
+    study = optuna.create_study()
+    first = study.ask()
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def ask(snapshot: Snapshot) -> AdviceRecord:
+        asked.set()
+        may_answer.wait(10)
+        return AdviceRecord(trial=0, block=0, asked_on=0, advice=advice(4))
+
+    class Slow(AdviceStore):
+        def record(self, trial_id: int, record: AdviceRecord) -> None:
+            time.sleep(0.2)
+            super().record(trial_id, record)
+
+    call = background_call.BackgroundCall(
+        Slow(study._storage, study._study_id),
+        Claim(0, 0, 0, False, time.time(), 20.0),
+        background_call.HostTrial(trial_id=first._trial_id, number=0),
+        is_alone=True,
+        ask=ask,
+        schedule=lambda snapshot, record, has_begun: replace(record, start=record.trial),
+        may_ask=lambda snapshot: True,
+    )
+    call.start(store_of(study).read())
+    assert asked.wait(10)
+    study.tell(first, 1.0)  # so the answer has no trial to lie on
+    may_answer.set()
+    assert call.done.wait(20)
+    assert call.open
+    trials = [study.ask() for _ in range(4)]
+    hosts = [background_call.HostTrial(trial_id=t._trial_id, number=t.number) for t in trials]
+    threads = [threading.Thread(target=call.move_to, args=(host,)) for host in hosts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not call.open
+    assert len(store_of(study).read().records) == 1
