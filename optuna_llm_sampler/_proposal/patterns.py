@@ -26,16 +26,18 @@ _BETWEEN = (
 )
 _AND = r"\band\b|\bund\b|\bet\b|\by\b|\ba\b|\be\b|\bи\b|和|と"
 _TO = r"\bto\b|\bbis\b|\bà\b|\bдо\b|[-–—~〜～]|到|至|から|\.{2,3}"
+_NOT = r"\b(?:not?|never|cannot|(?:should|must|do|does|ca|wo)n['’]?t) (?:be |go |get |fall )?"
 _AT_LEAST = _any(
-    r"\bat least|\bat minimum|\bnot? (?:be )?(?:less|fewer|smaller|lower|shorter|shallower) than",
-    r"\bnot (?:be )?below|\bminimum(?: of)?|\bmin\.?|>=|≥",
+    r"\bat least|\bat minimum",
+    rf"{_NOT}(?:(?:less|fewer|smaller|lower|shorter|shallower) than|below|under)",
+    r"\bminimum(?: of)?|\bmin\.?|>=|≥",
     r"\bmindestens|\bminimal|\bau moins|\bau minimum|\bal menos|\bcomo mínimo|\bpor lo menos",
     r"\balmeno|\bpelo menos|\bao menos|\bno mínimo|\bне (?:менее|меньше|ниже)(?: чем)?",
     r"\bминимум|至少|最少|最小|不少于|不低于|不小于|少なくとも",
 )
 _AT_MOST = _any(
-    r"\bat most|\bnot? (?:be )?(?:more|larger|greater|higher|bigger|deeper|longer|wider) than",
-    r"\bup to|\bcapped at|\bnot (?:be )?above|(?:\bnot|\bnever|n.t) exceed(?:ing)?",
+    rf"\bat most|{_NOT}(?:more|larger|greater|higher|bigger|deeper|longer|wider) than",
+    rf"\bup to|\bcapped at|{_NOT}(?:above|over|beyond|exceed(?:ing)?)",
     r"\bmaximum(?: of)?|\bmax\.?|<=|≤",
     r"\bhöchstens|\bmaximal|\bbis zu|\bau plus|\bau maximum|\bjusqu.à|\bcomo máximo",
     r"\ba lo sumo|\bhasta|\bal massimo|\bfino a|\bno máximo|\baté",

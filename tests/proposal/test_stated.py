@@ -54,6 +54,10 @@ def test_the_sentence_of_the_readme() -> None:
         ("between 2 and four layers of 64 units", {"n_layers": "at least 2, at most 4"}),
         ("the batch size must not exceed 64", {"batch_size": "at most 64"}),
         ("30 epochs at most", {"num_epochs": "at most 30"}),
+        ("dropout never below 0.1", {"dropout": "at least 0.1"}),
+        ("dropout shouldnt go over 0.3", {"dropout": "at most 0.3"}),
+        ("the batch size can't be under 16", {"batch_size": "at least 16"}),
+        ("an amount above 0.4 of dropout", {"dropout": "more than 0.4"}),
         ("a batch size of 16, 32 or 64", {"batch_size": "one of 16, 32, 64"}),
         (
             "optimizer one of adam, sgd; n_layers >= 2",
