@@ -506,7 +506,7 @@ def test_trials_that_start_together_store_an_undelivered_answer_once() -> None:
     study.tell(first, 1.0)  # so the answer has no trial to lie on
     may_answer.set()
     assert call.done.wait(20)
-    assert call.open
+    was_open = call.open
     trials = [study.ask() for _ in range(4)]
     hosts = [background_call.HostTrial(trial_id=t._trial_id, number=t.number) for t in trials]
     threads = [threading.Thread(target=call.move_to, args=(host,)) for host in hosts]
@@ -514,5 +514,5 @@ def test_trials_that_start_together_store_an_undelivered_answer_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not call.open
+    assert (was_open, call.open) == (True, False)
     assert len(store_of(study).read().records) == 1
