@@ -22,7 +22,7 @@ class Way:
     notes: bool = False
 
 
-# Of the three things that set the style as code apart (small-models.md §2.2), one at a time is
+# Of the three things that set the style as code apart, one at a time is
 # taken back.
 WAYS: Mapping[str, Way] = {
     "code": Way(CODE),

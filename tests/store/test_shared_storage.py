@@ -220,7 +220,7 @@ def test_sixty_four_workers_use_every_configuration_once(
     job = Job(postgres.url, tmp_path, latency=0.3, seconds=0.2, threads=4, name="sixty-four")
     job.arguments.update({"llm": FakeLLM(MoodyModel(job)), "timeout": 20.0, "prefetch": False})
     rng = random.Random(0)
-    with workers(job, 16, 192) as processes:
+    with workers(job, 16, 288) as processes:
         for n_begun in (70, 120):
             until(lambda n=n_begun: len(noted(job, "running")) >= n)  # type: ignore[misc]
             pids = [p.pid for p in processes if p.is_alive()]
@@ -230,10 +230,10 @@ def test_sixty_four_workers_use_every_configuration_once(
     states = Counter(t.state for t in found)
     assert states[TrialState.RUNNING] <= 2 * job.threads
     assert states[TrialState.COMPLETE] + states[TrialState.RUNNING] == len(found)
-    assert states[TrialState.COMPLETE] >= 192 - 2 * job.threads
+    assert states[TrialState.COMPLETE] >= 288 - 2 * job.threads
     with opened(job) as study:
         snapshot = AdviceStore(study._storage, study._study_id).read()
-    assert len({record.share for record in snapshot.advices}) >= 2  # it moved; how far is timing
+    assert len({record.share for record in snapshot.advices}) >= 3
     assert positions_used_twice(found) == repeated_params(found) == 0
     # Every configuration is used, unless its trial died, it resembles another trial, the model had
     # lost its share, or its process could not store it in time.
