@@ -19,7 +19,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import BaseTrial
 from sklearn.datasets import load_breast_cancer, load_diabetes, make_friedman1
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -37,7 +36,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ._task import Params, suggest_one, Task
+from ._task import Branching, Params, Task
 from ._training import held_out_loss
 
 
@@ -330,6 +329,7 @@ def load_conditional(name: str) -> Task:
     """Build the task; nothing is trained yet."""
     task = _TASKS[name]
     optimum, median = task.scale
+    branching = Branching(task.common, task.choosers)
     return Task(
         name=name,
         family="conditional",
@@ -339,13 +339,8 @@ def load_conditional(name: str) -> Task:
         optimum=optimum,
         median_random=median,
         defaults=task.defaults,
-        suggest=partial(_suggest, task),
-        conditions={
-            name: {chooser: [choice]}
-            for chooser, branches in task.choosers.items()
-            for choice, branch in branches.items()
-            for name in branch
-        },
+        suggest=branching.suggest,
+        conditions=branching.conditions,
     )
 
 
@@ -357,15 +352,3 @@ def _space(task: _Conditional) -> dict[str, BaseDistribution]:
         for branch in branches.values():
             space |= branch
     return space
-
-
-def _suggest(task: _Conditional, trial: BaseTrial) -> Params:
-    space = _space(task)
-    params: Params = {name: suggest_one(trial, name, d) for name, d in task.common.items()}
-    inner = {n for bs in task.choosers.values() for b in bs.values() for n in b}
-    for chooser, branches in task.choosers.items():
-        if chooser not in inner:
-            params[chooser] = suggest_one(trial, chooser, space[chooser])
-        branch = branches.get(params.get(chooser, ""), {})
-        params |= {name: suggest_one(trial, name, d) for name, d in branch.items()}
-    return params

@@ -99,7 +99,8 @@ class Branching:
         common:
             Parameters that every trial has.
         choosers:
-            Per deciding parameter, the parameters that each of its values brings with it.
+            Per deciding parameter, the parameters that each of its values brings with it. One that
+            is decided about itself stands in that branch, and after what decides about it.
     """
 
     common: Mapping[str, BaseDistribution]
@@ -129,8 +130,11 @@ class Branching:
     def suggest(self, trial: BaseTrial) -> Params:
         """Ask a trial for the parameters of its branches."""
         params: Params = {name: suggest_one(trial, name, d) for name, d in self.common.items()}
+        inner = {n for bs in self.choosers.values() for b in bs.values() for n in b}
         for chooser, branches in self.choosers.items():
-            kind = suggest_one(trial, chooser, CategoricalDistribution(tuple(branches)))
-            params[chooser] = kind
-            params |= {name: suggest_one(trial, name, d) for name, d in branches[kind].items()}
+            if chooser not in inner:
+                kinds = CategoricalDistribution(tuple(branches))
+                params[chooser] = suggest_one(trial, chooser, kinds)
+            branch = branches.get(params.get(chooser, ""), {})
+            params |= {name: suggest_one(trial, name, d) for name, d in branch.items()}
         return params
