@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed, ProcessPoolExecutor
+from concurrent.futures import as_completed, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 import math
 from multiprocessing import get_context
@@ -140,12 +140,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run_all(args: argparse.Namespace, model: str, endpoint: Endpoint) -> list[str]:
     """Return what went wrong."""
-    missing = []
-    usable = []
-    # First and one after the other, so that no two studies ask for the same space.
-    for name in args.tasks:
+    missing, usable = [], []
+    # Before all studies, so that no two of them ask for the same space.
+    with ThreadPoolExecutor(args.jobs) as threads:
+        asked = {name: threads.submit(proposal, name, model, endpoint) for name in args.tasks}
+    for name, answer in asked.items():
         try:
-            found = proposal(name, model, endpoint)
+            found = answer.result()
         except (NotRecorded, OptunaLLMError) as error:
             missing.append(f"{name}: {error}")
         else:
