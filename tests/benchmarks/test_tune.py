@@ -1,4 +1,4 @@
-"""``python -m benchmarks.proposals.tune``: asked of a server, recorded, and replayed without it."""
+"""``python -m benchmarks.proposals.tune``: asked of a server, recorded, replayed without it."""
 
 from __future__ import annotations
 
