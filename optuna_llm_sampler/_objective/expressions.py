@@ -8,7 +8,7 @@ import operator
 from types import FunctionType
 from typing import Any
 
-from .names import Names
+from .names import line, Names
 from .operators import format_value, OPERATORS
 from .values import (
     blur,
@@ -262,11 +262,8 @@ class Expressions(Names):
         return found
 
     def _GeneratorExp(self, node: ast.GeneratorExp, frame: Frame) -> Any:
-        """Read a generator that may not be consumed to its end."""
         if self.asks([node], frame):
-            before, self.path.doubt = self.path.doubt, "in a generator"
-            self._ListComp(node, frame)
-            self.path.doubt = before
+            self.path.open(f"a generator ({line(node)})")
         return UNKNOWN
 
     def _comprehend(

@@ -136,7 +136,13 @@ class Functions(Calls):
     def _other(self, node: ast.AST, frame: Frame) -> None:
         if self.asks([node], frame):
             raise GiveUpError(f"{type(node).__name__} ({line(node)})")
+        self.skip_over(node, frame, may_leave=leaves([node]))
+
+    def skip_over(self, node: ast.AST, frame: Frame, *, may_leave: bool) -> None:
+        """Skip a statement that asks for nothing."""
         self.skip([node], frame)
+        if may_leave and not self.path.doubt:
+            self.path.doubt = f"after what may return ({line(node)})"
 
     def _Pass(self, node: ast.Pass, frame: Frame) -> None:
         pass
@@ -196,6 +202,11 @@ class Functions(Calls):
             if self.carries(closure):
                 self.path.open(f"what {node.name} asks for, which is decorated")
             frame.names[node.name] = UNKNOWN
+
+
+def leaves(statements: Statements) -> bool:
+    """Return whether statements may go elsewhere, other than by an exception."""
+    return any(isinstance(n, (ast.Return, ast.Break, ast.Continue)) for n in nodes_of(statements))
 
 
 def _bind(

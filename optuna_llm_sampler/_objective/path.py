@@ -33,47 +33,23 @@ class GiveUpError(Exception):
 
 @dataclass
 class Path:
-    """One way through an objective.
+    """One way through an objective."""
 
-    Attributes:
-        steps:
-            Counts the steps on all paths.
-        script:
-            Which way to go at the first forks; then the first way.
-        others:
-            The scripts of the ways not taken.
-        where:
-            Indexes of the values that lead here, by parameter that was asked for and can decide.
-        found:
-            Distributions by name; :obj:`None` if they are not constant.
-        left_out:
-            What is not certain, in words, by parameter name or by what it is.
-        doubt:
-            Why what follows may not be reached, or ``""``.
-        because:
-            The latest fork that depends on no choice, in words, or ``""``.
-        is_open:
-            Whether parameters may be asked for that were not read.
-        has_raised:
-            Whether it ends with an exception.
-        reasons:
-            By parameter name, :attr:`because` when it was asked for.
-        n_certain:
-            How many parameters were asked for before the first fork.
-    """
-
-    steps: Iterator[int]
-    script: tuple[int, ...] = ()
-    others: list[tuple[int, ...]] = field(default_factory=list)
+    steps: Iterator[int]  # counts the steps on all paths
+    script: tuple[int, ...] = ()  # which way to go at the first forks; then the first way
+    others: list[tuple[int, ...]] = field(default_factory=list)  # scripts of ways not taken
+    # Indexes of the values that lead here, by parameter that was asked for and can decide.
     where: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    # Distributions by name; None if they are not constant.
     found: dict[str, BaseDistribution | None] = field(default_factory=dict)
+    # What is not certain, in words, by parameter name or by what it is.
     left_out: dict[str, str] = field(default_factory=dict)
-    doubt: str = ""
-    because: str = ""
-    is_open: bool = False
+    doubt: str = ""  # why what follows may not be reached
+    because: str = ""  # the latest fork that depends on no choice
+    reasons: dict[str, str] = field(default_factory=dict)  # that at each parameter
+    is_open: bool = False  # whether parameters may be asked for that were not read
     has_raised: bool = False
-    reasons: dict[str, str] = field(default_factory=dict)
-    n_certain: int | None = None
+    n_certain: int | None = None  # how many parameters were asked for before the first fork
     _taken: tuple[int, ...] = ()
     _values: dict[str, Any] = field(default_factory=dict)
 

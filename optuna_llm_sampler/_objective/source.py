@@ -32,24 +32,14 @@ _CONSTRUCTORS = ("__init__", "__post_init__", "__new__")
 
 @dataclass(frozen=True)
 class Source:
-    """One file or notebook cell.
-
-    Attributes:
-        functions:
-            All functions and lambdas in it.
-        codes:
-            All that it compiles to.
-        changed:
-            Names, and attributes with a dot before them, whose values some function changes,
-            other than in a constructor. Their present value says nothing of that in a trial.
-        rebound:
-            Names that some function declares as ``global`` or ``nonlocal``.
-    """
+    """One file or notebook cell."""
 
     functions: tuple[FunctionNode, ...]
-    codes: tuple[CodeType, ...]
+    codes: tuple[CodeType, ...]  # all that it compiles to
+    # Names, and attributes with a dot before them, whose values some function changes, other than
+    # in a constructor. Their present value says nothing of that in a trial.
     changed: frozenset[str]
-    rebound: frozenset[str]
+    rebound: frozenset[str]  # names that some function declares as global or nonlocal
 
 
 class Sources:
@@ -163,8 +153,6 @@ def stored_names(trees: Iterable[ast.AST]) -> set[str]:
     for node in (each for tree in trees for each in ast.walk(tree)):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             found.add(node.id)
-        elif isinstance(node, ast.MatchMapping):
-            found.add(node.rest)
         elif isinstance(node, ast.alias):
             found.add((node.asname or node.name).partition(".")[0])
         else:  # functions, classes, handlers and patterns

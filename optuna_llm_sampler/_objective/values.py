@@ -41,17 +41,10 @@ BLUR = Mark()
 
 @dataclass(frozen=True, eq=False)
 class OfChoice:
-    """A value that depends on one suggested parameter.
-
-    Attributes:
-        param:
-            The parameter.
-        values:
-            The value by the index of the parameter's value.
-    """
+    """A value that depends on one suggested parameter."""
 
     param: str
-    values: dict[int, Any]
+    values: dict[int, Any]  # by the index of the parameter's value
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,46 +57,22 @@ class Method:
 
 @dataclass(eq=False)
 class Object:
-    """An object with attributes.
+    """An object with attributes."""
 
-    Attributes:
-        live:
-            The object in memory; its class if the objective would create it.
-        cls:
-            Its class.
-        attrs:
-            Attributes set while reading.
-    """
-
-    live: Any
+    live: Any  # the object in memory; its class if the objective would create it
     cls: type
-    attrs: dict[str, Any] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)  # set while reading
 
 
 @dataclass(eq=False)
 class Frame:
-    """The names of one call.
-
-    Attributes:
-        names:
-            Values by name.
-        outer:
-            The frame around a nested function or a comprehension.
-        function:
-            The function in memory whose globals and closure hold other names.
-        source:
-            The file of the function.
-        rebound:
-            Local names that nested functions bind, too.
-        is_comprehension:
-            Whether it is that of a comprehension.
-    """
+    """The names of one call."""
 
     names: dict[str, Any]
-    outer: Frame | None
-    function: FunctionType
+    outer: Frame | None  # around a nested function or a comprehension
+    function: FunctionType  # in memory; its globals and closure hold other names
     source: Source
-    rebound: frozenset[str] = frozenset()
+    rebound: frozenset[str] = frozenset()  # local names that nested functions bind, too
     is_comprehension: bool = False
 
 
