@@ -28,20 +28,11 @@ _MAX_QUOTED_CHARS = 2_000
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a question: an advice with configurations, or an error.
+    """What came of a question: an advice with configurations, or an error."""
 
-    Attributes:
-        call:
-            What it took.
-        advice:
-            The configurations; none if there is an error.
-        error:
-            Why there is no configuration.
-    """
-
-    call: Call
-    advice: Advice = Advice()
-    error: OptunaLLMError | None = None
+    call: Call  # what it took
+    advice: Advice = Advice()  # the configurations; none if there is an error
+    error: OptunaLLMError | None = None  # why there is no configuration
 
     @property
     def outcome(self) -> str:

@@ -84,26 +84,14 @@ def parse(
 
 @dataclass
 class _Taken:
-    """What was read from one or more answers.
+    """What was read from one or more answers."""
 
-    Attributes:
-        configs:
-            Usable configurations.
-        note:
-            What the model believes about the problem, as written.
-        repaired:
-            Counts of repaired values by reason.
-        rejected:
-            Counts of rejected values and configurations by reason.
-        n_read:
-            How many items were read, usable or not.
-    """
-
-    configs: list[Config] = field(default_factory=list)
-    note: Any = None
-    repaired: Counter[str] = field(default_factory=Counter)
+    configs: list[Config] = field(default_factory=list)  # usable configurations
+    note: Any = None  # what the model believes about the problem, as written
+    repaired: Counter[str] = field(default_factory=Counter)  # counts of repaired values by reason
+    # Counts of rejected values and configurations by reason.
     rejected: Counter[str] = field(default_factory=Counter)
-    n_read: int = 0
+    n_read: int = 0  # how many items were read, usable or not
 
     def add(self, other: _Taken) -> None:
         free = MAX_CONFIGS - len(self.configs)

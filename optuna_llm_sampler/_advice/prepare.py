@@ -21,20 +21,11 @@ _MIN_NAMELESS, _MIN_CHOICES, _MAX_LETTERS = 4, 4, 2
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request, and the way back for its answer.
+    """A request, and the way back for its answer."""
 
-    Attributes:
-        request:
-            What is sent.
-        question:
-            What is asked, with the names and choices that are sent.
-        renaming:
-            Restores the own names and choices.
-    """
-
-    request: Request
-    question: Question
-    renaming: Renaming
+    request: Request  # what is sent
+    question: Question  # what is asked, with the names and choices that are sent
+    renaming: Renaming  # restores the own names and choices
 
 
 def prepare(

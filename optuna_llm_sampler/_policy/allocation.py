@@ -36,24 +36,14 @@ _MAX_WANTED = 16
 
 @dataclass(frozen=True)
 class Policy:
-    """How trials are allocated.
+    """How trials are allocated."""
 
-    Attributes:
-        share:
-            The model's share of the trials after the first advice, in [0, 1]; :obj:`None`: it
-            follows from evidence.
-        n_configs:
-            Configurations of one advice.
-        n_first:
-            How many configurations of the first advice are tried.
-        is_fixed:
-            Whether the user has set the share, so that evidence changes nothing.
-    """
-
+    # The model's share of the trials after the first advice, in [0, 1]; None: it follows from
+    # evidence.
     share: float | None
-    n_configs: int
-    n_first: int
-    is_fixed: bool = False
+    n_configs: int  # configurations of one advice
+    n_first: int  # how many configurations of the first advice are tried
+    is_fixed: bool = False  # whether the user has set the share, so that evidence changes nothing
 
     def n_wanted(self, share: float, n_starting: int) -> int:
         """Return how many configurations to ask for.
@@ -121,17 +111,10 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Turn:
-    """Whose trial it is.
+    """Whose trial it is."""
 
-    Attributes:
-        is_models:
-            Whether it is the model's.
-        assignment:
-            Its configuration; :obj:`None` while no advice has one for it.
-    """
-
-    is_models: bool
-    assignment: Assignment | None = None
+    is_models: bool  # whether it is the model's
+    assignment: Assignment | None = None  # its configuration; None while no advice has one for it
 
     @property
     def needs_advice(self) -> bool:
@@ -141,17 +124,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Plan:
-    """A policy applied to a study.
+    """A policy applied to a study."""
 
-    Attributes:
-        policy:
-            How trials are allocated.
-        snapshot:
-            What the storage holds.
-    """
-
-    policy: Policy
-    snapshot: Snapshot
+    policy: Policy  # how trials are allocated
+    snapshot: Snapshot  # what the storage holds
 
     @cached_property
     def evidence(self) -> Evidence:

@@ -161,30 +161,16 @@ def _spread(n: int, n_best: int, n_spread: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Result:
-    """One finished trial of the model or the base sampler, as evidence for one of them.
+    """One finished trial of the model or the base sampler, as evidence for one of them."""
 
-    Attributes:
-        number:
-            Number of the trial.
-        is_models:
-            Whether its configuration was the model's; else it was the base sampler's.
-        is_informed:
-            Whether the model had seen results when it proposed it. First proposals are not
-            compared with trials that were made with more knowledge.
-        rank:
-            Lower is better.
-        improved:
-            Whether it was better than all trials before it.
-        failed:
-            Whether it ended without a result.
-    """
-
-    number: int
-    is_models: bool
+    number: int  # number of the trial
+    is_models: bool  # whether its configuration was the model's; else it was the base sampler's
+    # Whether the model had seen results when it proposed it. First proposals are not compared with
+    # trials that were made with more knowledge.
     is_informed: bool
-    rank: RankKey
-    improved: bool
-    failed: bool = False
+    rank: RankKey  # lower is better
+    improved: bool  # whether it was better than all trials before it
+    failed: bool = False  # whether it ended without a result
 
 
 class Results:

@@ -23,22 +23,13 @@ _MOST_BEST = 5
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a report.
+    """One part of a report."""
 
-    Attributes:
-        title:
-            Its heading.
-        lines:
-            Sentences, a paragraph each.
-        table:
-            A table below them. The first row is the head; columns without content are left out.
-        kinds:
-            The kind of source that each row of the table is about, if it is about one.
-    """
-
-    title: str
-    lines: tuple[str, ...] = ()
+    title: str  # its heading
+    lines: tuple[str, ...] = ()  # sentences, a paragraph each
+    # A table below them. The first row is the head; columns without content are left out.
     table: tuple[Row, ...] = ()
+    # The kind of source that each row of the table is about, if it is about one.
     kinds: tuple[str, ...] = ()
 
 
