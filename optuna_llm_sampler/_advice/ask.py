@@ -52,21 +52,16 @@ def ask(
 ) -> Answer:
     """Ask a model, and ask again if too little in the first answer is usable.
 
+    The advice has the user's own names and choices, whatever ``redact`` makes of them, and no
+    configuration that ``is_duplicate`` holds for.
+
     Args:
-        llm:
-            The model.
-        question:
-            What to ask.
-        is_duplicate:
-            Whether a configuration need not be run again.
         timeout:
             Longest time for all requests together, in seconds.
         purpose:
             See :class:`~optuna_llm_sampler._advice.call.Call`.
         max_requests:
             Largest number of requests. 1: do not ask again.
-        redact:
-            Rewrites every text that is sent; the advice has the own names and choices.
 
     Returns:
         The advice or the error. Exceptions other than

@@ -45,18 +45,12 @@ def parse(
 ) -> Advice:
     """Read answers of any form: JSON, JSON in prose or fences, or ``dict(...)`` calls.
 
+    Configurations that ``is_duplicate`` holds for are dropped. So are, without being counted,
+    values of branches that ``conditions`` exclude, since they do no harm.
+
     Args:
-        texts:
-            One or more answers to the same question.
-        space:
-            The space the model was asked about.
-        is_duplicate:
-            Whether a configuration need not be run again.
         limit:
             Largest number of configurations to return.
-        conditions:
-            When conditional parameters are used. Values of other branches are dropped without
-            being counted, since they do no harm.
         prefilled:
             Whether the answers continue a beginning that the model was given.
 

@@ -31,17 +31,7 @@ class Prepared:
 def prepare(
     question: Question, style: Style, *, timeout: float, redact: Redact | None = None
 ) -> Prepared:
-    """Prepare the request for a question.
-
-    Args:
-        question:
-            What to ask.
-        style:
-            The form in which to ask it.
-        timeout:
-            Longest time for the answer, in seconds.
-        redact:
-            Rewrites every text that is sent.
+    """Prepare the request for a question; ``redact`` rewrites every text that is sent.
 
     Raises:
         NamelessError: The model cannot know what any of the parameters is.

@@ -46,14 +46,7 @@ class Policy:
     is_fixed: bool = False  # whether the user has set the share, so that evidence changes nothing
 
     def n_wanted(self, share: float, n_starting: int) -> int:
-        """Return how many configurations to ask for.
-
-        Args:
-            share:
-                The model's share of the next trials.
-            n_starting:
-                Trials that are about to start before another call can be answered.
-        """
+        """Return how many configurations to ask for; enough for the trials about to start."""
         several = max(1, round(_HORIZON * share))
         wanted = max(min(self.n_configs, several), math.ceil(share * n_starting))
         return min(wanted, max(_MAX_WANTED, self.n_configs))
@@ -154,14 +147,7 @@ class Plan:
         return Turn(True, Assignment(record, assigned))
 
     def block_to_ask(self, number: int, ahead: int = 0) -> int | None:
-        """Return the block to ask for when this trial starts, if any.
-
-        Args:
-            number:
-                The trial.
-            ahead:
-                How many trials before it is needed an advice is asked for.
-        """
+        """Return the block to ask for when a trial starts, ``ahead`` trials before its use."""
         if any(self.turn(number + i).needs_advice for i in range(ahead + 1)):
             return self.snapshot.next_block
         return None
@@ -202,14 +188,6 @@ class Plan:
 
         It starts with the first trial that waits for it, else with the next one to come, so that
         no best guess is left to the past.
-
-        Args:
-            record:
-                The outcome of the call.
-            claim:
-                The claim under which it was made.
-            waiting:
-                Trials that may be waiting for the model.
         """
         record = replace(record, fixed_share=self.policy.share)
         if record.outcome != "ok":

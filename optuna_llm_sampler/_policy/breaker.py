@@ -52,19 +52,13 @@ def breaker(
     born: float,
     is_timed: bool = True,
 ) -> Breaker:
-    """Return whether a model may be asked.
+    """Return whether a model may be asked, given the outcomes of all calls by trial number.
 
     Args:
-        records:
-            Outcomes of all calls, by trial number.
         asked:
             Name of the model. Failures of other models do not count.
-        n_trials:
-            Number of trials in the study.
-        now:
-            Seconds since the epoch.
-        born:
-            When the sampler first saw the study, in seconds since the epoch.
+        now, born:
+            Now, and when the sampler first saw the study, in seconds since the epoch.
         is_timed:
             Whether seconds count, and not only trials.
     """

@@ -178,10 +178,6 @@ class Results:
 
     Each trial is judged once, against all trials with lower numbers; again only when a trial with
     a lower number finishes later. Not thread-safe.
-
-    Args:
-        directions:
-            Directions of the study's objectives.
     """
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
@@ -217,9 +213,7 @@ class Results:
     def latest(self, informed_from: float) -> list[Result]:
         """Return the latest trials of both samplers, by number.
 
-        Args:
-            informed_from:
-                First trial whose proposals were made with results at hand.
+        ``informed_from`` is the first trial whose proposals were made with results at hand.
         """
         self._judge()
         return [

@@ -152,15 +152,7 @@ def sampler_of(args: argparse.Namespace, llm: Any, **arguments: Any) -> LLMSampl
 
 
 def next_question(study: Study, sampler: LLMSampler, n: int | None = None) -> NextQuestion:
-    """Return the next question.
-
-    Args:
-        study:
-            The study.
-        sampler:
-            The sampler that would ask it.
-        n:
-            Number of configurations to ask for. :obj:`None`: the sampler's own.
+    """Return the question that a sampler would ask next; for ``n`` configurations if given.
 
     Raises:
         StudyProblem: The parameters are not known yet.

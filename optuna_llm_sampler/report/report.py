@@ -169,11 +169,8 @@ class Report:
 def report(study: Study, *, price: Price | None = None) -> Report:
     """Summarize what the model did in a study, what it cost, and whether it helped.
 
-    Args:
-        study:
-            Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no advice.
-        price:
-            Price of the model, for all calls. :obj:`None`: what the sampler knew when it called.
+    The study may have no advice at all. A price, if given, counts for all calls; else what the
+    sampler knew when it called.
     """
     store = AdviceStore.of(study)
     snapshot = store.read()

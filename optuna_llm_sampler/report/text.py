@@ -34,14 +34,7 @@ class Section:
 
 
 def sections(report: Report, most_advice: int = _MOST_ADVICE) -> list[Section]:
-    """Write the report as sections.
-
-    Args:
-        report:
-            The report.
-        most_advice:
-            Most rows in the table of advice; the latest are shown.
-    """
+    """Write the report as sections; of the calls for advice, the latest."""
     sources = [
         (
             SOURCES[stats.kind].name,
@@ -165,14 +158,7 @@ def usd(value: float | None) -> str:
 
 
 def to_text(report: Report, *, bold: Callable[[str], str] = str) -> str:
-    """Write the report for a terminal.
-
-    Args:
-        report:
-            The report.
-        bold:
-            Makes a line a heading, on terminals that can.
-    """
+    """Write the report for a terminal; ``bold`` makes a line a heading, on terminals that can."""
     lines = [bold(f"Study {plain(report.study)}"), headline(report)]
     for section in sections(report):
         lines += ["", bold(section.title), *section.lines]

@@ -105,18 +105,10 @@ def failure_from(
     headers: Mapping[str, Any] | None = None,
     key_variable: str = "OPENAI_API_KEY",
 ) -> Failure:
-    """Turn whatever a call raised into plain data.
+    """Turn whatever the SDK, or something below it, raised into plain data.
 
-    Args:
-        exc:
-            What the SDK (or something below it) raised.
-        asked:
-            Who was asked, for the message.
-        headers:
-            Headers whose values may be keys and must not appear in the message. Those of the
-            request that failed are added.
-        key_variable:
-            Environment variable to name if the key is to blame.
+    Values of the headers, and of those of the request that failed, may be keys and do not appear
+    in the message. The key variable is named if the key is to blame.
     """
     request = getattr(exc, "request", None)
     secrets = {*_secrets(headers or {}), *_secrets(getattr(request, "headers", {}))}
