@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, replace
-from importlib import import_module
 import json
-import os
 from pathlib import Path
-import sys
 from typing import Any, TYPE_CHECKING
 
 from .._advice.call import estimate
@@ -181,15 +178,11 @@ def _notes(path: Path | None) -> dict[str, str] | None:
 
 
 def _imported(text: str) -> LLMSampler:
-    module, _, name = text.partition(":")
-    sys.path.insert(0, os.getcwd())
+    found = common.imported("--sampler", text)
     try:
-        found = getattr(import_module(module), name)
         sampler = found() if callable(found) else found
     except Exception as error:  # the user's own code may fail in any way
-        raise common.Problem(
-            f"--sampler {plain(text)} cannot be imported: {plain(repr(error))}."
-        ) from error
+        raise common.Problem(f"--sampler {plain(text)} failed: {plain(repr(error))}.") from error
     if not isinstance(sampler, LLMSampler):
         raise common.Problem(
             f"--sampler {plain(text)} is not an LLMSampler but {type(sampler).__name__}."
