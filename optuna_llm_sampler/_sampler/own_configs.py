@@ -20,20 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnConfig:
-    """A configuration that the user trusts, or one of the best of an earlier study.
+    """A configuration that the user trusts, or one of the best of an earlier study."""
 
-    Attributes:
-        source:
-            ``"defaults"`` or ``"history"``.
-        label:
-            Written on the trial that tries it; different for each.
-        params:
-            Values by parameter name.
-    """
-
-    source: str
-    label: str
-    params: Mapping[str, Any]
+    source: str  # `"defaults"` or `"history"`
+    label: str  # written on the trial that tries it; different for each
+    params: Mapping[str, Any]  # values by parameter name
 
     def is_taken(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether a trial has tried this configuration or is about to."""
