@@ -57,15 +57,14 @@ def _run(args: argparse.Namespace) -> int:
     found = next_question(study, sampler)
     redact = sampler._settings.redact
     request = prepare(found.question, style, timeout=found.timeout, redact=redact).request
-    tokens, exact = count_tokens(llm, request)
+    tokens = estimate(request).input_tokens or 0
     name = "" if llm is None else llm.name
     if args.json:
-        counted = {"count": tokens, "exact": exact}
+        counted = {"count": tokens, "exact": False}  # no back end counts them
         shown = {"llm": name, "style": str(style), "tokens": counted}
         common.print_json({**shown, "request": asdict(request)})
         return 0
-    counted_by = "counted by the model" if exact else "estimate: bytes / 3"
-    print(f"To {name or 'any model'}, as {style}: about {tokens:,} tokens ({counted_by}).")
+    print(f"To {name or 'any model'}, as {style}: about {tokens:,} tokens (estimate: bytes / 3).")
     if not args.sampler and not args.task:
         print("It describes no task: use --task, or --sampler for your own sampler.")
     for title, text in _parts(request):
@@ -82,19 +81,6 @@ def _llm_of(llm: Any, style: str | None) -> Any:
             return None
         hint = getattr(error, "hint", "")
         raise common.Problem(str(error), f"{hint} Or choose the form: --style json.") from error
-
-
-def count_tokens(llm: Any, request: Request) -> tuple[int, bool]:
-    """Return the number of tokens of a request, and whether the model itself counted them."""
-    counter = getattr(llm, "count_tokens", None)
-    if callable(counter):
-        try:
-            counted = counter(request)
-        except OptunaLLMError:
-            counted = None
-        if isinstance(counted, int):
-            return counted, True
-    return estimate(request).input_tokens or 0, False
 
 
 def _parts(request: Request) -> list[tuple[str, str]]:
