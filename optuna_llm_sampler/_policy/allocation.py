@@ -157,12 +157,8 @@ class Plan:
     ) -> dict[int, dict[str, Any]]:
         """Return the parameters of the running trials, whether set or assigned, by trial number.
 
-        Args:
-            space:
-                The space in which assigned configurations are read.
-            number:
-                A trial to leave out, together with the assignments of later ones, which have yet
-                to see what this trial takes.
+        Assigned configurations are read in ``space``. Left out are the trial ``number`` and the
+        assignments of later ones, which have yet to see what this trial takes.
         """
         found: dict[int, dict[str, Any]] = {}
         for running in self.snapshot.running:

@@ -49,18 +49,10 @@ def own_configs(
 
 
 def config_for(number: int, configs: Sequence[OwnConfig], snapshot: Snapshot) -> OwnConfig | None:
-    """Return the configuration that a trial has to try, if one is left for it.
+    """Return the configuration that a trial has to try, if one of ``configs`` is left for it.
 
     Undecided trials with lower numbers take theirs first, so that each configuration is tried
     once and as soon as possible, whatever the study already holds.
-
-    Args:
-        number:
-            The trial.
-        configs:
-            The configurations that no trial has taken.
-        snapshot:
-            The study now.
     """
     n_before = sum(
         running.source is None

@@ -63,15 +63,7 @@ class NextQuestion:
 class Session:
     """Decides for the trials of one study that run in this process. Thread-safe.
 
-    Args:
-        store:
-            The study's advice store.
-        settings:
-            The sampler's arguments.
-        llm:
-            Returns the model.
-        policy:
-            How trials are allocated; :obj:`None` if the model is off.
+    The policy is :obj:`None` if the model is off.
 
     Attributes:
         decided:

@@ -65,14 +65,7 @@ _Named: TypeAlias = tuple[ParamFacts, int]
 
 
 def wrong_claims(paragraphs: Sequence[str], known: Facts) -> list[str]:
-    """Return a short reason for each wrong claim of a text.
-
-    Args:
-        paragraphs:
-            The text.
-        known:
-            The facts.
-    """
+    """Return a short reason for each wrong claim of a text."""
     wrong: list[str] = []
     last: ParamFacts | None = None
     for paragraph in paragraphs:
