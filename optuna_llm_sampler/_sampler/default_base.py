@@ -93,7 +93,9 @@ class DefaultBaseSampler(BaseSampler):
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
-    not try the same. TPE draws again instead, or the next best of the same fit is taken.
+    not try the same. TPE draws again instead, or the next best of the same fit is taken. Threads
+    of one process sample one after the other. Before a trial has ended, the space is not known:
+    trials that begin at once then draw at random.
 
     "The default base sampler" in benchmarks/decisions.md says what else was tried.
 

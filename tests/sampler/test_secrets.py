@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 import json
@@ -204,6 +204,8 @@ def everything(
         haystack.add(f"{where}, requests", *server.bodies)
         for received in server.received:  # it was really sent
             assert KEY in received.headers["authorization"]
+        assert llm._client is not None
+        llm._client.close()  # or its sockets stay open until they are collected
     replay = Replay(path)
     for _ in range(2):
         ask(replay, f"{where}, replay", haystack)
@@ -233,20 +235,20 @@ def test_nothing_shows_the_key_or_a_private_attribute(
 
 @pytest.mark.parametrize("status", [401, 500])
 def test_clients_that_hold_keys_in_other_places(status: int, haystack: Haystack) -> None:
-    with serving(_echo(status)) as server:
+    with serving(_echo(status)) as server, ExitStack() as opened:
         address = server.url.replace("://", f"://user:{KEY.replace('/', '')}@")
-        more: dict[str, Any] = {"model": "m", "max_retries": 0}
-        azure = openai.AzureOpenAI(api_key=KEY, azure_endpoint=server.url, api_version="1")
-        headers = {"X-Token": KEY}
-        llms: dict[str, LLM] = {
-            "function": OpenAI(openai.OpenAI(api_key=lambda: KEY, base_url=server.url), **more),
-            "header": OpenAI(
-                openai.OpenAI(api_key="x", base_url=server.url, default_headers=headers), **more
+        clients = {
+            "function": openai.OpenAI(api_key=lambda: KEY, base_url=server.url),
+            "header": openai.OpenAI(
+                api_key="x", base_url=server.url, default_headers={"X-Token": KEY}
             ),
-            "address": OpenAI(openai.OpenAI(api_key="x", base_url=address), **more),
-            "azure": AzureOpenAI(azure, **more),
+            "address": openai.OpenAI(api_key="x", base_url=address),
+            "azure": openai.AzureOpenAI(api_key=KEY, azure_endpoint=server.url, api_version="1"),
         }
-        for where, llm in llms.items():
+        for where, client in clients.items():
+            opened.enter_context(client)
+            kind = AzureOpenAI if isinstance(client, openai.AzureOpenAI) else OpenAI
+            llm: LLM = kind(client, model="m", max_retries=0)
             ask(llm, where, haystack)
             haystack.add_object(where, llm)
             # The HTTP client logs the address as it is; passwords do not belong there.
