@@ -247,8 +247,12 @@ def test_clients_that_hold_keys_in_other_places(status: int, haystack: Haystack)
         }
         for where, client in clients.items():
             opened.enter_context(client)
-            kind = AzureOpenAI if isinstance(client, openai.AzureOpenAI) else OpenAI
-            llm: LLM = kind(client, model="m", max_retries=0)
+            more: dict[str, Any] = {"model": "m", "max_retries": 0}
+            llm: LLM = (
+                AzureOpenAI(client, **more)
+                if isinstance(client, openai.AzureOpenAI)
+                else OpenAI(client, **more)
+            )
             ask(llm, where, haystack)
             haystack.add_object(where, llm)
             # The HTTP client logs the address as it is; passwords do not belong there.
