@@ -44,52 +44,27 @@ _FIRST_PAUSE, _MAX_PAUSE = 0.2, 1.0
 
 @dataclass(frozen=True)
 class Decision:
-    """Where a trial's parameters come from.
+    """Where a trial's parameters come from."""
 
-    Attributes:
-        source:
-            As in ``_study.keys.SOURCE``.
-        config:
-            The configuration to try; :obj:`None` leaves the trial to the base sampler.
-        advice:
-            Where the configuration is from, for people to read.
-    """
-
-    source: str
+    source: str  # as in `_study.keys.SOURCE`
+    # The configuration to try; None leaves the trial to the base sampler.
     config: Config | None = None
-    advice: str = ""
+    advice: str = ""  # where the configuration is from, for people to read
 
 
 @dataclass(frozen=True)
 class NextQuestion:
-    """The next question to the model.
+    """The next question to the model."""
 
-    Attributes:
-        question:
-            What the model would be asked.
-        is_duplicate:
-            Detects configurations that need not be tried again.
-        timeout:
-            Longest time for the call, in seconds.
-    """
-
-    question: Question
-    is_duplicate: IsDuplicate
-    timeout: float
+    question: Question  # what the model would be asked
+    is_duplicate: IsDuplicate  # detects configurations that need not be tried again
+    timeout: float  # longest time for the call, in seconds
 
 
 class Session:
     """Decides for the trials of one study that run in this process. Thread-safe.
 
-    Args:
-        store:
-            The study's advice store.
-        settings:
-            The sampler's arguments.
-        llm:
-            Returns the model.
-        policy:
-            How trials are allocated; :obj:`None` if the model is off.
+    The policy is :obj:`None` if the model is off.
 
     Attributes:
         decided:
