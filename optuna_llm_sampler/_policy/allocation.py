@@ -8,7 +8,7 @@ increases, and takes the configuration of that index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 import math
@@ -172,6 +172,23 @@ class Plan:
             if assigned or running.params:
                 found[running.number] = {**assigned, **running.params}
         return found
+
+    def promised_params(self, space: SearchSpace, number: int) -> list[dict[str, Any]]:
+        """Return what other trials are going to try: those that run, and the rest of the advice.
+
+        Args:
+            space:
+                The space in which configurations are read.
+            number:
+                The latest trial that has begun.
+        """
+        rest: Sequence[Config] = ()
+        if self.snapshot.advices:
+            last = self.snapshot.advices[-1]
+            begun = max(0, self._index(last, number + 1))
+            rest = last.advice.configs[count(begun, last.share, last.phase) :]
+        running = self.running_params(space).values()
+        return [*running, *(values(config, space) for config in rest)]
 
     def n_wanted(self, n_starting: int) -> int:
         """Return how many configurations to ask for, see :meth:`Policy.n_wanted`."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import random
 import threading
 import time
+from typing import Any
 
 from optuna.logging import get_logger
 
@@ -115,6 +116,12 @@ class Session:
     def finished(self, number: int) -> None:
         """Note that a trial of this process has ended."""
         self._patience.finished(number)
+
+    def promised_params(self, number: int) -> list[dict[str, Any]]:
+        """Return what trials are going to try that were decided or promised by this one's turn."""
+        if (plan := self._latest_plan) is None:
+            return []
+        return plan.promised_params(self._advisor.space(plan.snapshot), number)
 
     def next_question(self) -> NextQuestion:
         """Return what the model would be asked next. Ask nothing.
