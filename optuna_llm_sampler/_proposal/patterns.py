@@ -241,7 +241,7 @@ NEGATION = re.compile(
 )
 # Where, within a phrase, something else begins.
 CLAUSE = re.compile(
-    r"\b(?:that|which|such|so that|because|since|until|unless|if|when|weil|damit|bis|porque|parce)\b"
+    r"\b(?:that|which|such|so that|because|since|until|unless|if|when|weil|damit|porque)\b"
     r"|\bto (?:get|reach|have|keep)\b",
     re.IGNORECASE,
 )
