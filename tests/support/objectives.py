@@ -990,6 +990,18 @@ def return_from_an_inner_handler(trial):
     return trial.suggest_float("y", -1, 1)
 
 
+@reads({"c": Choice(["a", "b"]), "x": X}, {"x": {"c": ["b"]}})
+def return_before_an_exception(trial):
+    c = trial.suggest_categorical("c", ["a", "b"])
+    if c == "a":
+        try:
+            evaluate(c)
+        except ValueError:
+            return 0.0
+        raise RuntimeError
+    return trial.suggest_float("x", -1, 1)
+
+
 @reads({"x": X}, left_out=["'y' is in a try block"])
 def exception_for_an_outer_handler(trial):
     x = trial.suggest_float("x", -1, 1)
