@@ -14,7 +14,7 @@ import warnings
 import optuna
 from optuna.trial import TrialState
 
-from benchmarks.tasks import load
+from benchmarks.tasks import load, Task
 from optuna_llm_sampler import usage
 
 from .endpoint import Endpoint
@@ -69,9 +69,24 @@ def run_study(
     Raises:
         NotRecorded: A request has no recorded answer.
     """
+    return run_task(load(task_name), sampler, seed, n_trials, endpoint)
+
+
+def run_task(
+    task: Task,
+    sampler: str,
+    seed: int,
+    n_trials: int,
+    endpoint: Endpoint | None = None,
+    failures: tuple[type[Exception], ...] = (MemoryError,),
+) -> list[Row]:
+    """Run one study of a task that need not have a name here; exceptions fail the trial.
+
+    Raises:
+        NotRecorded: A request has no recorded answer.
+    """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    task = load(task_name)
     run = Run(task, seed, endpoint=endpoint or Endpoint())
     study = optuna.create_study(sampler=maker_of(sampler)(run))
     if (first := first_point(run, sampler)) is not None:
@@ -85,12 +100,14 @@ def run_study(
         if trial.number == 0 and asks_beside_the_default(sampler):
             _wait_for_advice(study)
         try:
-            study.tell(trial, task.objective(params))
-        except MemoryError:
+            value = task.objective(params)
+        except failures:
             study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, value)
     if run.misses:
-        raise NotRecorded(f"{sampler} has no recorded answer for {task_name}, seed {seed}.")
-    return list(_rows(study, task_name, sampler, seed, seconds))
+        raise NotRecorded(f"{sampler} has no recorded answer for {task.name}, seed {seed}.")
+    return list(_rows(study, task, sampler, seed, seconds))
 
 
 def _wait_for_advice(study: optuna.Study) -> None:
@@ -104,15 +121,15 @@ def _wait_for_advice(study: optuna.Study) -> None:
 
 
 def _rows(
-    study: optuna.Study, task_name: str, sampler: str, seed: int, seconds: list[float]
+    study: optuna.Study, task: Task, sampler: str, seed: int, seconds: list[float]
 ) -> Iterator[Row]:
-    task, used = load(task_name), usage(study)
+    used = usage(study)
     best, spent = math.inf, 0.0
     for n, (trial, step) in enumerate(zip(study.trials, seconds, strict=True), 1):
         value = math.nan if trial.value is None else trial.value
         best, spent = min(best, math.inf if math.isnan(value) else value), spent + step
         yield Row(
-            task=task_name,
+            task=task.name,
             sampler=sampler,
             seed=seed,
             n=n,

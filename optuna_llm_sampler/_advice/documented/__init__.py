@@ -1,0 +1,1 @@
+"""The documented defaults of the estimator that is tuned."""

@@ -1,0 +1,390 @@
+"""The documented defaults of what is tuned, found by the names of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import importlib
+import re
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+import pytest
+
+from optuna_llm_sampler._advice.documented.loaded import loaded_estimators
+from optuna_llm_sampler._advice.documented.match import (
+    documented_defaults,
+    Estimator,
+)
+
+
+# By module, its name in ``sys.modules`` when users have imported it.
+LIBRARIES = (
+    "sklearn.ensemble",
+    "sklearn.kernel_ridge",
+    "sklearn.linear_model",
+    "sklearn.neighbors",
+    "sklearn.neural_network",
+    "sklearn.svm",
+    "sklearn.tree",
+    "xgboost",
+    "lightgbm",
+    "torch.optim",
+    "transformers.training_args",
+)
+
+
+@pytest.fixture(scope="module")
+def estimators() -> tuple[Estimator, ...]:
+    """Every estimator of every library at once: the hardest case."""
+    for name in LIBRARIES:
+        pytest.importorskip(name.partition(".")[0])
+    return loaded_estimators({name: importlib.import_module(name) for name in LIBRARIES})
+
+
+def log(low: float, high: float) -> FloatDistribution:
+    return FloatDistribution(low, high, log=True)
+
+
+SHARE = FloatDistribution(0.0, 1.0)
+# What is tuned, the space, the task's words, and what has to be found.
+KNOWN: list[tuple[str, dict[str, BaseDistribution], dict[str, Any]]] = [
+    (
+        "sklearn.svm.SVC",
+        {"C": log(1e-3, 1e3), "gamma": log(1e-5, 10.0)},
+        {"C": 1.0},
+    ),
+    (
+        "sklearn.svm.SVC",
+        {
+            "svm__C": log(1e-3, 1e3),
+            "svm__kernel": CategoricalDistribution(["linear", "rbf"]),
+            "svm__degree": IntDistribution(2, 5),
+            "pca__n_components": IntDistribution(2, 20),
+        },
+        {"svm__C": 1.0, "svm__kernel": "rbf", "svm__degree": 3},
+    ),
+    (
+        "sklearn.ensemble.RandomForestClassifier",
+        {
+            "n_estimators": IntDistribution(50, 500, step=50),
+            "max_depth": IntDistribution(2, 32),
+            "min_samples_leaf": IntDistribution(1, 10),
+            "bootstrap": CategoricalDistribution([True, False]),
+            "ccp_alpha": FloatDistribution(0.0, 0.1),
+            "max_samples": FloatDistribution(0.5, 1.0),
+        },
+        # A forest of extra trees does not draw rows: these two differ, and nothing else does.
+        {"n_estimators": 100, "min_samples_leaf": 1, "ccp_alpha": 0.0},
+    ),
+    (
+        "sklearn.ensemble.GradientBoostingClassifier",
+        {
+            "n_estimators": IntDistribution(50, 500),
+            "learning_rate": log(1e-3, 1.0),
+            "max_depth": IntDistribution(1, 8),
+            "subsample": FloatDistribution(0.3, 1.0),
+            "min_samples_leaf": IntDistribution(1, 20),
+        },
+        {
+            "n_estimators": 100,
+            "learning_rate": 0.1,
+            "max_depth": 3,
+            "subsample": 1.0,
+            "min_samples_leaf": 1,
+        },
+    ),
+    (
+        "sklearn.ensemble.HistGradientBoostingClassifier",
+        {
+            "learning_rate": log(1e-3, 1.0),
+            "max_iter": IntDistribution(20, 500),
+            "max_leaf_nodes": IntDistribution(4, 127),
+            "l2_regularization": FloatDistribution(0.0, 10.0),
+        },
+        {
+            "learning_rate": 0.1,
+            "max_iter": 100,
+            "max_leaf_nodes": 31,
+            "l2_regularization": 0.0,
+        },
+    ),
+    (
+        "sklearn.neural_network.MLPClassifier",
+        {
+            "hidden_layer_sizes": IntDistribution(10, 200),
+            "alpha": log(1e-6, 1.0),
+            "learning_rate_init": log(1e-5, 1e-1),
+            "activation": CategoricalDistribution(["tanh", "relu"]),
+        },
+        {
+            "hidden_layer_sizes": 100,
+            "alpha": 1e-4,
+            "learning_rate_init": 1e-3,
+            "activation": "relu",
+        },
+    ),
+    (
+        "sklearn.linear_model.LogisticRegression",
+        {
+            "C": log(1e-4, 1e4),
+            "l1_ratio": SHARE,
+            "class_weight": CategoricalDistribution([None, "balanced"]),
+        },
+        {"C": 1.0, "class_weight": None, "l1_ratio": 0.0},
+    ),
+    (
+        "sklearn.neighbors.KNeighborsClassifier",
+        {
+            "n_neighbors": IntDistribution(1, 50),
+            "weights": CategoricalDistribution(["uniform", "distance"]),
+            "p": IntDistribution(1, 3),
+        },
+        {"n_neighbors": 5, "weights": "uniform", "p": 2},
+    ),
+    (
+        "sklearn.tree.DecisionTreeClassifier",
+        {
+            "max_depth": CategoricalDistribution([None, 3, 10]),
+            "splitter": CategoricalDistribution(["best", "random"]),
+            "min_samples_split": IntDistribution(2, 20),
+        },
+        # An ExtraTreeClassifier has another splitter.
+        {"max_depth": None, "min_samples_split": 2},
+    ),
+    (
+        "sklearn.kernel_ridge.KernelRidge",
+        {
+            "alpha": log(1e-4, 1e2),
+            "gamma": log(1e-5, 10.0),
+            "kernel": CategoricalDistribution(["linear", "rbf"]),
+        },
+        {"alpha": 1, "kernel": "linear"},
+    ),
+    (
+        "xgboost.XGBModel",
+        {
+            "max_depth": IntDistribution(2, 12),
+            "learning_rate": log(1e-3, 1.0),
+            "colsample_bytree": FloatDistribution(0.3, 1.0),
+            "reg_lambda": log(1e-3, 100.0),
+            "gamma": FloatDistribution(0.0, 5.0),
+            "min_child_weight": IntDistribution(1, 20),
+        },
+        {
+            "max_depth": 6,
+            "learning_rate": 0.3,
+            "colsample_bytree": 1.0,
+            "reg_lambda": 1.0,
+            "gamma": 0.0,
+            "min_child_weight": 1,
+        },
+    ),
+    (
+        "xgboost.XGBModel",
+        {
+            "eta": log(1e-3, 1.0),
+            "lambda": log(1e-8, 1.0),
+            "alpha": log(1e-8, 1.0),
+            "subsample": FloatDistribution(0.2, 1.0),
+            "max_depth": IntDistribution(3, 9, step=2),
+            "grow_policy": CategoricalDistribution(["depthwise", "lossguide"]),
+        },
+        {"eta": 0.3, "lambda": 1.0, "subsample": 1.0, "grow_policy": "depthwise"},
+    ),
+    (
+        "lightgbm.LGBMModel",
+        {
+            "num_leaves": IntDistribution(2, 256),
+            "learning_rate": log(1e-3, 1.0),
+            "min_child_samples": IntDistribution(5, 100),
+            "colsample_bytree": FloatDistribution(0.3, 1.0),
+            "max_depth": IntDistribution(3, 12),
+        },
+        {
+            "num_leaves": 31,
+            "learning_rate": 0.1,
+            "min_child_samples": 20,
+            "colsample_bytree": 1.0,
+        },
+    ),
+    (
+        "lightgbm.LGBMModel",
+        {
+            "lambda_l1": log(1e-8, 10.0),
+            "num_leaves": IntDistribution(2, 256),
+            "feature_fraction": FloatDistribution(0.4, 1.0),
+            "bagging_fraction": FloatDistribution(0.4, 1.0),
+            "bagging_freq": IntDistribution(1, 7),
+        },
+        {"num_leaves": 31, "feature_fraction": 1.0, "bagging_fraction": 1.0},
+    ),
+    (
+        "torch.optim.SGD",
+        {
+            "lr": log(1e-5, 1.0),
+            "momentum": FloatDistribution(0.0, 0.99),
+            "nesterov": CategoricalDistribution([True, False]),
+        },
+        {"lr": 0.001, "momentum": 0.0, "nesterov": False},
+    ),
+    (
+        "torch.optim.Adam",
+        {
+            "lr": log(1e-5, 1.0),
+            "beta1": FloatDistribution(0.5, 0.99),
+            "beta2": FloatDistribution(0.9, 0.9999),
+            "weight_decay": FloatDistribution(0.0, 0.1),
+        },
+        # AdamW has another weight decay.
+        {"lr": 0.001, "beta1": 0.9, "beta2": 0.999},
+    ),
+    (
+        "transformers.TrainingArguments",
+        {
+            "learning_rate": log(1e-6, 1e-3),
+            "per_device_train_batch_size": CategoricalDistribution([8, 16, 32]),
+            "num_train_epochs": IntDistribution(1, 5),
+            "weight_decay": FloatDistribution(0.0, 0.3),
+        },
+        {
+            "learning_rate": 5e-5,
+            "per_device_train_batch_size": 8,
+            "num_train_epochs": 3,
+            "weight_decay": 0.0,
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "space", "values"), KNOWN)
+def test_an_estimator_is_found_by_the_names_of_its_parameters(
+    name: str,
+    space: Mapping[str, BaseDistribution],
+    values: Mapping[str, Any],
+    estimators: tuple[Estimator, ...],
+) -> None:
+    found = documented_defaults(space, estimators)
+    assert found is not None
+    assert found.values == values
+    library, _, own = name.rpartition(".")
+    [source] = found.sources
+    assert source.startswith(library)
+    assert own in re.split(r"\W+", source)
+    assert str(found).startswith(f"defaults of {source}: ")
+
+
+def test_why_names_every_class_that_fits_equally_well(estimators: tuple[Estimator, ...]) -> None:
+    _, space, _ = KNOWN[0]
+    assert str(documented_defaults(space, estimators)) == (
+        "defaults of sklearn.svm.SVC, SVR or NuSVR: C=1.0"
+    )
+
+
+def space_of(names: str) -> dict[str, BaseDistribution]:
+    return {name: FloatDistribution(0.0, 1000.0) for name in names.split()}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "x y",
+        "temperature pressure catalyst_share",
+        "alpha beta gamma",  # a model of an epidemic, or Holt and Winters
+        "lr dropout n_layers hidden_size",
+        "learning_rate batch_size epochs warmup",
+        "n_units_1 n_units_2 dropout_1 dropout_2 init_lr",
+        "buffer_pages read_ahead_pages flush_batch_pages commit_group_size",
+        "tol max_iter damping_factor",
+        "lookback horizon fee stop_loss take_profit",
+        "kp ki kd",
+        "Op0 Op1 Op2 Op3",
+        "top_k top_p chunk_size chunk_overlap",
+        "gain offset alpha",
+        "population_size mutation_rate crossover_rate n_generations",
+    ],
+)
+def test_other_spaces_have_no_documented_defaults(
+    names: str, estimators: tuple[Estimator, ...]
+) -> None:
+    assert documented_defaults(space_of(names), estimators) is None
+
+
+SOME = (
+    Estimator("a.AlphaClassifier", {"width": 1, "height": 2, "depth": 5}),
+    Estimator("b.BetaRayRegressor", {"width": 1, "height": 3, "depth": 7}),
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "values"),
+    [
+        ("", {"width": 1}),
+        ("An alpha of some kind.", {"width": 1, "height": 2}),
+        ("Three beta-rays.", {"width": 1, "height": 3}),
+        ("An alphabet of betas.", {"width": 1}),
+    ],
+)
+def test_words_decide_ties_and_otherwise_only_what_is_agreed_counts(
+    task: str, values: dict[str, Any]
+) -> None:
+    found = documented_defaults(space_of("width height"), SOME, task)
+    assert found is not None
+    assert found.values == values
+
+
+@pytest.mark.parametrize("names", ["width", "width a b", "width height a b c", "", "depth__width"])
+def test_two_names_and_half_of_the_space_are_needed(names: str) -> None:
+    assert documented_defaults(space_of(names), SOME) is None
+
+
+def test_a_default_that_the_space_does_not_allow_is_left_out() -> None:
+    space: dict[str, BaseDistribution] = {
+        "width": IntDistribution(2, 8),
+        "height": CategoricalDistribution([4, 8]),
+        "depth": IntDistribution(4, 10, step=2),
+    }
+    assert documented_defaults(space, SOME[:1]) is None
+    assert documented_defaults({**space, "depth": IntDistribution(3, 9)}, SOME[:1]) is not None
+
+
+class Counting(dict[str, ModuleType]):
+    """Modules that count how often they are looked up, and cannot be listed."""
+
+    def __init__(self, modules: Mapping[str, ModuleType]) -> None:
+        super().__init__(modules)
+        self.asked: list[str] = []
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.append(name)
+        return super().get(name, default)
+
+    def __iter__(self) -> Any:
+        raise AssertionError("all modules are read")
+
+    keys = items = values = __iter__
+
+
+def test_only_the_libraries_that_are_known_are_looked_up() -> None:
+    modules = Counting(dict(sys.modules))
+    loaded_estimators(modules)
+    assert len(modules.asked) == len(set(modules.asked)) < 20
+
+
+def test_nothing_is_imported() -> None:
+    code = (
+        "import sys, transformers\n"
+        "from optuna_llm_sampler._advice.documented.loaded import loaded_estimators\n"
+        "before = set(sys.modules)\n"
+        "assert not [e for e in loaded_estimators() if 'transformers' in e.name]\n"
+        "assert set(sys.modules) == before, set(sys.modules) - before\n"
+    )
+    pytest.importorskip("transformers")
+    subprocess.run([sys.executable, "-c", code], check=True)
