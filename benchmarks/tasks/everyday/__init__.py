@@ -5,8 +5,9 @@ regularisation over eight decades: such ranges reach far beyond what is good, an
 bad. First proposals of small models are chosen and shown here, one family left out at a time
 (decisions.md, "First proposals of small models"). Each training is its own family.
 
-Scales are those of ``benchmarks/tasks/search.py`` (for the four in PyTorch with 100 random
-configurations and 100 of TPE); a value that any study found below that became the optimum.
+Scales are those of ``benchmarks/tasks/search.py``, for the four in PyTorch of 60 or 100 random
+configurations and of some hundred trials of the comparisons; a value that a study found below the
+optimum became the optimum.
 """
 
 from __future__ import annotations

@@ -141,8 +141,8 @@ TASKS = (
         ),
         search_space=_SGD,
         objective=_sort,
-        optimum=0.0,
-        median_random=1.0,
+        optimum=0.178,
+        median_random=0.332,
         defaults={
             "loss": "hinge",
             "penalty": "l2",
@@ -164,8 +164,8 @@ TASKS = (
         ),
         search_space=_SVR,
         objective=_support,
-        optimum=0.0,
-        median_random=1.0,
+        optimum=0.473682,
+        median_random=0.992807,
         defaults={"C": 1.0, "gamma": 1.0 / 6.0, "epsilon": 0.1, "tol": 1e-3},
     ),
     Task(
@@ -178,8 +178,8 @@ TASKS = (
         ),
         search_space=_NET,
         objective=_net,
-        optimum=0.0,
-        median_random=1.0,
+        optimum=0.068933,
+        median_random=0.27676,
         defaults={
             "degree": 2,
             "alpha": 1e-2,

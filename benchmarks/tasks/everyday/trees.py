@@ -139,8 +139,8 @@ TASKS = (
         ),
         search_space=_HISTOGRAMS,
         objective=_histograms,
-        optimum=0.0,
-        median_random=1.0,
+        optimum=0.33876,
+        median_random=0.471927,
         defaults={
             "learning_rate": 0.1,
             "max_iter": 100,
@@ -161,8 +161,8 @@ TASKS = (
         ),
         search_space=_BOOSTING,
         objective=_boosting,
-        optimum=0.0,
-        median_random=1.0,
+        optimum=0.506324,
+        median_random=0.638935,
         defaults={
             "n_estimators": 100,
             "learning_rate": 0.1,
@@ -184,8 +184,8 @@ TASKS = (
         ),
         search_space=_FOREST,
         objective=_forest,
-        optimum=0.0,
-        median_random=1.0,
+        optimum=0.3544939,
+        median_random=0.968303,
         defaults={
             "n_estimators": 100,
             "max_depth": 100,
