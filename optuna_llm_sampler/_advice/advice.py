@@ -35,14 +35,11 @@ class Config:
             The model's reason in one line.
         repaired:
             How many values had to be changed to be legal.
-        outside:
-            Parameters whose value was outside of the range; not stored.
     """
 
     params: Mapping[str, Any]
     why: str = ""
     repaired: int = 0
-    outside: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)
