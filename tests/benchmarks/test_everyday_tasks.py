@@ -42,7 +42,8 @@ def test_the_same_parameters_have_the_same_value(name: str) -> None:
     assert torch.equal(torch.random.get_rng_state(), before[1])
     torch.manual_seed(99)
     assert task.objective(dict(task.defaults)) == first
-    assert task.normalised_regret(first) < 1.0
+    assert task.optimum < first
+    assert task.optimum < task.median_random
 
 
 @pytest.mark.parametrize("name", tasks.everyday_names())
