@@ -48,10 +48,6 @@ class Functions(Calls):
     """Follows functions on one path.
 
     Args:
-        path:
-            The path.
-        sources:
-            Finds the source of functions.
         coarse:
             Whether to skip branches that ask for no parameter, instead of following both.
     """

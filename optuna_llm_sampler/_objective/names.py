@@ -34,12 +34,7 @@ HARMLESS = (
 
 
 class Names:
-    """Looks names and attributes up on one path.
-
-    Args:
-        path:
-            The path.
-    """
+    """Looks names and attributes up on one path."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -20,20 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnConfig:
-    """A configuration that the user trusts, or one of the best of an earlier study.
+    """A configuration that the user trusts, or one of the best of an earlier study."""
 
-    Attributes:
-        source:
-            ``"defaults"`` or ``"history"``.
-        label:
-            Written on the trial that tries it; different for each.
-        params:
-            Values by parameter name.
-    """
-
-    source: str
-    label: str
-    params: Mapping[str, Any]
+    source: str  # `"defaults"` or `"history"`
+    label: str  # written on the trial that tries it; different for each
+    params: Mapping[str, Any]  # values by parameter name
 
     def is_taken(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether a trial has tried this configuration or is about to."""
@@ -58,18 +49,10 @@ def own_configs(
 
 
 def config_for(number: int, configs: Sequence[OwnConfig], snapshot: Snapshot) -> OwnConfig | None:
-    """Return the configuration that a trial has to try, if one is left for it.
+    """Return the configuration that a trial has to try, if one of ``configs`` is left for it.
 
     Undecided trials with lower numbers take theirs first, so that each configuration is tried
     once and as soon as possible, whatever the study already holds.
-
-    Args:
-        number:
-            The trial.
-        configs:
-            The configurations that no trial has taken.
-        snapshot:
-            The study now.
     """
     n_before = sum(
         running.source is None
