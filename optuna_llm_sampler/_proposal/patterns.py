@@ -84,8 +84,9 @@ _AT_MOST = _any(
     r"最多|最大|不(?:能|得|应|可|要)?(?:超过|大于|高于|多于)|至多|多くとも|最高|최대",
 )
 _ABOVE = _any(
-    rf"\b{_MORE} than|\babove|\bover(?=\s*\d)|(?<![<=-])>(?!=)",
-    rf"\b{_MORE_DE} als|\büber(?=\s*\d)|\bplus de|\bsupérieure?s? à|\bau-dessus de",
+    rf"\b{_MORE} than|\babove|\bexceed(?:s|ing)?|(?<![<=-])>(?!=)",
+    r"\bdépass(?:e|er|ent)|\bsuper(?:e|en|ar|are)",
+    rf"\b{_MORE_DE} als|\bplus de|\bsupérieure?s? à|\bau-dessus de",
     r"\bmás de|\bmayor (?:que|de|a)|\bsuperior a|\bpor encima de|\bpiù di|\bsuperiore a",
     r"\bmais (?:de|que|do que)|\bacima de|\bбольше|\bболее|\bвыше|\bсвыше|大于|超过|高于|多于",
 )
@@ -233,9 +234,14 @@ CUT = re.compile(
     r"|y|pero|con|и|но|с)\b",
     re.IGNORECASE,
 )
+# Before "more than 8 layers", which makes it a largest number: "I would not want …".
+NEGATION = re.compile(
+    r"\b(?:not|never|no|cannot|nicht|keine?[nmrs]?|nie|ne|pas|jamais|nunca|não|non|не)\b|n['’]t\b",
+    re.IGNORECASE,
+)
 # Where, within a phrase, something else begins.
 CLAUSE = re.compile(
-    r"\b(?:that|which|such|so|because|since|until|unless|if|when|weil|damit|bis|porque|parce)\b"
+    r"\b(?:that|which|such|so that|because|since|until|unless|if|when|weil|damit|porque)\b"
     r"|\bto (?:get|reach|have|keep)\b",
     re.IGNORECASE,
 )

@@ -158,11 +158,22 @@ def _fact(match: re.Match[str]) -> tuple[Fact | None, int]:
         value = _value(found["exactly"])
         return fact.bounded(low=value, high=value), end
     group = next(name for name in patterns.ONE_BOUND if name in found)
+    bound = patterns.ONE_BOUND[group]
+    if bound in _NEGATED and _is_negated(match):
+        bound = _NEGATED[bound]
     # "12 levels or deeper"
-    counted = tokens(found.get(f"{group}_what", ""))
-    return replace(fact, before=counted).bounded(
-        **{patterns.ONE_BOUND[group]: _value(found[group])}
-    ), end
+    fact = replace(fact, before=tokens(found.get(f"{group}_what", "")))
+    return fact.bounded(**{bound: _value(found[group])}), end
+
+
+_NEGATED = {"above": "high", "below": "low"}
+
+
+def _is_negated(match: re.Match[str]) -> bool:
+    """Tell whether the words before a comparison turn it round: "I would not want more than"."""
+    head = match.string[max(0, match.start() - 60) : match.start()]
+    clause = patterns.CLAUSE.split(patterns.CUT.split(head)[-1])[-1]
+    return bool(patterns.NEGATION.search(clause))
 
 
 def _is_unclear(words: str, first: str, second: str) -> bool:

@@ -97,6 +97,9 @@ class DefaultBaseSampler(BaseSampler):
     of one process sample one after the other. Before a trial has ended, the space is not known:
     trials that begin at once then draw at random.
 
+    Pruned trials stay with TPE, which ranks them by their last values. A Gaussian process that
+    takes these for results was not measured.
+
     "The default base sampler" in benchmarks/decisions.md says what else was tried.
 
     Args:

@@ -102,6 +102,13 @@ def tied(words: str) -> list[tuple[str, tuple[float, float]]]:
         ("a learning rate that is at most 1e-3", "learning_rate", -INF, 1e-3),
         ("warmup steps which should not go past 500", "warmup_steps", -INF, 500),
         ("no more then 12 layers", "n_layers", -INF, 12),
+        # a negation further ahead
+        ("I'd rather not see more than 8 layers", "n_layers", -INF, 8),
+        ("don't let the depth exceed 8", "max_depth", -INF, 8),
+        ("never use fewer than 2 layers", "n_layers", 2, INF),
+        ("ich will nicht so gern mehr als 8 Schichten", "n_layers", -INF, 8),
+        ("the depth must exceed 3", "max_depth", 3, INF),
+        ("not sure about dropout, but more than 2 layers", "n_layers", 2, INF),
     ],
 )
 def test_a_bound_is_read(words: str, name: str | None, low: Any, high: Any) -> None:
@@ -132,6 +139,8 @@ def test_a_bound_is_read(words: str, name: str | None, low: Any, high: Any) -> N
         "la tasa de aprendizaje es libre; hay más de 1000 filas",
         "学习率随意，数据超过1000行",
         "200 trees and more data than last year",
+        "the learning rate is averaged over 140 days",
+        "die Lernrate sinkt über 30 Tage",
         "lr 0.001 max depth free",
     ],
 )
