@@ -31,6 +31,8 @@ class Config:
     params: Mapping[str, Any]
     why: str = ""  # the model's reason in one line
     repaired: int = 0  # how many values had to be changed to be legal
+    # Parameters whose value was outside of the range; not stored.
+    outside: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,8 @@ _Params: TypeAlias = dict[str, Any]
 
 # How far the consensus moves to the middle.
 _SHRINKAGE = 0.125
-# Larger shares are taken for subsamples or momenta, which 0 does not switch off.
+# Larger shares are taken for subsamples or momenta, which 0 does not switch off. Not those that
+# most samples put out of range: these only lie where they were clipped.
 _MAX_SWITCHED_OFF = 0.5
 # With more branches, the first few trials could not hold both proposals for each.
 _FEW_BRANCHES = 3
@@ -72,33 +73,37 @@ def consensus_first(
             When conditional parameters are used.
     """
     parents = frozenset(p for where in (conditions or {}).values() for p in where)
+    outside = Counter(name for config in configs for name in config.outside)
+    used = Counter(name for config in configs for name in config.params)
+    misread = frozenset(name for name, k in outside.items() if 2 * k > used[name])
     points = [point for config in configs if (point := values(config, space))]
     branches = _branches(points) if parents else [points]
-    made = _in_turn([_proposals(branch, space, parents) for branch in branches if branch])
+    made = _in_turn([_proposals(branch, space, parents, misread) for branch in branches if branch])
     first = distinct([c for c in made if not is_duplicate(values(c, space))], space)
     samples = [replace(config, why=_SAMPLE) for config in configs]
     rest = distinct([*first, *samples], space)[len(first) :]
     return _farthest_first(first, rest, space)[:n]
 
 
-def middle(
-    params: Mapping[str, Any], space: SearchSpace, parents: frozenset[str] = frozenset()
-) -> _Params:
-    """Return the middle of the ranges, shares of at most 0.5 at 0; choices and parents stay."""
-    return _towards_middle(_switched_off(params, space), space, 1.0, parents)
+def middle(params: Mapping[str, Any], space: SearchSpace) -> _Params:
+    """Return the middle of the ranges, shares of at most 0.5 at 0; choices stay."""
+    return _towards_middle(_switched_off(params, space), space, 1.0)
 
 
 def _proposals(
-    points: Sequence[_Params], space: SearchSpace, parents: frozenset[str]
+    points: Sequence[_Params],
+    space: SearchSpace,
+    parents: frozenset[str],
+    misread: frozenset[str],
 ) -> tuple[Config, Config]:
     """Make two configurations of the samples of one branch."""
     consensus = _consensus(points, space, parents)
-    off = _switched_off(consensus, space)
+    off = _switched_off(consensus, space, misread)
     why = _CONSENSUS if len(points) > 1 else _SAMPLE
     agreed = _towards_middle(off, space, _SHRINKAGE, parents)
     return (
         Config(_labels(agreed, space), why + _AT_ZERO if off != consensus else why),
-        Config(_labels(middle(consensus, space, parents), space), _MIDDLE),
+        Config(_labels(_towards_middle(off, space, 1.0, parents), space), _MIDDLE),
     )
 
 
@@ -114,16 +119,23 @@ def _consensus(points: Sequence[_Params], space: SearchSpace, parents: frozenset
     }
 
 
-def _switched_off(params: Mapping[str, Any], space: SearchSpace) -> _Params:
+def _switched_off(
+    params: Mapping[str, Any], space: SearchSpace, misread: frozenset[str] = frozenset()
+) -> _Params:
     """Set to 0 what may be dropout, weight decay or warm-up."""
     return {
-        name: 0.0 if _is_share(space[name]) and value <= _MAX_SWITCHED_OFF else value
+        name: 0.0
+        if _is_share(space[name]) and (value <= _MAX_SWITCHED_OFF or name in misread)
+        else value
         for name, value in params.items()
     }
 
 
 def _towards_middle(
-    params: Mapping[str, Any], space: SearchSpace, share: float, parents: frozenset[str]
+    params: Mapping[str, Any],
+    space: SearchSpace,
+    share: float,
+    parents: frozenset[str] = frozenset(),
 ) -> _Params:
     """Move numbers towards the middle of their range; choices, shares and parents stay."""
     return {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._study.conditions import Conditions, of_branch
-from .._study.space import coerce, Rejected, SearchSpace, to_label
+from .._study.space import CLIPPED, coerce, Rejected, SearchSpace, to_label
 from .._text import MAX_WHY_CHARS, one_line
 from ..llms.read_text import Found, MAX_ANSWER_CHARS, read, unfold
 from .advice import (
@@ -159,4 +159,5 @@ def _take_item(item: Any, space: SearchSpace, conditions: Conditions, taken: _Ta
         taken.rejected["no_parameter"] += 1
         return
     why = one_line(item.get(reason_key(space)), MAX_WHY_CHARS)
-    taken.configs.append(Config(params, why, len(repairs)))
+    outside = frozenset(name for name, repair in repairs.items() if repair == CLIPPED)
+    taken.configs.append(Config(params, why, len(repairs), outside))

@@ -20,7 +20,7 @@ from .optuna_internals import contains
 
 SearchSpace: TypeAlias = Mapping[str, BaseDistribution]
 # Repair of a number outside of its range.
-_CLIPPED = "clipped"
+CLIPPED = "clipped"
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,15 @@ def _coerce_float(number: int | float, distribution: FloatDistribution) -> Coerc
         k = round((value - low) / step)
         snapped = min(low + k * step, high)
         if abs(snapped - value) > 1e-6 * step:
-            return Coerced(snapped, _CLIPPED if clipped else "snapped")
+            return Coerced(snapped, CLIPPED if clipped else "snapped")
         value = snapped
-    return Coerced(value, _CLIPPED if clipped else "")
+    return Coerced(value, CLIPPED if clipped else "")
 
 
 def _coerce_int(number: int | float, distribution: IntDistribution) -> Coerced:
     low, high, step = distribution.low, distribution.high, distribution.step
     if number < low or number > high:
-        return Coerced(low if number < low else high, _CLIPPED)
+        return Coerced(low if number < low else high, CLIPPED)
     whole = round(number)
     value = min(low + round((whole - low) / step) * step, high)
     if whole != number:

@@ -15,6 +15,7 @@ import pytest
 
 from optuna_llm_sampler._advice.advice import Config, distinct, values
 from optuna_llm_sampler._advice.first_proposals import consensus_first
+from optuna_llm_sampler._advice.parse import parse
 from optuna_llm_sampler._study.distance import denormalize
 from optuna_llm_sampler._study.space import coerce, Coerced, SearchSpace, to_label
 
@@ -82,6 +83,19 @@ def test_a_positive_range_of_two_decades_is_a_logarithm(
     drawn = [Config({"x": said, "lr": 1.0})]
     made = consensus_first(drawn, {**SPACE, "x": distribution}, 2)
     assert [config.params["x"] for config in made] == pytest.approx([first, middle])
+
+
+def test_a_share_that_most_samples_put_out_of_range_is_tried_at_0() -> None:
+    texts = [f"dict(dropout={x}, lr=1e-3, kind='a')" for x in (4, 0.3, 5, 1)]
+    drawn = parse(texts, REGULAR).configs
+    off, middle, *_ = consensus_first(drawn, REGULAR, 8)
+    assert off.params["dropout"] == middle.params["dropout"] == 0.0
+    # With more inside, the model is taken at its word.
+    drawn = parse(
+        [text.replace("=1,", "=0.55,").replace("=4", "=0.55") for text in texts], REGULAR
+    )
+    first, *_ = consensus_first(drawn.configs, REGULAR, 8)
+    assert first.params["dropout"] == 0.55
 
 
 def test_what_differs_most_comes_next() -> None:
