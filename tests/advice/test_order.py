@@ -91,10 +91,8 @@ def test_a_share_that_most_samples_put_out_of_range_is_tried_at_0() -> None:
     off, middle, *_ = consensus_first(drawn, REGULAR, 8)
     assert off.params["dropout"] == middle.params["dropout"] == 0.0
     # With more inside, the model is taken at its word.
-    drawn = parse(
-        [text.replace("=1,", "=0.55,").replace("=4", "=0.55") for text in texts], REGULAR
-    )
-    first, *_ = consensus_first(drawn.configs, REGULAR, 8)
+    inside = [text.replace("=1,", "=0.55,").replace("=4", "=0.55") for text in texts]
+    first, *_ = consensus_first(parse(inside, REGULAR).configs, REGULAR, 8)
     assert first.params["dropout"] == 0.55
 
 
