@@ -48,12 +48,16 @@ class Policy:
             How many configurations of the first advice are tried.
         is_fixed:
             Whether the user has set the share, so that evidence changes nothing.
+        documented_first:
+            Whether documented defaults are tried before the model's first proposals, and not only
+            where the model cannot be used. Larger models know the documentation.
     """
 
     share: float | None
     n_configs: int
     n_first: int
     is_fixed: bool = False
+    documented_first: bool = False
 
     def n_wanted(self, share: float, n_starting: int) -> int:
         """Return how many configurations to ask for.
@@ -80,7 +84,7 @@ def make_policy(style: Style, *, share: float | None, n_configs: int | None) -> 
     if style.samples and share is None:
         share = 0.0
     n_first = min(N_FIRST_SAMPLES, n) if style.samples and share != 1 else n
-    return Policy(share, n, n_first, is_fixed)
+    return Policy(share, n, n_first, is_fixed, documented_first=style.samples)
 
 
 def count(index: int, share: float, phase: int) -> int:

@@ -54,6 +54,26 @@ def denormalize(position: float, distribution: FloatDistribution | IntDistributi
     return min(max(low * (1 - position) + high * position, low), high)
 
 
+# A positive range that spans two decades is meant as orders of magnitude, whether log or not.
+_DECADES = 100.0
+
+
+def natural_middle(distribution: BaseDistribution) -> Any:
+    """Return the legal value in the middle of a range, or the first choice.
+
+    The middle is geometric if the range is logarithmic or spans two decades of positive numbers.
+    """
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    low, high = float(distribution.low), float(distribution.high)
+    if low > 0 and high / low >= _DECADES:
+        middle = math.sqrt(low) * math.sqrt(high)
+    else:
+        middle = denormalize(0.5, distribution)
+    return legal_or(distribution.low, middle, distribution)
+
+
 def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
     """Return the legal value at a share of the way from ``a`` to ``b``, in the own scale."""
     if isinstance(distribution, CategoricalDistribution):

@@ -69,7 +69,8 @@ class TrialSummary:
         attrs:
             User attributes that the user shares with the model.
         source:
-            Origin of the parameters: ``"llm"``, ``"base"``, ``"user"`` or ``""``.
+            Origin of the parameters: ``"llm"``, ``"base"``, ``"user"``, ``"documentation"`` or
+            ``""``.
         why:
             The model's reason for the configuration.
     """
@@ -148,6 +149,7 @@ def summarize(
 def _summarize(trial: FrozenTrial, ends: Spread, *, minimize: bool) -> TrialSummary:
     source = _keys.source_kind(trial.user_attrs)
     why = _keys.read(trial.user_attrs, _keys.WHY)
+    is_documented = _keys.read(trial.user_attrs, _keys.ADVICE) == _keys.DOCUMENTED
     return TrialSummary(
         trial.number,
         dict(trial.params),
@@ -156,7 +158,7 @@ def _summarize(trial: FrozenTrial, ends: Spread, *, minimize: bool) -> TrialSumm
         violated=violations(trial),
         curve=describe_curve(trial.intermediate_values, ends, minimize=minimize) + _rungs(trial),
         error=one_line(_keys.read(trial.user_attrs, _keys.ERROR), MAX_ERROR_CHARS),
-        source=_TOLD_SOURCES.get(source, ""),
+        source="documentation" if is_documented else _TOLD_SOURCES.get(source, ""),
         why=one_line(why, MAX_WHY_CHARS) if source == "llm" else "",
     )
 
