@@ -35,6 +35,7 @@ OLDER_TESTS = (
     "tests/sampler/test_conformance.py",
     "tests/sampler/test_hyperband.py",
     "tests/sampler/test_sampler.py",
+    "tests/sampler/test_secrets.py",
     "tests/store/test_attributes.py",
     "tests/store/test_store.py",
     "tests/study",

@@ -9,12 +9,15 @@ each model has its own names.
 - ``contradiction``: whether no space can satisfy the words; it must be named then.
 - ``expert``: an expert's configuration. It is inside if every value lies inside a parameter that
   its name finds; names that find none are listed as missing.
+
+A name such as ``alpha_over_rank`` is a ratio, which no expression finds that does not say so.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -31,7 +34,8 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from benchmarks._help import parser as help_parser
+from benchmarks._help import parser as help_parser, positive
+from benchmarks.regret.endpoint import Endpoint
 from optuna_llm_sampler import propose_space, ProposedSpace, Recorder, Replay
 from optuna_llm_sampler._study.space import is_legal
 from optuna_llm_sampler.errors import ContradictionError, OptunaLLMError
@@ -70,16 +74,14 @@ class Result:
 def main(arguments: Sequence[str] | None = None, *, llm: LLM | None = None) -> int:
     """Run the program; return 0 if every stated bound holds and every skeleton runs, else 1."""
     args = _parse(arguments)
-    model: str | LLM | None = llm or args.llm
-    if args.replay:
-        model = Replay(args.replay)
-    elif args.record:
-        model = Recorder(model, args.record)
+    model_of = _models(args, llm)
     lines = args.sentences.read_text(encoding="utf-8").splitlines()
+    sentences = [json.loads(line) for line in filter(str.strip, lines)]
     results = []
-    for line in filter(str.strip, lines):
-        results.append(check(json.loads(line), model, args.timeout))
-        _show(results[-1])
+    with ThreadPoolExecutor(args.jobs) as threads:
+        for result in threads.map(lambda s: check(s, model_of(s["id"]), args.timeout), sentences):
+            results.append(result)
+            _show(result)
     for what, values in (
         ("stated bounds hold or the contradiction is named", [r.held for r in results]),
         ("experts inside", [r.inside for r in results if r.inside is not None]),
@@ -87,6 +89,19 @@ def main(arguments: Sequence[str] | None = None, *, llm: LLM | None = None) -> i
     ):
         print(f"{what}: {sum(values)} of {len(values)}")
     return 0 if all(r.held and r.runs is not False for r in results) else 1
+
+
+def _models(args: argparse.Namespace, llm: LLM | None) -> Callable[[str], str | LLM | None]:
+    """Return what gives the model of a sentence."""
+    if args.base_url:
+        endpoint = Endpoint(args.base_url, args.record, args.model_per_study)
+        return lambda name: endpoint.model(args.llm.removeprefix("openai/"), name, [])
+    model: str | LLM | None = llm or args.llm
+    if args.replay:
+        model = Replay(args.replay)
+    elif args.record:
+        model = Recorder(model, args.record)
+    return lambda name: model
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -99,10 +114,20 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--llm", help="the model, as LLMSampler takes it; default: that of LLMSampler()")
     add("--sentences", type=Path, default=SENTENCES, help="a JSON Lines file of sentences")
-    add("--record", help="write every call to this file")
+    add(
+        "--base-url",
+        default="",
+        help="endpoint of the model openai/NAME; only what --record has no answer to is asked",
+    )
+    add("--model-per-study", action="store_true", help="a model's name of its own per sentence")
+    add("--record", type=Path, help="write every call to this file")
     add("--replay", help="answer from a file that --record wrote, without a model")
     add("--timeout", type=float, default=180.0, help="longest duration of a call, in seconds")
-    return parser.parse_args(arguments)
+    add("--jobs", type=positive, default=1, help="sentences that are asked at the same time")
+    args = parser.parse_args(arguments)
+    if args.base_url and not (args.record and str(args.llm).startswith("openai/")):
+        parser.error("--base-url needs --record FILE and --llm openai/NAME")
+    return args
 
 
 def check(sentence: Mapping[str, Any], llm: str | LLM | None, timeout: float = 180.0) -> Result:
@@ -190,7 +215,8 @@ def _holds(d: BaseDistribution, value: Any) -> bool:
 
 
 def _matching(pattern: str, space: Mapping[str, BaseDistribution]) -> list[str]:
-    return [name for name in space if re.search(pattern, name, re.IGNORECASE)]
+    found = [name for name in space if re.search(pattern, name, re.IGNORECASE)]
+    return [name for name in found if "_over_" not in name or "over" in pattern]
 
 
 def _show(result: Result) -> None:

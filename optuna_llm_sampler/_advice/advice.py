@@ -25,47 +25,26 @@ def never(params: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Config:
-    """One proposed configuration.
+    """One proposed configuration."""
 
-    Attributes:
-        params:
-            Values by parameter name, choices as labels. Parameters without a usable value are
-            missing.
-        why:
-            The model's reason in one line.
-        repaired:
-            How many values had to be changed to be legal.
-        outside:
-            Parameters whose value was outside of the range; not stored.
-    """
-
+    # Values by parameter name, choices as labels. Parameters without a usable value are missing.
     params: Mapping[str, Any]
-    why: str = ""
-    repaired: int = 0
+    why: str = ""  # the model's reason in one line
+    repaired: int = 0  # how many values had to be changed to be legal
+    # Parameters whose value was outside of the range; not stored.
     outside: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True)
 class Advice:
-    """The answer to one call.
+    """The answer to one call."""
 
-    Attributes:
-        configs:
-            Distinct configurations, best guess first.
-        note:
-            What the model believes about the problem.
-        n_ideas:
-            How many distinct configurations the answer had, with duplicates of trials.
-        repaired:
-            Counts of repaired values by reason.
-        rejected:
-            Counts of rejected values and configurations by reason.
-    """
-
-    configs: tuple[Config, ...] = ()
-    note: str = ""
-    n_ideas: int = 0
+    configs: tuple[Config, ...] = ()  # distinct configurations, best guess first
+    note: str = ""  # what the model believes about the problem
+    n_ideas: int = 0  # how many distinct configurations the answer had, with duplicates of trials
+    # Counts of repaired values by reason.
     repaired: Mapping[str, int] = field(default_factory=dict)
+    # Counts of rejected values and configurations by reason.
     rejected: Mapping[str, int] = field(default_factory=dict)
 
 

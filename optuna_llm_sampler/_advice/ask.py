@@ -28,20 +28,11 @@ _MAX_QUOTED_CHARS = 2_000
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a question: an advice with configurations, or an error.
+    """What came of a question: an advice with configurations, or an error."""
 
-    Attributes:
-        call:
-            What it took.
-        advice:
-            The configurations; none if there is an error.
-        error:
-            Why there is no configuration.
-    """
-
-    call: Call
-    advice: Advice = Advice()
-    error: OptunaLLMError | None = None
+    call: Call  # what it took
+    advice: Advice = Advice()  # the configurations; none if there is an error
+    error: OptunaLLMError | None = None  # why there is no configuration
 
     @property
     def outcome(self) -> str:
@@ -61,21 +52,16 @@ def ask(
 ) -> Answer:
     """Ask a model, and ask again if too little in the first answer is usable.
 
+    The advice has the user's own names and choices, whatever ``redact`` makes of them, and no
+    configuration that ``is_duplicate`` holds for.
+
     Args:
-        llm:
-            The model.
-        question:
-            What to ask.
-        is_duplicate:
-            Whether a configuration need not be run again.
         timeout:
             Longest time for all requests together, in seconds.
         purpose:
             See :class:`~optuna_llm_sampler._advice.call.Call`.
         max_requests:
             Largest number of requests. 1: do not ask again.
-        redact:
-            Rewrites every text that is sent; the advice has the own names and choices.
 
     Returns:
         The advice or the error. Exceptions other than

@@ -45,18 +45,12 @@ def parse(
 ) -> Advice:
     """Read answers of any form: JSON, JSON in prose or fences, or ``dict(...)`` calls.
 
+    Configurations that ``is_duplicate`` holds for are dropped. So are, without being counted,
+    values of branches that ``conditions`` exclude, since they do no harm.
+
     Args:
-        texts:
-            One or more answers to the same question.
-        space:
-            The space the model was asked about.
-        is_duplicate:
-            Whether a configuration need not be run again.
         limit:
             Largest number of configurations to return.
-        conditions:
-            When conditional parameters are used. Values of other branches are dropped without
-            being counted, since they do no harm.
         prefilled:
             Whether the answers continue a beginning that the model was given.
 
@@ -84,26 +78,14 @@ def parse(
 
 @dataclass
 class _Taken:
-    """What was read from one or more answers.
+    """What was read from one or more answers."""
 
-    Attributes:
-        configs:
-            Usable configurations.
-        note:
-            What the model believes about the problem, as written.
-        repaired:
-            Counts of repaired values by reason.
-        rejected:
-            Counts of rejected values and configurations by reason.
-        n_read:
-            How many items were read, usable or not.
-    """
-
-    configs: list[Config] = field(default_factory=list)
-    note: Any = None
-    repaired: Counter[str] = field(default_factory=Counter)
+    configs: list[Config] = field(default_factory=list)  # usable configurations
+    note: Any = None  # what the model believes about the problem, as written
+    repaired: Counter[str] = field(default_factory=Counter)  # counts of repaired values by reason
+    # Counts of rejected values and configurations by reason.
     rejected: Counter[str] = field(default_factory=Counter)
-    n_read: int = 0
+    n_read: int = 0  # how many items were read, usable or not
 
     def add(self, other: _Taken) -> None:
         free = MAX_CONFIGS - len(self.configs)

@@ -21,36 +21,17 @@ _MIN_NAMELESS, _MIN_CHOICES, _MAX_LETTERS = 4, 4, 2
 
 @dataclass(frozen=True)
 class Prepared:
-    """A request, and the way back for its answer.
+    """A request, and the way back for its answer."""
 
-    Attributes:
-        request:
-            What is sent.
-        question:
-            What is asked, with the names and choices that are sent.
-        renaming:
-            Restores the own names and choices.
-    """
-
-    request: Request
-    question: Question
-    renaming: Renaming
+    request: Request  # what is sent
+    question: Question  # what is asked, with the names and choices that are sent
+    renaming: Renaming  # restores the own names and choices
 
 
 def prepare(
     question: Question, style: Style, *, timeout: float, redact: Redact | None = None
 ) -> Prepared:
-    """Prepare the request for a question.
-
-    Args:
-        question:
-            What to ask.
-        style:
-            The form in which to ask it.
-        timeout:
-            Longest time for the answer, in seconds.
-        redact:
-            Rewrites every text that is sent.
+    """Prepare the request for a question; ``redact`` rewrites every text that is sent.
 
     Raises:
         NamelessError: The model cannot know what any of the parameters is.

@@ -14,41 +14,19 @@ from .._study.warm_start import PriorStudy
 
 @dataclass(frozen=True)
 class Question:
-    """What a model is asked.
+    """What a model is asked."""
 
-    Attributes:
-        space:
-            The parameters to propose values for.
-        summary:
-            The history.
-        task:
-            What is tuned, in the user's words.
-        param_notes:
-            The user's words on single parameters.
-        n_configs:
-            How many configurations are wanted.
-        optional:
-            Parameters that some trials lack for no known reason.
-        conditions:
-            By conditional parameter, with which values of which parameters it is used.
-        prior_studies:
-            Studies of a similar space.
-        untried:
-            By parameter, choices and integers that no trial has had.
-        share:
-            Share of the coming trials that the model gets, in [0, 1].
-        seed:
-            Passed on to the endpoint.
-    """
-
-    space: SearchSpace
-    summary: StudySummary
-    task: str = ""
+    space: SearchSpace  # the parameters to propose values for
+    summary: StudySummary  # the history
+    task: str = ""  # what is tuned, in the user's words
+    # The user's words on single parameters.
     param_notes: Mapping[str, str] = field(default_factory=dict)
-    n_configs: int = 8
-    optional: frozenset[str] = frozenset()
+    n_configs: int = 8  # how many configurations are wanted
+    optional: frozenset[str] = frozenset()  # parameters that some trials lack for no known reason
+    # By conditional parameter, with which values of which parameters it is used.
     conditions: Conditions = field(default_factory=dict)
+    # By parameter, choices and integers that no trial has had.
     untried: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    prior_studies: tuple[PriorStudy, ...] = ()
-    share: float = 1.0
-    seed: int | None = None
+    prior_studies: tuple[PriorStudy, ...] = ()  # studies of a similar space
+    share: float = 1.0  # share of the coming trials that the model gets, in [0, 1]
+    seed: int | None = None  # passed on to the endpoint

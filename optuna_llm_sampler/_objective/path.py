@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 import warnings
@@ -16,41 +16,42 @@ from optuna.distributions import (
 
 from .._study.conditions import parent_values
 from .operators import compute
-from .values import is_same, NotPlainError, OfChoice, plain, UNKNOWN
+from .values import is_plain, lift, OfChoice, plain, UNKNOWN
+
+
+# Steps on all ways through an objective.
+_MAX_STEPS = 100_000
 
 
 class TooLongError(Exception):
     """The objective has more ways through it than are followed."""
 
 
-# Limits of what is followed: ways through the objective, and steps on all of them.
-MAX_PATHS = 300
-MAX_STEPS = 100_000
+class GiveUpError(Exception):
+    """What follows on this path cannot be read."""
 
 
-class Script:
-    """Decisions of one path, replayed and continued; all paths are followed one after another."""
+@dataclass
+class Path:
+    """One way through an objective."""
 
-    def __init__(self) -> None:
-        self._taken: list[list[int]] = []
-        self._position = 0
-        self._steps = 0
-
-    def choose(self, n: int) -> int:
-        """Return which of ``n`` ways to go."""
-        if self._position == len(self._taken):
-            self._taken.append([0, n])
-        self._position += 1
-        return self._taken[self._position - 1][0]
-
-    def next(self) -> bool:
-        """Go to the next path; return whether there is one."""
-        self._position = 0
-        while self._taken and self._taken[-1][0] == self._taken[-1][1] - 1:
-            self._taken.pop()
-        if self._taken:
-            self._taken[-1][0] += 1
-        return bool(self._taken)
+    steps: Iterator[int]  # counts the steps on all paths
+    script: tuple[int, ...] = ()  # which way to go at the first forks; then the first way
+    others: list[tuple[int, ...]] = field(default_factory=list)  # scripts of ways not taken
+    # Indexes of the values that lead here, by parameter that was asked for and can decide.
+    where: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    # Distributions by name; None if they are not constant.
+    found: dict[str, BaseDistribution | None] = field(default_factory=dict)
+    # What is not certain, in words, by parameter name or by what it is.
+    left_out: dict[str, str] = field(default_factory=dict)
+    doubt: str = ""  # why what follows may not be reached
+    because: str = ""  # the latest fork that depends on no choice
+    reasons: dict[str, str] = field(default_factory=dict)  # that at each parameter
+    is_open: bool = False  # whether parameters may be asked for that were not read
+    has_raised: bool = False
+    n_certain: int | None = None  # how many parameters were asked for before the first fork
+    _taken: tuple[int, ...] = ()
+    _values: dict[str, Any] = field(default_factory=dict)
 
     def step(self) -> None:
         """Count a step.
@@ -58,58 +59,22 @@ class Script:
         Raises:
             TooLongError: There were too many.
         """
-        self._steps += 1
-        if self._steps > MAX_STEPS:
+        if next(self.steps) > _MAX_STEPS:
             raise TooLongError
-
-
-@dataclass
-class Path:
-    """One way through an objective.
-
-    Attributes:
-        script:
-            Decides at each fork.
-        where:
-            Indexes of the values that lead here, by parameter that was asked for and can decide.
-        found:
-            Distributions by name; :obj:`None` if they are not constant.
-        left_out:
-            What is not certain, in words, by parameter name or by what it is.
-        doubt:
-            Why what follows may not be reached, or ``""``.
-        because:
-            The latest fork that depends on no choice, in words, or ``""``.
-        is_open:
-            Whether parameters may be asked for that were not read.
-        has_raised:
-            Whether it ends with an exception.
-        is_cut:
-            Whether this is only what all paths begin with, because there are too many.
-        reasons:
-            By parameter name, :attr:`because` when it was asked for.
-        n_certain:
-            How many parameters were asked for before the first fork.
-    """
-
-    script: Script
-    where: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    found: dict[str, BaseDistribution | None] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    doubt: str = ""
-    because: str = ""
-    is_open: bool = False
-    has_raised: bool = False
-    is_cut: bool = False
-    n_certain: int | None = None
-    reasons: dict[str, str] = field(default_factory=dict)
-    _values: dict[str, Any] = field(default_factory=dict)
 
     def fork(self, n: int) -> int:
         """Return which of ``n`` ways this path goes."""
-        if n > 1 and self.n_certain is None:
+        if n == 1:
+            return 0
+        if self.n_certain is None:
             self.n_certain = len(self.found)
-        return self.script.choose(n) if n > 1 else 0
+        way = 0
+        if len(self._taken) < len(self.script):
+            way = self.script[len(self._taken)]
+        else:
+            self.others += [(*self._taken, other) for other in range(n - 1, 0, -1)]
+        self._taken += (way,)
+        return way
 
     def open(self, what: str) -> None:
         """Note that parameters may be asked for out of sight."""
@@ -120,75 +85,54 @@ class Path:
 
     def now(self, value: Any) -> Any:
         """Return a value as the choices of this path determine it."""
+        if isinstance(value, OfChoice) and len(groups := self._groups(value)) == 1:
+            return value.values[groups[0][0]]
+        return value
+
+    def settle(self, value: Any) -> Any:
+        """Return a value on this path; fork if it depends on a choice."""
         if not isinstance(value, OfChoice):
             return value
-        left = [value.values[i] for i in self.where[value.param]]
-        try:
-            first = plain(left[0])
-            is_one = all(is_same(plain(each), first) for each in left[1:])
-        except NotPlainError:
-            is_one = len(left) == 1
-        return left[0] if is_one else value
-
-    def settle(self, value: Any, key: Callable[[Any], Any] | None = None) -> Any:
-        """Return the value on this path; fork if it depends on a choice.
-
-        Args:
-            value:
-                Any value.
-            key:
-                A function of constants, which is returned instead.
-        """
-        if key is not None:
-            value = self.apply(key, value)
-        value = self.now(value)
-        if not isinstance(value, OfChoice):
-            return value
-        groups: dict[str, list[int]] = {}
-        for i in self.where[value.param]:
-            groups.setdefault(_identity(value.values[i]), []).append(i)
-        chosen = list(groups.values())[self.fork(len(groups))]
+        groups = self._groups(value)
+        chosen = groups[self.fork(len(groups))]
         self.where[value.param] = tuple(chosen)
         return value.values[chosen[0]]
+
+    def _groups(self, value: OfChoice) -> list[list[int]]:
+        """Return the indexes that lead here, those of the same value together."""
+        groups: dict[str, list[int]] = {}
+        for i in self.where[value.param]:
+            each = value.values[i]
+            key = repr(each) if is_plain(each) else f"?{id(each)}"
+            groups.setdefault(key, []).append(i)
+        return list(groups.values())
 
     def apply(self, function: Callable[..., Any], *values: Any) -> Any:
         """Return a function of constants, of which one parameter's value may decide."""
         now = [self.now(value) for value in values]
         params = {value.param for value in now if isinstance(value, OfChoice)}
+        if not params:
+            return compute(function, *now)
         if len(params) > 1:
             return UNKNOWN
-        try:
-            if not params:
-                return compute(function, *(plain(value) for value in now))
-        except NotPlainError:
-            return UNKNOWN
         (param,) = params
-        n = len(next(value.values for value in now if isinstance(value, OfChoice)))
-        results = [
-            self._at(function, now, i) if i in self.where[param] else UNKNOWN for i in range(n)
+        at = [
+            (i, [each.values[i] if isinstance(each, OfChoice) else each for each in now])
+            for i in self.where[param]
         ]
-        return OfChoice(param, tuple(results))
-
-    def _at(self, function: Callable[..., Any], values: list[Any], i: int) -> Any:
-        try:
-            return compute(
-                function,
-                *(plain(v.values[i] if isinstance(v, OfChoice) else v) for v in values),
-            )
-        except NotPlainError:
-            return UNKNOWN
+        return OfChoice(param, {i: compute(function, *args) for i, args in at})
 
     # --- parameters -------------------------------------------------------------------------
 
     def suggest(self, method: str, args: list[Any], kwargs: dict[str, Any], where: str) -> Any:
         """Note that a parameter is asked for; return its value."""
-        bound = dict(zip(_PARAMETERS[method], args, strict=False))
-        name = self.settle(bound.pop("name", kwargs.get("name", UNKNOWN)))
-        if not isinstance(name, str) or len(args) > len(_PARAMETERS[method]):
+        names, _ = SUGGESTIONS[method]
+        given = dict(zip(("name", *names), args, strict=False)) | kwargs
+        name = self.settle(given.pop("name", UNKNOWN))
+        if not isinstance(name, str) or len(args) > len(names) + 1:
             self.open(f"a parameter whose name is not constant ({where})")
             return UNKNOWN
-        bound.update((key, value) for key, value in kwargs.items() if key != "name")
-        distribution = self._distribution(method, bound)
+        distribution = self._distribution(method, given)
         if distribution is None:
             self.left_out.setdefault(name, f"the range of {name!r} is not constant ({where})")
         elif self.found.get(name, distribution) != distribution:
@@ -207,47 +151,26 @@ class Path:
             options = {key: plain(self.now(value)) for key, value in given.items()}
             with warnings.catch_warnings():  # about choices and steps; the trial warns again
                 warnings.simplefilter("ignore")
-                return _DISTRIBUTIONS[method](**options)
+                return SUGGESTIONS[method][1](**options)
         except Exception:  # nothing that Optuna accepts, or not known
             return None
 
     def _value(self, name: str, distribution: BaseDistribution | None) -> Any:
-        if distribution is None or parent_values(distribution) is None:
-            return UNKNOWN
-        values = domain(distribution)
+        values = [] if distribution is None else list(map(lift, domain(distribution)))
         if any(values[i] == values[j] for i in range(len(values)) for j in range(i)):
             return UNKNOWN  # True and 1: Optuna stores the first of them
-        wrapped = tuple(compute(lambda value: value, value) for value in values)
-        if len(values) == 1:
-            return wrapped[0]
+        if len(values) < 2:
+            return values[0] if values else UNKNOWN
         self.where[name] = tuple(range(len(values)))
-        return OfChoice(name, wrapped)
+        return OfChoice(name, dict(enumerate(values)))
 
 
 def domain(distribution: BaseDistribution) -> tuple[Any, ...]:
     """Return the values of a parameter that can decide about others, in order."""
-    if isinstance(distribution, CategoricalDistribution):
+    values = parent_values(distribution) or ()
+    if values and isinstance(distribution, CategoricalDistribution):
         return distribution.choices
-    return parent_values(distribution) or ()
-
-
-def _identity(value: Any) -> str:
-    try:
-        return repr(plain(value))
-    except NotPlainError:
-        return f"?{id(value)}"
-
-
-def _uniform(low: float, high: float) -> FloatDistribution:
-    return FloatDistribution(low, high)
-
-
-def _log_uniform(low: float, high: float) -> FloatDistribution:
-    return FloatDistribution(low, high, log=True)
-
-
-def _discrete_uniform(low: float, high: float, q: float) -> FloatDistribution:
-    return FloatDistribution(low, high, step=q)
+    return values
 
 
 def _categorical(choices: Any) -> CategoricalDistribution:
@@ -256,26 +179,18 @@ def _categorical(choices: Any) -> CategoricalDistribution:
     return CategoricalDistribution(choices)
 
 
-_DISTRIBUTIONS: dict[str, Callable[..., BaseDistribution]] = {
-    "suggest_float": FloatDistribution,
-    "suggest_int": IntDistribution,
-    "suggest_categorical": _categorical,
-    "suggest_uniform": _uniform,
-    "suggest_loguniform": _log_uniform,
-    "suggest_discrete_uniform": _discrete_uniform,
+# What may be given by position, after the name (optuna/trial/_trial.py), and the distribution.
+SUGGESTIONS: dict[str, tuple[tuple[str, ...], Callable[..., BaseDistribution]]] = {
+    "suggest_float": (("low", "high"), FloatDistribution),
+    "suggest_int": (("low", "high"), IntDistribution),
+    "suggest_categorical": (("choices",), _categorical),
+    "suggest_uniform": (("low", "high"), lambda low, high: FloatDistribution(low, high)),
+    "suggest_loguniform": (
+        ("low", "high"),
+        lambda low, high: FloatDistribution(low, high, log=True),
+    ),
+    "suggest_discrete_uniform": (
+        ("low", "high", "q"),
+        lambda low, high, q: FloatDistribution(low, high, step=q),
+    ),
 }
-# What may be given by position (optuna/trial/_trial.py).
-_PARAMETERS = {
-    "suggest_float": ("name", "low", "high"),
-    "suggest_int": ("name", "low", "high"),
-    "suggest_categorical": ("name", "choices"),
-    "suggest_uniform": ("name", "low", "high"),
-    "suggest_loguniform": ("name", "low", "high"),
-    "suggest_discrete_uniform": ("name", "low", "high", "q"),
-}
-SUGGESTIONS = frozenset(_PARAMETERS)
-# Other methods and attributes of a trial, which ask for no parameter.
-HARMLESS = (
-    *("report", "should_prune", "set_user_attr", "set_system_attr", "set_constraint", "number"),
-    *("params", "distributions", "user_attrs", "system_attrs", "study", "datetime_start"),
-)

@@ -5,24 +5,22 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any
 
 from optuna.distributions import BaseDistribution
 
 from .conditions import combine
-from .control import Follower
-from .names import GiveUpError
-from .path import MAX_PATHS, Path, Script, TooLongError
+from .functions import RaisedError
+from .path import GiveUpError, Path, TooLongError
 from .source import Sources
-from .statements import RaisedError
+from .statements import Follower
 from .values import TRIAL
 
 
 _CALL = ast.Call(ast.Name("objective", ast.Load()), [ast.Name("trial", ast.Load())], [])
-
-
 _MAX_SHOWN = 8
+_MAX_PATHS = 300
 
 
 @dataclass(frozen=True)
@@ -94,9 +92,7 @@ def search_space_of(objective: Callable[..., Any]) -> ObjectiveSpace:
         raise TypeError(f"objective must be callable; got {type(objective).__name__}.")
     sources = Sources()
     try:
-        paths = _paths(objective, sources, coarse=False)
-        if paths[-1].is_cut:
-            paths = _paths(objective, sources, coarse=True)
+        paths = _paths(objective, sources, coarse=False) or _paths(objective, sources, coarse=True)
     except RecursionError:
         return ObjectiveSpace({}, {}, ("all: the source is nested too deeply",))
     space, conditions, left_out = combine(paths)
@@ -104,20 +100,26 @@ def search_space_of(objective: Callable[..., Any]) -> ObjectiveSpace:
 
 
 def _paths(objective: Callable[..., Any], sources: Sources, *, coarse: bool) -> list[Path]:
-    """Follow all ways through an objective."""
+    """Follow all ways through an objective.
+
+    Returns:
+        The paths. If there are too many: if ``coarse``, one that is what they have in common;
+        else none.
+    """
     paths: list[Path] = []
-    script = Script()
-    while True:
-        path = Path(script)
+    steps = count()
+    scripts: list[tuple[int, ...]] = [()]
+    while scripts:
+        path = Path(steps, scripts.pop())
         try:
+            if len(paths) == _MAX_PATHS:
+                raise TooLongError
             _follow(objective, path, sources, coarse=coarse)
         except TooLongError:
-            return [_certain_part(paths or [path])]
+            return [_common_part(paths or [path])] if coarse else []
         paths.append(path)
-        if not script.next():
-            return paths
-        if len(paths) == MAX_PATHS:
-            return [_certain_part(paths)]
+        scripts += path.others
+    return paths
 
 
 def _follow(objective: Callable[..., Any], path: Path, sources: Sources, *, coarse: bool) -> None:
@@ -130,11 +132,10 @@ def _follow(objective: Callable[..., Any], path: Path, sources: Sources, *, coar
         path.open(f"what comes after {error}")
 
 
-def _certain_part(paths: list[Path]) -> Path:
-    """Return what all paths have in common if not all can be followed."""
-    first = paths[0]
-    names = list(first.found)[: first.n_certain]
-    part = Path(first.script, found={name: first.found[name] for name in names}, is_cut=True)
+def _common_part(paths: list[Path]) -> Path:
+    """Return what comes before the first fork, on a path that is open."""
+    names = list(paths[0].found)[: paths[0].n_certain]
+    part = Path(count(), found={name: paths[0].found[name] for name in names})
     part.left_out = {name: words for path in paths for name, words in path.left_out.items()}
     part.open("what comes after the first branches, of which there are too many")
     return part

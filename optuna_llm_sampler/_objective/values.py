@@ -1,12 +1,12 @@
 """What is known of a value in an objective that is read and not run.
 
-Numbers, strings, booleans, :obj:`None`, tuples, functions, classes and modules stand for
-themselves. Everything else is one of the classes here, or :data:`UNKNOWN`.
+Numbers, strings, booleans, :obj:`None`, tuples, lists, dictionaries, functions, classes and
+modules stand for themselves. Everything else is one of the classes here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 import inspect
@@ -25,55 +25,31 @@ _CALLABLE = (FunctionType, BuiltinFunctionType, ModuleType, type, partial)
 MAX_ITEMS = 1_000
 
 
-class Unknown:
-    """A value of which nothing is known."""
+class Mark:
+    """A value of which only its identity matters."""
 
 
-class TrialValue:
-    """The trial."""
-
-
-UNKNOWN = Unknown()
-TRIAL = TrialValue()
-
-
-class ListValue(list[Any]):
-    """A list; ``blurred`` once its elements are unknown."""
-
-    blurred = False
-
-
-class DictValue(dict[Any, Any]):
-    """A dictionary; ``blurred`` once its elements are unknown."""
-
-    blurred = False
+# A value of which nothing is known.
+UNKNOWN = Mark()
+# The value of a local name before it is bound.
+UNBOUND = Mark()
+# The trial.
+TRIAL = Mark()
+# An element of each list and a key of each dictionary whose other elements may have changed.
+BLUR = Mark()
 
 
 @dataclass(frozen=True, eq=False)
 class OfChoice:
-    """A value that depends on one suggested parameter.
-
-    Attributes:
-        param:
-            The parameter.
-        values:
-            The value for each of the parameter's values.
-    """
+    """A value that depends on one suggested parameter."""
 
     param: str
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class TrialMethod:
-    """A method of the trial."""
-
-    name: str
+    values: dict[int, Any]  # by the index of the parameter's value
 
 
 @dataclass(frozen=True, eq=False)
 class Method:
-    """A function bound to an object, or a method of a container or string by its name."""
+    """A function bound to an object, or by its name a method of the trial or of a constant."""
 
     owner: Any
     function: FunctionType | str
@@ -81,47 +57,23 @@ class Method:
 
 @dataclass(eq=False)
 class Object:
-    """An object with attributes.
+    """An object with attributes."""
 
-    Attributes:
-        live:
-            The object in memory; :obj:`None` if the objective would create it.
-        cls:
-            Its class.
-        attrs:
-            Attributes set while reading.
-    """
-
-    live: Any
+    live: Any  # the object in memory; its class if the objective would create it
     cls: type
-    attrs: dict[str, Any] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)  # set while reading
 
 
 @dataclass(eq=False)
 class Frame:
-    """The names of one call.
-
-    Attributes:
-        names:
-            Values by name.
-        own:
-            Names that are local, bound or not.
-        outer:
-            The frame around a nested function.
-        function:
-            The function in memory whose globals and closure hold other names.
-        source:
-            The file of the function.
-        rebound:
-            Local names that nested functions bind, too.
-    """
+    """The names of one call."""
 
     names: dict[str, Any]
-    own: set[str]
-    outer: Frame | None
-    function: FunctionType
+    outer: Frame | None  # around a nested function or a comprehension
+    function: FunctionType  # in memory; its globals and closure hold other names
     source: Source
-    rebound: frozenset[str]
+    rebound: frozenset[str] = frozenset()  # local names that nested functions bind, too
+    is_comprehension: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,76 +90,74 @@ class NotPlainError(Exception):
 
 
 def plain(value: Any) -> Any:
-    """Return a constant as Python's own objects.
+    """Return a copy of a constant.
 
     Raises:
         NotPlainError: It is none, or not known.
     """
     if type(value) in (*CONSTANTS, range, frozenset):
         return value
-    if isinstance(value, ListValue) and not value.blurred:
-        return [plain(each) for each in value]
-    if type(value) is tuple:
-        return tuple(plain(each) for each in value)
-    if isinstance(value, DictValue) and not value.blurred:
-        return {key: plain(each) for key, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(plain(each) for each in value)
+    if type(value) is dict:
+        return {plain(key): plain(each) for key, each in value.items()}
     raise NotPlainError
 
 
-def wrap(value: Any) -> Any:
-    """Return Python's own objects as values; too large or foreign ones are unknown."""
-    if type(value) in CONSTANTS or issubclass(type(value), _CALLABLE):
-        return value
-    if type(value) not in (list, tuple, dict, range, set, frozenset) or len(value) > MAX_ITEMS:
-        return UNKNOWN
-    if type(value) is list:
-        return ListValue(wrap(each) for each in value)
-    if type(value) is tuple:
-        return tuple(wrap(each) for each in value)
-    if type(value) is dict and all(type(key) in (*CONSTANTS, tuple) for key in value):
-        return DictValue({key: wrap(each) for key, each in value.items()})
-    if type(value) is range:
-        return value
-    if type(value) in (set, frozenset) and all(type(each) in CONSTANTS for each in value):
-        return frozenset(value)
-    return UNKNOWN
+def is_plain(value: Any) -> bool:
+    try:
+        plain(value)
+    except NotPlainError:
+        return False
+    return True
 
 
 def lift(value: Any) -> Any:
-    """Return what an object in memory is while reading."""
-    if type(value) in (*CONSTANTS, list, tuple, dict, set, frozenset, range):
-        return wrap(value)
-    if issubclass(type(value), _CALLABLE):  # isinstance() can run code of the object
+    """Return what an object in memory is while reading; large containers are unknown."""
+    kind = type(value)
+    if kind in (list, tuple, dict, range, set, frozenset):
+        if len(value) > MAX_ITEMS:
+            return UNKNOWN
+        if kind in (list, tuple):
+            return kind(lift(each) for each in value)
+        if kind is dict and all(is_plain(key) for key in value):
+            return {key: lift(each) for key, each in value.items()}
+        if kind in (set, frozenset) and all(type(each) in CONSTANTS for each in value):
+            return frozenset(value)
+        return value if kind is range else UNKNOWN
+    if kind in (*CONSTANTS, Mark) or issubclass(kind, _CALLABLE):  # isinstance() can run code
         return value
-    if type(value) is MethodType and isinstance(value.__func__, FunctionType):
+    if kind is MethodType and isinstance(value.__func__, FunctionType):
         return Method(lift(value.__self__), value.__func__)
-    if inspect.getattr_static(type(value), "__getattribute__") not in _GETATTRIBUTE:
+    if inspect.getattr_static(kind, "__getattribute__") not in _GETATTRIBUTE:
         return UNKNOWN
-    return Object(value, type(value))
+    return Object(value, kind)
 
 
-def items_of(value: Any) -> Sequence[Any] | None:
-    """Return the elements of an iterable in order, :obj:`None` if they are not known."""
-    if isinstance(value, (ListValue, DictValue)):
-        return None if value.blurred else list(value)
-    if type(value) in (tuple, range, str) and len(value) <= MAX_ITEMS:
-        return list(value)
-    return None  # the order of a set is not known
+def is_one_of(value: Any, group: Iterable[Any]) -> bool:
+    """Compare by identity: classes may define how they are compared."""
+    return any(value is each for each in group)
+
+
+def is_blurred(value: Any) -> bool:
+    return type(value) in (list, dict) and is_one_of(BLUR, value)
 
 
 def blur(value: Any) -> None:
     """Forget the elements of a container, and of those in it."""
-    if isinstance(value, (ListValue, DictValue)):
-        if value.blurred:
-            return
-        value.blurred = True
-        for each in value.values() if isinstance(value, DictValue) else value:
-            blur(each)
-    elif type(value) is tuple:
-        for each in value:
-            blur(each)
+    if type(value) not in (list, dict, tuple) or is_blurred(value):
+        return
+    parts = list(value.values() if type(value) is dict else value)
+    if type(value) is list:
+        value.append(BLUR)
+    elif type(value) is dict:
+        value[BLUR] = BLUR
+    for each in parts:
+        blur(each)
 
 
-def is_same(one: Any, other: Any) -> bool:
-    """Return whether two constants are equal and of the same type, in all of their parts."""
-    return type(one) is type(other) and repr(one) == repr(other)
+def items_of(value: Any) -> Sequence[Any] | None:
+    """Return the elements of an iterable in order, :obj:`None` if they are not known."""
+    if type(value) not in (list, dict, tuple, range, str) or is_blurred(value):
+        return None  # the order of a set is not known
+    return list(value) if len(value) <= MAX_ITEMS else None

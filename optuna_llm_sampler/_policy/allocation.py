@@ -8,7 +8,7 @@ increases, and takes the configuration of that index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 import math
@@ -36,38 +36,20 @@ _MAX_WANTED = 16
 
 @dataclass(frozen=True)
 class Policy:
-    """How trials are allocated.
+    """How trials are allocated."""
 
-    Attributes:
-        share:
-            The model's share of the trials after the first advice, in [0, 1]; :obj:`None`: it
-            follows from evidence.
-        n_configs:
-            Configurations of one advice.
-        n_first:
-            How many configurations of the first advice are tried.
-        is_fixed:
-            Whether the user has set the share, so that evidence changes nothing.
-        documented_first:
-            Whether documented defaults are tried before the model's first proposals, and not only
-            where the model cannot be used. Larger models know the documentation.
-    """
-
+    # The model's share of the trials after the first advice, in [0, 1]; None: it follows from
+    # evidence.
     share: float | None
-    n_configs: int
-    n_first: int
-    is_fixed: bool = False
+    n_configs: int  # configurations of one advice
+    n_first: int  # how many configurations of the first advice are tried
+    is_fixed: bool = False  # whether the user has set the share, so that evidence changes nothing
+    # Whether documented defaults are tried before the model's first proposals, and not only where
+    # the model cannot be used. Larger models know the documentation.
     documented_first: bool = False
 
     def n_wanted(self, share: float, n_starting: int) -> int:
-        """Return how many configurations to ask for.
-
-        Args:
-            share:
-                The model's share of the next trials.
-            n_starting:
-                Trials that are about to start before another call can be answered.
-        """
+        """Return how many configurations to ask for; enough for the trials about to start."""
         several = max(1, round(_HORIZON * share))
         wanted = max(min(self.n_configs, several), math.ceil(share * n_starting))
         return min(wanted, max(_MAX_WANTED, self.n_configs))
@@ -125,17 +107,10 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Turn:
-    """Whose trial it is.
+    """Whose trial it is."""
 
-    Attributes:
-        is_models:
-            Whether it is the model's.
-        assignment:
-            Its configuration; :obj:`None` while no advice has one for it.
-    """
-
-    is_models: bool
-    assignment: Assignment | None = None
+    is_models: bool  # whether it is the model's
+    assignment: Assignment | None = None  # its configuration; None while no advice has one for it
 
     @property
     def needs_advice(self) -> bool:
@@ -145,17 +120,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Plan:
-    """A policy applied to a study.
+    """A policy applied to a study."""
 
-    Attributes:
-        policy:
-            How trials are allocated.
-        snapshot:
-            What the storage holds.
-    """
-
-    policy: Policy
-    snapshot: Snapshot
+    policy: Policy  # how trials are allocated
+    snapshot: Snapshot  # what the storage holds
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -182,14 +150,7 @@ class Plan:
         return Turn(True, Assignment(record, assigned))
 
     def block_to_ask(self, number: int, ahead: int = 0) -> int | None:
-        """Return the block to ask for when this trial starts, if any.
-
-        Args:
-            number:
-                The trial.
-            ahead:
-                How many trials before it is needed an advice is asked for.
-        """
+        """Return the block to ask for when a trial starts, ``ahead`` trials before its use."""
         if any(self.turn(number + i).needs_advice for i in range(ahead + 1)):
             return self.snapshot.next_block
         return None
@@ -199,12 +160,8 @@ class Plan:
     ) -> dict[int, dict[str, Any]]:
         """Return the parameters of the running trials, whether set or assigned, by trial number.
 
-        Args:
-            space:
-                The space in which assigned configurations are read.
-            number:
-                A trial to leave out, together with the assignments of later ones, which have yet
-                to see what this trial takes.
+        Assigned configurations are read in ``space``. Left out are the trial ``number`` and the
+        assignments of later ones, which have yet to see what this trial takes.
         """
         found: dict[int, dict[str, Any]] = {}
         for running in self.snapshot.running:
@@ -219,6 +176,23 @@ class Plan:
                 found[running.number] = {**assigned, **running.params}
         return found
 
+    def promised_params(self, space: SearchSpace, number: int) -> list[dict[str, Any]]:
+        """Return what other trials are going to try: those that run, and the rest of the advice.
+
+        Args:
+            space:
+                The space in which configurations are read.
+            number:
+                The latest trial that has begun.
+        """
+        rest: Sequence[Config] = ()
+        if self.snapshot.advices:
+            last = self.snapshot.advices[-1]
+            begun = max(0, self._index(last, number + 1))
+            rest = last.advice.configs[count(begun, last.share, last.phase) :]
+        running = self.running_params(space).values()
+        return [*running, *(values(config, space) for config in rest)]
+
     def n_wanted(self, n_starting: int) -> int:
         """Return how many configurations to ask for, see :meth:`Policy.n_wanted`."""
         return self.policy.n_wanted(self.share if self.snapshot.advices else 1.0, n_starting)
@@ -230,14 +204,6 @@ class Plan:
 
         It starts with the first trial that waits for it, else with the next one to come, so that
         no best guess is left to the past.
-
-        Args:
-            record:
-                The outcome of the call.
-            claim:
-                The claim under which it was made.
-            waiting:
-                Trials that may be waiting for the model.
         """
         record = replace(record, fixed_share=self.policy.share)
         if record.outcome != "ok":

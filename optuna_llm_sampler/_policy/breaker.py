@@ -29,24 +29,14 @@ _MAX_RETRY_AFTER = 3600.0
 
 @dataclass(frozen=True)
 class Breaker:
-    """Whether the model may be asked.
+    """Whether the model may be asked."""
 
-    Attributes:
-        reason:
-            Reason of the last failure; ``""`` after an answer.
-        failures:
-            Number of failures in a row.
-        trials, seconds:
-            How much longer the model is left alone; both have to pass.
-        is_final:
-            Whether only a new sampler may ask again.
-    """
-
-    reason: str = ""
-    failures: int = 0
+    reason: str = ""  # reason of the last failure; `""` after an answer
+    failures: int = 0  # number of failures in a row
+    # How much longer the model is left alone; both have to pass.
     trials: int = 0
     seconds: float = 0.0
-    is_final: bool = False
+    is_final: bool = False  # whether only a new sampler may ask again
 
     @property
     def is_open(self) -> bool:
@@ -62,19 +52,13 @@ def breaker(
     born: float,
     is_timed: bool = True,
 ) -> Breaker:
-    """Return whether a model may be asked.
+    """Return whether a model may be asked, given the outcomes of all calls by trial number.
 
     Args:
-        records:
-            Outcomes of all calls, by trial number.
         asked:
             Name of the model. Failures of other models do not count.
-        n_trials:
-            Number of trials in the study.
-        now:
-            Seconds since the epoch.
-        born:
-            When the sampler first saw the study, in seconds since the epoch.
+        now, born:
+            Now, and when the sampler first saw the study, in seconds since the epoch.
         is_timed:
             Whether seconds count, and not only trials.
     """

@@ -43,27 +43,15 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Evidence:
-    """The comparison of the model with the base sampler.
+    """The comparison of the model with the base sampler."""
 
-    Attributes:
-        n_model:
-            How many of the model's latest trials were compared, eight at most.
-        n_base:
-            How many different trials of the base sampler they were compared with.
-        beaten:
-            Share of the comparisons that the model won, ties counting half.
-        model_improved, base_improved:
-            How many of the compared trials improved the best result.
-        share:
-            The model's share of the next trials, in [0, 1].
-    """
-
-    n_model: int = 0
-    n_base: int = 0
-    beaten: float = 0.5
+    n_model: int = 0  # how many of the model's latest trials were compared, eight at most
+    n_base: int = 0  # how many different trials of the base sampler they were compared with
+    beaten: float = 0.5  # share of the comparisons that the model won, ties counting half
+    # How many of the compared trials improved the best result.
     model_improved: int = 0
     base_improved: int = 0
-    share: float = 0.5
+    share: float = 0.5  # the model's share of the next trials, in [0, 1]
 
 
 def weigh(results: Sequence[Result], *, start: float) -> Evidence:

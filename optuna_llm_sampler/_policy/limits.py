@@ -26,19 +26,8 @@ _GOES_ON = "The base sampler goes on."
 class Limits:
     """A study's budget and breaker, as one process reads them from the storage.
 
-    Each change is logged once.
-
-    Args:
-        llm:
-            Returns the model.
-        budget:
-            What the study may spend; :obj:`None`: no limit.
-        prices:
-            Prices of models, besides the list prices.
-        clock:
-            Returns seconds since the epoch.
-        is_timed:
-            Whether the breaker counts seconds, and not only trials.
+    Each change is logged once. The clock returns seconds since the epoch; ``is_timed`` is whether
+    the breaker counts seconds, and not only trials.
     """
 
     def __init__(

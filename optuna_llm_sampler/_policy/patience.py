@@ -20,9 +20,7 @@ _MAX_AHEAD = 16
 class Patience:
     """The waiting time that the trials of one process have earned and spent. Thread-safe.
 
-    Args:
-        timeout:
-            Longest time that a trial waits, in seconds.
+    A trial waits ``timeout`` seconds at most.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -51,11 +49,9 @@ class Patience:
             self._earned -= seconds
 
     def allowed(self, expected: float) -> float:
-        """Return how many seconds a trial may wait for an answer, 0 if it would come too late.
+        """Return how many seconds a trial may wait for an answer expected after some seconds.
 
-        Args:
-            expected:
-                Seconds after which the answer is expected.
+        It is 0 if the answer would come too late.
         """
         with self._lock:
             allowed = min(self._earned, self._timeout)
@@ -71,11 +67,7 @@ class Patience:
     def trials_ahead(self, call_seconds: float, n_running: int) -> int:
         """Return how many trials before its first use an advice has to be asked for.
 
-        Args:
-            call_seconds:
-                Duration of a call.
-            n_running:
-                Number of trials of the study that run at the same time.
+        A call lasts so many seconds, and so many trials of the study run at the same time.
         """
         duration = self._duration()
         with self._lock:

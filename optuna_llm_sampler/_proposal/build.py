@@ -22,11 +22,15 @@ from .._study.space import coerce, Coerced, is_legal, legal_or
 from .._text import one_line, plain, printable
 from ..errors import ContradictionError, UnusableAnswerError
 from ..llms.read_text import read
+from .domains import within_domain
+from .fact import Fact, in_unit, intersection
 from .like import Like
 from .proposal import ProposedSpace
 from .ranges import number_range, Refused
 from .request import MAX_PARAMETERS
-from .stated import Fact, intersection, names_meant, Stated, tokens, within_domain
+from .stated import Stated
+from .subjects import names_meant, tokens
+from .units import unit_in_name
 
 
 _MAX_NAME_CHARS = 80
@@ -231,15 +235,20 @@ def _fact_of(name: str, facts: Sequence[Fact]) -> Fact | None:
     if not facts:
         return None
     words = {word.lower() for word in re.split(r"[\W_]+", name)}
-    own_units = words & {"b", "kb", "mb", "gb", "tb", "ms", "us", "ns", "s", "sec", "min", "h"}
-    for fact in facts:
-        if fact.unit and own_units and fact.unit not in own_units:
-            raise Refused(f"the words give its limits in {fact.unit}")
+    if unit := unit_in_name(name):
+        facts = [_in_own_unit(fact, unit) for fact in facts]
     in_percent = bool(words & {"percent", "percentage", "pct"})
     facts = [f.scaled(0.01) if f.percent and not in_percent else f for f in facts]
     fact = intersection(facts)
     within_domain(fact, tokens(name))
     return fact
+
+
+def _in_own_unit(fact: Fact, unit: str) -> Fact:
+    converted = in_unit(fact, unit)
+    if converted is None:
+        raise Refused(f"the words give its limits in {fact.unit}")
+    return converted
 
 
 def _kind(item: _Item, choices: Sequence[Any], known: BaseDistribution | None) -> str:

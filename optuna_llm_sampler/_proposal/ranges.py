@@ -13,7 +13,9 @@ from optuna.distributions import FloatDistribution, IntDistribution
 from .._study.labels import to_number
 from .._study.numbers import exact
 from ..errors import ContradictionError
-from .stated import Fact
+from .domains import ends_of
+from .fact import Fact
+from .subjects import tokens
 
 
 # Where the model does not say, a positive range is logarithmic if its bounds differ by this
@@ -44,11 +46,11 @@ def number_range(
         ContradictionError: No integer lies within the stated bounds.
         Refused: The range is empty, infinite or missing.
     """
-    low, high = _limited(item, fact or Fact(""))
+    low, high = _limited(item, fact or Fact(""), ends_of(tokens(name)))
     limit = _MAX_INT if is_int else _MAX_FLOAT
     if max(abs(low), abs(high)) > limit:
         raise Refused(f"a range beyond {exact(float(limit))}")
-    is_fixed = fact is not None and low == high
+    is_fixed = fact is not None and low == high and fact.allows(low)
     log = item.get("log")
     if not isinstance(log, bool):
         words = re.split(r"[\W_]+", name.lower())
@@ -87,24 +89,31 @@ def _integers(
     return IntDistribution(first, last - (last - first) % width, step=width)
 
 
-def _limited(item: Mapping[str, Any], fact: Fact) -> tuple[float, float]:
-    """Return the bounds: stated ones, and the model's where the words leave them open."""
+def _limited(
+    item: Mapping[str, Any], fact: Fact, ends: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the bounds: stated ones, and the model's where the words leave them open.
+
+    Open ends stay within what the parameter can be at all.
+    """
     low, high = _end(item, "low"), _end(item, "high")
     if low is not None and high is not None and low > high:
         low = high = None
     stated_low, stated_high = max(fact.low, fact.above), min(fact.high, fact.below)
     bottom = _inside(low, fact, stated_low, up=True)
     top = _inside(high, fact, stated_high, up=False)
-    if bottom is None and top is not None and stated_high < math.inf:
-        bottom = _beyond(top, up=False)
-    if top is None and bottom is not None and stated_low > -math.inf:
-        top = _beyond(bottom, up=True)
+    has_low, has_high = stated_low > -math.inf, stated_high < math.inf
+    if bottom is not None and not has_low:
+        bottom = max(bottom, ends[0])
+    if top is not None and not has_high:
+        top = min(top, ends[1])
+    # Where the model has no end on the right side of the only stated bound.
+    if top is not None and not has_low and has_high and (bottom is None or bottom >= top):
+        bottom = max(_beyond(top, up=False), ends[0])
+    if bottom is not None and not has_high and has_low and (top is None or bottom >= top):
+        top = min(_beyond(bottom, up=True), ends[1])
     if bottom is None or top is None:
         raise Refused("no finite range")
-    if bottom >= top and stated_low > -math.inf and stated_high == math.inf:
-        top = _beyond(bottom, up=True)
-    elif bottom >= top and stated_high < math.inf and stated_low == -math.inf:
-        bottom = _beyond(top, up=False)
     return bottom, top
 
 

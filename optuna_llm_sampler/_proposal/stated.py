@@ -10,67 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 import math
 import re
-from typing import Any
 import unicodedata
 
-from .._study.numbers import exact
 from .._text import plain
 from ..errors import ContradictionError
-from . import patterns
+from . import patterns, units
+from .domains import within_domain
+from .fact import Fact, in_words, intersection
+from .subjects import tokens, with_subject
 
 
 MAX_FACTS = 40
 _MAX_TEXT_CHARS = 20_000
 _MAX_UNREAD = 12
 _MAX_CHOICES = 64
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One range or list of choices in the words.
-
-    Attributes:
-        words:
-            The excerpt that says so.
-        before, after:
-            Words around it; they probably name the parameter.
-        low, high:
-            The bounds, included.
-        above, below:
-            The bounds, excluded.
-        choices:
-            Numbers or texts.
-        percent:
-            Whether the bounds are percentages.
-        unit:
-            The unit after the numbers, in lower case.
-    """
-
-    words: str
-    before: frozenset[str] = frozenset()
-    after: frozenset[str] = frozenset()
-    low: float = -math.inf
-    high: float = math.inf
-    above: float = -math.inf
-    below: float = math.inf
-    choices: tuple[float | str, ...] = ()
-    percent: bool = False
-    unit: str = ""
-
-    @property
-    def subject(self) -> frozenset[str]:
-        return self.before or self.after
-
-    def allows(self, value: float) -> bool:
-        return self.low <= value <= self.high and self.above < value < self.below
-
-    def scaled(self, factor: float) -> Fact:
-        bounds = {n: getattr(self, n) * factor for n in ("low", "high", "above", "below")}
-        return replace(self.bounded(**bounds), percent=False)
-
-    def bounded(self, **bounds: Any) -> Fact:
-        """Return this fact with other bounds."""
-        return replace(self, **bounds)
 
 
 @dataclass(frozen=True)
@@ -101,8 +54,8 @@ def read_stated(task: str) -> Stated:
     spans: list[tuple[int, int]] = []
     max_params = None
     if found := patterns.MAX_PARAMETERS.search(text):
-        word = found["count"].lower()
-        max_params = patterns.COUNTS.get(word) or int(found["count"])
+        word = (found["count"] or found["count_first"]).lower()
+        max_params = patterns.COUNTS[word] if word in patterns.COUNTS else int(word)
         spans.append(found.span())
         if max_params < 1:
             raise ContradictionError(f"{plain(found[0], 80)!r} leaves no parameter to tune.")
@@ -112,9 +65,8 @@ def read_stated(task: str) -> Stated:
         inside = any(a < match.end() and match.start() < b for a, b in spans)
         fact, end = (None, match.end()) if inside else _fact(match)
         if fact is not None:
-            units = patterns.UNIT.findall(match[0])
-            fact = replace(fact, unit=units[0].lower() if units else "")
-            fact = _with_subject(fact, text, (match.start(), end), spans, facts)
+            fact = replace(fact, unit=_unit(text, match.start(), end))
+            fact = with_subject(fact, text, (match.start(), end), spans, facts)
             facts.append(fact)
             spans.append((match.start(), end))
         position = max(end, match.start() + 1)
@@ -125,154 +77,62 @@ def read_stated(task: str) -> Stated:
     return Stated(tuple(facts), max_params, tuple(_unread(text, spans)))
 
 
-def intersection(facts: Sequence[Fact]) -> Fact:
-    """Return the range and choices that satisfy all facts.
-
-    Raises:
-        ContradictionError: There are none.
-    """
-    both = Fact(
-        words="; ".join(fact.words for fact in facts),
-        low=max(fact.low for fact in facts),
-        high=min(fact.high for fact in facts),
-        above=max(fact.above for fact in facts),
-        below=min(fact.below for fact in facts),
-        percent=any(fact.percent for fact in facts),
-    )
-    lists = [fact.choices for fact in facts if fact.choices]
-    common = [c for c in (lists[0] if lists else ()) if all(c in other for other in lists[1:])]
-    common = [c for c in common if isinstance(c, str) or both.allows(c)]
-    low, high = max(both.low, both.above), min(both.high, both.below)
-    is_empty = low > high or (low == high and not both.allows(low))
-    if is_empty or (lists and not common):
-        raise ContradictionError(f"The words contradict themselves: {_quoted(facts)}.")
-    return replace(both, choices=tuple(common))
-
-
-def _quoted(facts: Sequence[Fact]) -> str:
-    return " and ".join(repr(fact.words) for fact in facts)
-
-
-# --- which parameter is meant ----------------------------------------------------------------
-
-
-def names_meant(fact: Fact, names: Sequence[str], *, guess: bool = False) -> list[str]:
-    """Return the parameters that the words around a fact name; none if that is not clear.
-
-    Args:
-        fact:
-            The fact.
-        names:
-            All names.
-        guess:
-            Whether "size" alone, which may mean any of several sizes, is clear enough if there is
-            one name only with it.
-    """
-    for subject in (fact.before, fact.after):
-        by_name = {name: tokens(name) for name in names}
-        equal = [name for name, own in by_name.items() if own and own == subject]
-        inside = [name for name, own in by_name.items() if own and own <= subject]
-        # "learning rate and dropout": the longest name is meant.
-        longest = max((len(by_name[name]) for name in inside), default=0)
-        inside = [name for name in inside if len(by_name[name]) == longest]
-        is_clear = bool(subject if guess else subject - _GENERIC)
-        around = [name for name, own in by_name.items() if is_clear and subject <= own]
-        for found in (equal, inside, around):
-            if found:
-                return found if found is equal or len(found) == 1 else []
-    return []
-
-
-_GENERIC = frozenset(
-    ("size", "rate", "ratio", "step", "weight", "factor", "dim", "scale", "model")
-)
-
-
-def tokens(text: str) -> frozenset[str]:
-    """Return the words of a name or a phrase that say what is meant, in the singular."""
-    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", " ", text).lower()
-    for pattern, english in patterns.PHRASES:
-        text = pattern.sub(f" {english} ", text)
-    words = re.findall(r"[^\W_]+", text)
-    singular = (_singular(w) for w in words)
-    return frozenset(w for w in singular if w not in patterns.STOP and not w.isdigit())
-
-
-def _singular(word: str) -> str:
-    if word.endswith(("ches", "sses", "xes")):
-        return word[:-2]
-    return word[:-1] if len(word) > 3 and word.endswith("s") and word[-2] != "s" else word
-
-
-# Parameters whose possible values are known: words, lowest, highest value, and whether the
-# lowest is excluded.
-_DOMAINS = (
-    (frozenset({"learning", "rate"}), 0.0, math.inf, True),
-    (frozenset({"dropout"}), 0.0, 1.0, False),
-    (frozenset({"subsample"}), 0.0, 1.0, True),
-    (frozenset({"warmup", "ratio"}), 0.0, 1.0, False),
-    (frozenset({"momentum"}), 0.0, 1.0, False),
-    (frozenset({"label", "smoothing"}), 0.0, 1.0, False),
-    (frozenset({"weight", "decay"}), 0.0, math.inf, False),
-    (frozenset({"batch", "size"}), 1.0, math.inf, False),
-    (frozenset({"epoch"}), 0.0, math.inf, True),
-    (frozenset({"layer"}), 0.0, math.inf, False),
-    (frozenset({"tree"}), 1.0, math.inf, False),
-    (frozenset({"estimator"}), 1.0, math.inf, False),
-)
-
-
-def within_domain(fact: Fact, subject: frozenset[str]) -> None:
-    """Check bounds against what a parameter can be at all.
-
-    Raises:
-        ContradictionError: No value of the parameter lies within the bounds.
-    """
-    for words, low, high, excluded in _DOMAINS:
-        if not words <= subject or fact.choices:
-            continue
-        factor = 0.01 if fact.percent else 1.0
-        top = factor * min(fact.high, fact.below)
-        bottom = factor * max(fact.low, fact.above)
-        if top < low or (top == low and excluded) or bottom > high:
-            end = f"to {exact(high)}" if high < math.inf else "upwards"
-            begin = f"above {exact(low)}" if excluded else f"from {exact(low)}"
-            name = " ".join(w for w in ("batch", "learning", "weight") if w in words)
-            name = " ".join([name, *sorted(words - set(name.split()))]).strip()
-            raise ContradictionError(f"{fact.words!r} is impossible: {name} goes {begin} {end}.")
-
-
 # --- reading ----------------------------------------------------------------------------------
 
 
 def _normalized(text: str) -> str:
-    """Write digits of any script and full-width marks as ASCII has them."""
+    """Write digits of any script, powers and percent as ASCII has them."""
+    text = patterns.SUPERSCRIPT.sub(lambda m: f"^{unicodedata.normalize('NFKC', m[0])}", text)
     text = unicodedata.normalize("NFKC", text.replace("²", "").replace("…", "..."))
     digits = (unicodedata.decimal(c, None) for c in text)
     text = "".join(c if d is None else str(d) for c, d in zip(text, digits, strict=True))
+    text = patterns.PERCENT.sub("%", text)
     for pattern in patterns.COUNT_WORDS:
         text = pattern.sub(lambda m: f"{m['head']}{patterns.COUNTS[m['count'].lower()]}", text)
     return text
 
 
 def _value(text: str) -> float:
+    """Read a number as :data:`patterns.NUMBER` finds it; infinite if it is too large."""
     text = text.replace("−", "-").strip().rstrip("%").strip()
-    factor = {"k": 1e3, "K": 1e3, "M": 1e6}.get(text[-1:], 1.0)
-    text = text.rstrip("kKM").strip()
+    factor = 1.0
+    if found := patterns.FACTOR.search(text):
+        factor, text = _factor(found[0]), text[: found.start()].strip()
     sign = -1.0 if text.startswith("-") else 1.0
     text = text.lstrip("+-").replace("(", "").replace(")", "")
-    base, power = text, "0"
-    if match := re.fullmatch(r"10\s?(?:\^|\*\*)\s?([-+]?\d+)", text):
-        base, power = "1", match[1]
+    base, exponent = text, "0"
+    if match := re.fullmatch(r"(\d+)\s?(?:\^|\*\*)\s?([-+]?\d+)", text):
+        if match[1] != "10":
+            return sign * factor * _power(int(match[1]), int(match[2]))
+        base, exponent = "1", match[2]
     elif match := re.fullmatch(r"(.+?)\s?[x×*·]\s?10\s?(?:\^|\*\*)?\s?([-+]?\d+)", text):
-        base, power = match[1], match[2]
+        base, exponent = match[1], match[2]
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", base):
         base = base.replace(",", "")
+    base = base.replace(",", ".")
     # One reading of the text, so that 5 × 10^-6 is the float 5e-6.
-    number = float(
-        f"{base.replace(',', '.')}e{int(power)}" if power != "0" else base.replace(",", ".")
-    )
-    return sign * factor * number
+    return sign * factor * float(f"{base}e{int(exponent)}" if exponent != "0" else base)
+
+
+def _factor(word: str) -> float:
+    """Return what a word or letter after a number multiplies it with."""
+    return next(f for f, words in patterns.FACTORS.items() if word.strip().lower() in words)
+
+
+def _power(base: int, exponent: int) -> float:
+    try:
+        return float(base) ** exponent
+    except (OverflowError, ZeroDivisionError):
+        return math.inf
+
+
+def _unit(text: str, begin: int, end: int) -> str:
+    """Return the unit of a fact: after its first number, or after it all."""
+    found = patterns.UNIT.search(text, begin, end)
+    word = found[1] if found else None
+    if word is None and (after := units.AFTER.match(text, end)):
+        word = after[1]
+    return units.unit_of(word) if word else ""
 
 
 def _fact(match: re.Match[str]) -> tuple[Fact | None, int]:
@@ -294,28 +154,34 @@ def _fact(match: re.Match[str]) -> tuple[Fact | None, int]:
         return replace(fact, before=tokens(found["name"])).bounded(**ends), end
     if match["or_list"] is not None or "one_of" in found or "brace" in found:
         return _choices(match)
-    singles = {
-        "at_least": "low",
-        "or_more": "low",
-        "at_most": "high",
-        "or_less": "high",
-        "at_most_after": "high",
-        "above": "above",
-        "below": "below",
-    }
-    for group, bound in singles.items():
-        if group in found:
-            return fact.bounded(**{bound: _value(found[group])}), end
-    value = _value(found["exactly"])
-    return fact.bounded(low=value, high=value), end
+    if "exactly" in found:
+        value = _value(found["exactly"])
+        return fact.bounded(low=value, high=value), end
+    group = next(name for name in patterns.ONE_BOUND if name in found)
+    bound = patterns.ONE_BOUND[group]
+    if bound in _NEGATED and _is_negated(match):
+        bound = _NEGATED[bound]
+    # "12 levels or deeper"
+    fact = replace(fact, before=tokens(found.get(f"{group}_what", "")))
+    return fact.bounded(**{bound: _value(found[group])}), end
+
+
+_NEGATED = {"above": "high", "below": "low"}
+
+
+def _is_negated(match: re.Match[str]) -> bool:
+    """Tell whether the words before a comparison turn it round: "I would not want more than"."""
+    head = match.string[max(0, match.start() - 60) : match.start()]
+    clause = patterns.CLAUSE.split(patterns.CUT.split(head)[-1])[-1]
+    return bool(patterns.NEGATION.search(clause))
 
 
 def _is_unclear(words: str, first: str, second: str) -> bool:
     """Tell whether the ends of a range may be in different units: "10 to 50k", "1 MB to 2 GB"."""
-    units = patterns.UNIT.findall(words)
-    if len(units) == 2 and units[0] != units[1]:
+    found = patterns.UNIT.findall(words)
+    if len(found) == 2 and units.unit_of(found[0]) != units.unit_of(found[1]):
         return True
-    return first.strip()[-1].isdigit() and second.strip()[-1] in "kKM"
+    return not patterns.FACTOR.search(first) and bool(patterns.FACTOR.search(second))
 
 
 def _choices(match: re.Match[str]) -> tuple[Fact | None, int]:
@@ -362,39 +228,6 @@ def _read_choice(word: str) -> float | str:
     return number if math.isfinite(number) else word
 
 
-def _with_subject(
-    fact: Fact,
-    text: str,
-    span: tuple[int, int],
-    spans: Sequence[tuple[int, int]],
-    facts: Sequence[Fact],
-) -> Fact:
-    if fact.before:
-        return fact
-    begin = max((b for _, b in spans if b <= span[0]), default=0)
-    if facts and not facts[-1].before:  # the words after the fact before this one are about that
-        begin += len(_phrase_after(text, begin))
-    head = text[max(begin, span[0] - 120) : span[0]]
-    cuts = [cut.end() for cut in patterns.CUT.finditer(head)]
-    phrase = head[cuts[-1] :] if cuts else head
-    # "PPO on a robot: the learning rate from"
-    parts = [part for part in phrase.split(":") if part.strip()] or [""]
-    before = tokens(" ".join(parts[-1].split()[-6:]))
-    after = tokens(" ".join(_phrase_after(text, span[1]).split()[:5]))
-    if not before and not after and facts:
-        previous = facts[-1]
-        return replace(fact, before=previous.before, after=previous.after)
-    return replace(fact, before=before, after=after)
-
-
-def _phrase_after(text: str, end: int) -> str:
-    """Return what follows a fact and may be its subject: "for the learning rate", "layers"."""
-    tail = patterns.CUT.split(text[end : end + 60], maxsplit=1)[0]
-    head = patterns.FOR.match(tail)
-    begin = head.end() if head else 0
-    return tail[:begin] + patterns.OF.split(tail[begin:], maxsplit=1)[0]
-
-
 def _unread(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
     found = re.compile(rf"{patterns.NUMBER}(?:\s?[^\W\d_]+)?").finditer(text)
     loose = (m for m in found if not any(a < m.end() and m.start() < b for a, b in spans))
@@ -406,17 +239,4 @@ def _unread(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[str]:
 
 def facts_as_text(facts: Sequence[Fact]) -> Mapping[int, str]:
     """Write each fact in words, by its number from 1."""
-    return {i: _in_words(fact) for i, fact in enumerate(facts, start=1)}
-
-
-def _in_words(fact: Fact) -> str:
-    if fact.choices:
-        return "one of " + ", ".join(c if isinstance(c, str) else exact(c) for c in fact.choices)
-    unit = " %" if fact.percent else ""
-    names = {"low": "at least", "high": "at most", "above": "more than", "below": "less than"}
-    parts = (
-        f"{words} {exact(value)}{unit}"
-        for name, words in names.items()
-        if math.isfinite(value := getattr(fact, name))
-    )
-    return ", ".join(parts)
+    return {i: in_words(fact) for i, fact in enumerate(facts, start=1)}

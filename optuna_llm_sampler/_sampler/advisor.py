@@ -40,22 +40,7 @@ _MIN_CALL_SECONDS = 120.0
 
 
 class Advisor:
-    """Asks the model about one study, from one process: snapshot → question → answer → record.
-
-    Args:
-        store:
-            The study's advice store.
-        settings:
-            The sampler's arguments.
-        patience:
-            What is known of the durations of trials.
-        llm:
-            Returns the model.
-
-    Attributes:
-        limits:
-            Why the model must not be asked, if so.
-    """
+    """Asks the model about one study, from one process: snapshot → question → answer → record."""
 
     def __init__(
         self, store: AdviceStore, settings: Settings, patience: Patience, llm: Callable[[], LLM]
@@ -160,14 +145,8 @@ class Advisor:
     def is_duplicate(self, plan: Plan, number: int | None = None) -> IsDuplicate:
         """Return a predicate that detects near-duplicates of finished, running or assigned trials.
 
-        Its cost hardly depends on the number of trials: one comparison of columns.
-
-        Args:
-            plan:
-                The plan now.
-            number:
-                Leave out this trial and the assignments of later ones, see
-                :meth:`Plan.running_params`.
+        Its cost hardly depends on the number of trials: one comparison of columns. Left out are
+        the trial ``number`` and the assignments of later ones, see :meth:`Plan.running_params`.
         """
         space, history = self.space(plan.snapshot), plan.snapshot.history
         pending = Points(plan.running_params(space, number).values())

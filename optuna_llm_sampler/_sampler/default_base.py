@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import importlib.util
+from itertools import chain
+import os
+import threading
 from typing import Any, cast, TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +52,17 @@ _MAX_REDRAWS = 10
 _MAX_GRID = 1000
 # The structure of the space is read from the latest trials, as many as these.
 _LATEST = 200
+# One thread of this process samples at a time, and the next one knows what it has chosen.
+_LOCK = threading.Lock()
+
+
+def _renew_lock() -> None:
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # a thread that held it is not in the child
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,12 @@ class DefaultBaseSampler(BaseSampler):
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
-    not try the same. TPE draws again instead, or the next best of the same fit is taken.
+    not try the same. TPE draws again instead, or the next best of the same fit is taken. Threads
+    of one process sample one after the other. Before a trial has ended, the space is not known:
+    trials that begin at once then draw at random.
+
+    Pruned trials stay with TPE, which ranks them by their last values. A Gaussian process that
+    takes these for results was not measured.
 
     "The default base sampler" in benchmarks/decisions.md says what else was tried.
 
@@ -118,26 +137,46 @@ class DefaultBaseSampler(BaseSampler):
             or len(ended) - len(trials) > _MAX_FAILED * len(ended)
             or any(trial.state == TrialState.PRUNED for trial in trials)
         ):
-            return _Plan(self._tpe, None if flat else Branching.of(latest))
+            # Of several objectives, TPE samples one parameter after the other.
+            space = Branching.of(latest)
+            return _Plan(self._tpe, space if space.size() <= _MAX_GRID or not flat else None)
         if are_alike(trials):
             return _Plan(self._gp or self._tpe)
         # In turn: alone, the process in NumPy stays too long in a branch that it knows.
         return _Plan(self._tpe if trial.number % 2 else None, Branching.of(latest))
 
     def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+        *,
+        promised: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
+        """Propose parameters.
+
+        Args:
+            study:
+                The study.
+            trial:
+                The trial.
+            search_space:
+                The parameters.
+            promised:
+                Configurations that other trials are going to try, though no trial says so yet.
+        """
         if not search_space:
             return {}
         plan = self._plans.get(key_of(trial), _Plan(self._tpe))
         space = (plan.branching or Branching(search_space, {})).within(search_space)
-        states = (TrialState.RUNNING, TrialState.WAITING)
-        others = sampled_trials(study, states, cached=False)
-        taken = [known_params(other) for other in others if other.number != trial.number]
-        draws = self._draws(study, trial, plan, space, taken)
-        params = self._first_new(draws, study, space, taken)
-        if plan.branching is not None:
-            publish_params(study, trial, params)
+        with _LOCK:
+            draws = self._draws(study, trial, plan, space)
+            first = next(draws)
+            # Read after a fit that takes long: other processes may have chosen meanwhile.
+            others = _others(study, trial)
+            params = self._first_new(chain([first], draws), space, others, promised)
+            if plan.branching is not None or params != first:
+                publish_params(study, trial, params)
         return params
 
     def sample_independent(
@@ -174,11 +213,10 @@ class DefaultBaseSampler(BaseSampler):
         trial: FrozenTrial,
         plan: _Plan,
         space: Branching,
-        taken: Sequence[Mapping[str, Any]],
     ) -> Iterator[dict[str, Any]]:
         """Yield proposals, the best first; an empty one leaves all to `sample_independent`."""
         if plan.sampler is None:
-            yield from self._by_numpy(study, space, taken)
+            yield from self._by_numpy(study, trial, space)
         elif plan.sampler is self._gp:
             yield self._by_gp(study, trial, dict(space.space))
         elif plan.branching is None:
@@ -199,7 +237,7 @@ class DefaultBaseSampler(BaseSampler):
         return rounded(self._gp.sample_relative(seen, trial, wide), space)
 
     def _by_numpy(
-        self, study: Study, space: Branching, taken: Sequence[Mapping[str, Any]]
+        self, study: Study, trial: FrozenTrial, space: Branching
     ) -> Iterator[dict[str, Any]]:
         complete = sampled_trials(study, (TrialState.COMPLETE,))
         placed = [(row, t) for t in complete if (row := space.places(t.params)) is not None]
@@ -207,9 +245,10 @@ class DefaultBaseSampler(BaseSampler):
             yield space.params(space.draw_rarest([row for row, _ in placed], self._rng))
             yield space.params(space.draw(1, self._rng)[0])
             return
-        known = [trial for _, trial in placed]
+        known = [t for _, t in placed]
+        busy = _busy(_others(study, trial))
         maximize = study.direction == StudyDirection.MAXIMIZE
-        yield from candidates(space, known, taken, self._rng, maximize=maximize)
+        yield from candidates(space, known, busy, self._rng, maximize=maximize)
 
     def _by_tpe(self, study: Study, trial: FrozenTrial, space: Branching) -> dict[str, Any]:
         common = self._tpe.infer_relative_search_space(study, trial)
@@ -226,32 +265,45 @@ class DefaultBaseSampler(BaseSampler):
     def _first_new(
         self,
         draws: Iterator[dict[str, Any]],
-        study: Study,
         space: Branching,
-        taken: Sequence[Mapping[str, Any]],
+        others: Sequence[FrozenTrial],
+        promised: Sequence[Mapping[str, Any]],
     ) -> dict[str, Any]:
-        """Return the first proposal that no trial has had and that is near none that runs."""
+        """Return the first proposal that is nobody else's and that is near none that runs."""
         is_small = space.size() <= _MAX_GRID
-        known = [t.params for t in sampled_trials(study) if t.state.is_finished()] + [*taken]
-
-        def is_new(params: dict[str, Any]) -> bool:
-            return not any(params.items() <= other.items() for other in known)
-
-        busy = Points(taken)
+        known, busy = [known_params(trial) for trial in others], Points(_busy(others))
         proposal: dict[str, Any] = {}
         new: dict[str, Any] | None = None
         for proposal in draws:
             if not proposal and not is_small:
                 return proposal
-            if proposal and is_new(proposal):
+            if proposal and not _is_among(proposal, [*known, *promised]):
                 if not busy.has_near(proposal, space.space, _NEAR):
                     return proposal
                 new = new or proposal
         if new is not None:
             return new
         rest = space.grid() if is_small else space.draw(_MAX_GRID, self._rng)
-        shuffled = (space.params(rest[i]) for i in self._rng.permutation(len(rest)))
-        return next(filter(is_new, shuffled), proposal)
+        shuffled = [space.params(rest[i]) for i in self._rng.permutation(len(rest))]
+        for taken in ([*known, *promised], known):
+            for params in shuffled:
+                if not _is_among(params, taken):
+                    return params
+        return proposal
+
+
+def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
+    """Read all other trials as they are now."""
+    return [other for other in sampled_trials(study, cached=False) if other.number != trial.number]
+
+
+def _busy(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
+    """Return the parameters of the trials that run or wait."""
+    return [known_params(trial) for trial in trials if not trial.state.is_finished()]
+
+
+def _is_among(params: Mapping[str, Any], others: Iterable[Mapping[str, Any]]) -> bool:
+    return any(params.items() <= other.items() for other in others)
 
 
 def _has_torch() -> bool:

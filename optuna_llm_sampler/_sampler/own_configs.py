@@ -24,23 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnConfig:
-    """A configuration that the user trusts, one of the best of an earlier study, or documented.
+    """A configuration that the user trusts, one of the best of an earlier study, or documented."""
 
-    Attributes:
-        source:
-            ``"defaults"`` or ``"history"``.
-        label:
-            Written on the trial that tries it; different for each.
-        params:
-            Values by parameter name.
-        why:
-            Where it comes from, in words.
-    """
-
-    source: str
-    label: str
-    params: Mapping[str, Any]
-    why: str = ""
+    source: str  # `"defaults"` or `"history"`
+    label: str  # written on the trial that tries it; different for each
+    params: Mapping[str, Any]  # values by parameter name
+    why: str = ""  # where it comes from, in words
 
     def is_taken(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether a trial has tried this configuration or is about to."""
@@ -83,18 +72,10 @@ def documented_config(space: SearchSpace, task: str) -> OwnConfig | None:
 
 
 def config_for(number: int, configs: Sequence[OwnConfig], snapshot: Snapshot) -> OwnConfig | None:
-    """Return the configuration that a trial has to try, if one is left for it.
+    """Return the configuration that a trial has to try, if one of ``configs`` is left for it.
 
     Undecided trials with lower numbers take theirs first, so that each configuration is tried
     once and as soon as possible, whatever the study already holds.
-
-    Args:
-        number:
-            The trial.
-        configs:
-            The configurations that no trial has taken.
-        snapshot:
-            The study now.
     """
     n_before = sum(
         running.source is None

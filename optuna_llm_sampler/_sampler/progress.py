@@ -21,15 +21,10 @@ _TICK = 0.5
 
 @contextmanager
 def waiting(what: str, at_most: float | None = None) -> Iterator[None]:
-    """Show what the block waits for: a running line on a terminal, else one line in the log.
+    """Show what the block waits for, and for how many seconds at most.
 
-    Shows nothing if Optuna's logging is set to warnings or less.
-
-    Args:
-        what:
-            What is being waited for, such as ``"the first advice"``.
-        at_most:
-            Longest wait in seconds, if there is one.
+    It is a running line on a terminal, else one line in the log; nothing if Optuna's logging is
+    set to warnings or less.
     """
     if optuna.logging.get_verbosity() > optuna.logging.INFO:
         yield

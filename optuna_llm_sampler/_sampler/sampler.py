@@ -367,7 +367,11 @@ class LLMSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return the base sampler's parameters, moved away from where trials have failed."""
-        params = self._base.sample_relative(study, trial, search_space)
+        if isinstance(self._base, DefaultBaseSampler):
+            promised = self._session(study).promised_params(trial.number)
+            params = self._base.sample_relative(study, trial, search_space, promised=promised)
+        else:
+            params = self._base.sample_relative(study, trial, search_space)
         if self._is_off or (outcomes := outcomes_of(study, search_space)) is None:
             return params
         if not params:  # the base sampler draws each parameter when it is asked for

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import random
 import threading
 import time
+from typing import Any
 
 from optuna.logging import get_logger
 
@@ -44,28 +45,19 @@ _FIRST_PAUSE, _MAX_PAUSE = 0.2, 1.0
 
 @dataclass(frozen=True)
 class Decision:
-    """Where a trial's parameters come from.
+    """Where a trial's parameters come from."""
 
-    Attributes:
-        source:
-            As in ``_study.keys.SOURCE``.
-        config:
-            The configuration to try; :obj:`None` leaves the trial to the base sampler.
-        advice:
-            Where the configuration is from, for people to read.
-        else_middle:
-            Whether parameters that the configuration lacks are at the middle of their range, and
-            not the base sampler's.
-    """
-
-    source: str
+    source: str  # as in `_study.keys.SOURCE`
+    # The configuration to try; None leaves the trial to the base sampler.
     config: Config | None = None
-    advice: str = ""
+    advice: str = ""  # where the configuration is from, for people to read
+    # Whether parameters that the configuration lacks are at the middle of their range, and not the
+    # base sampler's.
     else_middle: bool = False
 
 
 # The first trial while nobody knows the search space: better than a draw on average
-# (benchmarks/README.md, "Without a search space").
+# (benchmarks/README.md, "The first trial of an unknown space").
 _MIDDLE = Decision(
     "base",
     config=Config({}, why="the middle of each range: the search space was not known"),
@@ -75,20 +67,11 @@ _MIDDLE = Decision(
 
 @dataclass(frozen=True)
 class NextQuestion:
-    """The next question to the model.
+    """The next question to the model."""
 
-    Attributes:
-        question:
-            What the model would be asked.
-        is_duplicate:
-            Detects configurations that need not be tried again.
-        timeout:
-            Longest time for the call, in seconds.
-    """
-
-    question: Question
-    is_duplicate: IsDuplicate
-    timeout: float
+    question: Question  # what the model would be asked
+    is_duplicate: IsDuplicate  # detects configurations that need not be tried again
+    timeout: float  # longest time for the call, in seconds
 
 
 def _decision_for(own: OwnConfig) -> Decision:
@@ -98,15 +81,7 @@ def _decision_for(own: OwnConfig) -> Decision:
 class Session:
     """Decides for the trials of one study that run in this process. Thread-safe.
 
-    Args:
-        store:
-            The study's advice store.
-        settings:
-            The sampler's arguments.
-        llm:
-            Returns the model.
-        policy:
-            How trials are allocated; :obj:`None` if the model is off.
+    The policy is :obj:`None` if the model is off.
 
     Attributes:
         decided:
@@ -163,6 +138,12 @@ class Session:
     def finished(self, number: int) -> None:
         """Note that a trial of this process has ended."""
         self._patience.finished(number)
+
+    def promised_params(self, number: int) -> list[dict[str, Any]]:
+        """Return what trials are going to try that were decided or promised by this one's turn."""
+        if (plan := self._latest_plan) is None:
+            return []
+        return plan.promised_params(self._advisor.space(plan.snapshot), number)
 
     def next_question(self) -> NextQuestion:
         """Return what the model would be asked next. Ask nothing.

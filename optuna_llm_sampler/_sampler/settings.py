@@ -140,20 +140,11 @@ def read_mapping(name: str, value: Any, kind: type[Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class KnownSpace:
-    """What is known of the search space before the first trial.
+    """What is known of the search space before the first trial."""
 
-    Attributes:
-        space:
-            Distributions by parameter name.
-        conditions:
-            Conditions, with choices as labels.
-        is_complete:
-            Whether there are no further parameters.
-    """
-
-    space: SearchSpace
-    conditions: Conditions
-    is_complete: bool
+    space: SearchSpace  # distributions by parameter name
+    conditions: Conditions  # conditions, with choices as labels
+    is_complete: bool  # whether there are no further parameters
 
 
 def read_search_space(search_space: Any, conditions: Any) -> KnownSpace:

@@ -166,8 +166,6 @@ def call_records(
     """List a study's calls, oldest first.
 
     Args:
-        snapshot:
-            What the storage holds.
         attrs:
             System attributes of the study, where calls of the command line are recorded.
         under_way:
@@ -200,13 +198,7 @@ def record_of(record: AdviceRecord) -> CallRecord:
 def keep(study: Study, call: Call, outcome: object) -> None:
     """Write a call of the command line into the study; log a warning if that fails.
 
-    Args:
-        study:
-            The study that the call was about.
-        call:
-            The call.
-        outcome:
-            Its error, or anything else for a success.
+    The outcome is its error, or anything else for a success.
     """
     reason = outcome.reason if isinstance(outcome, OptunaLLMError) else "ok"
     priced = replace(call, model=call.model[:200], usd=cost_of(call))

@@ -149,12 +149,7 @@ class Budget:
             raise ValueError(f"{field.name} must be {kind}, 0 or more; got {value!r}.")
 
     def lines(self, total: Call) -> list[tuple[str, float, float]]:
-        """Return what is limited, how much of it was used, and the limit.
-
-        Args:
-            total:
-                The sum of the study's calls.
-        """
+        """Return what is limited, how much of it the calls' sum has used, and the limit."""
         used = {
             "calls": total.requests,
             "tokens": total.tokens,

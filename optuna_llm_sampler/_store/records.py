@@ -33,53 +33,25 @@ CallId = tuple[int, int]
 
 @dataclass(frozen=True)
 class AdviceRecord:
-    """The outcome of one call: an advice and the trials that it serves, or a failure.
+    """The outcome of one call: an advice and the trials that it serves, or a failure."""
 
-    Attributes:
-        trial:
-            Number of the trial on which it is stored.
-        block:
-            Index of the block of trials that it serves: the number of advices before it.
-        start:
-            First trial that it serves.
-        share:
-            The model's share of the trials that it serves, in hundredths, in (0, 1].
-        phase:
-            Hundredths of a trial that the model has been given before ``start``, from 0 to 99.
-        fixed_share:
-            The share of later trials if it does not follow from evidence, in [0, 1].
-        n_known:
-            Number of finished trials when the model was asked.
-        asked_on:
-            Number of the trial on which the call began; :obj:`None`: ``trial``.
-        outcome:
-            ``"ok"``, the reason of a failure, or ``"redundant"``: another call was faster.
-        retryable:
-            Whether a failure may heal by itself.
-        retry_after:
-            Seconds before the endpoint wants to be asked again.
-        call:
-            What the call took.
-        advice:
-            The model's answer; empty after a failure.
-        budget:
-            The study's budget when the call was made.
-    """
-
-    trial: int
-    block: int
-    start: int = 0
-    share: float = 1.0
+    trial: int  # number of the trial on which it is stored
+    block: int  # index of the block of trials that it serves: the number of advices before it
+    start: int = 0  # first trial that it serves
+    share: float = 1.0  # the model's share of the trials that it serves, in hundredths, in (0, 1]
+    # Hundredths of a trial that the model has been given before `start`, from 0 to 99.
     phase: int = MAX_PHASE
+    # The share of later trials if it does not follow from evidence, in [0, 1].
     fixed_share: float | None = None
-    n_known: int = 0
-    asked_on: int | None = None
+    n_known: int = 0  # number of finished trials when the model was asked
+    asked_on: int | None = None  # number of the trial on which the call began; None: `trial`
+    # `"ok"`, the reason of a failure, or `"redundant"`: another call was faster.
     outcome: str = "ok"
-    retryable: bool = True
-    retry_after: float = 0.0
-    call: Call = Call()
-    advice: Advice = Advice()
-    budget: Budget | None = None
+    retryable: bool = True  # whether a failure may heal by itself
+    retry_after: float = 0.0  # seconds before the endpoint wants to be asked again
+    call: Call = Call()  # what the call took
+    advice: Advice = Advice()  # the model's answer; empty after a failure
+    budget: Budget | None = None  # the study's budget when the call was made
 
     @property
     def call_id(self) -> CallId:
@@ -89,29 +61,14 @@ class AdviceRecord:
 
 @dataclass(frozen=True)
 class Claim:
-    """A worker's announcement, on a trial of its own, that it asks for a block.
+    """A worker's announcement, on a trial of its own, that it asks for a block."""
 
-    Attributes:
-        trial:
-            Number of the trial on which it is stored.
-        block:
-            Index of the block of trials.
-        asked_on:
-            Number of the trial on which the call began.
-        asking:
-            Whether the call is under way. Before that, another claim may take precedence.
-        at:
-            When it was last renewed, in seconds since the epoch.
-        lease:
-            Seconds after which it expires unless it is renewed.
-    """
-
-    trial: int
-    block: int
-    asked_on: int
-    asking: bool
-    at: float
-    lease: float
+    trial: int  # number of the trial on which it is stored
+    block: int  # index of the block of trials
+    asked_on: int  # number of the trial on which the call began
+    asking: bool  # whether the call is under way. Before that, another claim may take precedence.
+    at: float  # when it was last renewed, in seconds since the epoch
+    lease: float  # seconds after which it expires unless it is renewed
 
     @property
     def call_id(self) -> CallId:

@@ -61,52 +61,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Running:
-    """A running trial.
+    """A running trial."""
 
-    Attributes:
-        number:
-            Its number.
-        source:
-            As in ``_study.keys.SOURCE``; :obj:`None` while it is undecided.
-        params:
-            Its parameters as far as they are known.
-        age:
-            Seconds since it began, as far as the clocks of two machines agree.
-    """
-
-    number: int
-    source: str | None
-    params: Mapping[str, Any]
-    age: float
+    number: int  # its number
+    source: str | None  # as in `_study.keys.SOURCE`; None while it is undecided
+    params: Mapping[str, Any]  # its parameters as far as they are known
+    age: float  # seconds since it began, as far as the clocks of two machines agree
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the store holds at one moment.
+    """What the store holds at one moment."""
 
-    Attributes:
-        trials:
-            All trials of the study, by number.
-        records:
-            All advice records, by trial number.
-        claims:
-            Claims that have not expired, by ``asked_on``.
-        running:
-            Running trials, by number.
-        expired:
-            Trials with the expired claim of a call that was under way.
-        history:
-            The finished trials. All snapshots of a store share it, so it may know later ones.
-        calls_begun:
-            All calls that ever began, as far as their workers announced them.
-    """
-
-    trials: Sequence[FrozenTrial]
-    records: Sequence[AdviceRecord]
-    claims: Sequence[Claim]
-    running: Sequence[Running]
-    expired: frozenset[int]
+    trials: Sequence[FrozenTrial]  # all trials of the study, by number
+    records: Sequence[AdviceRecord]  # all advice records, by trial number
+    claims: Sequence[Claim]  # claims that have not expired, by `asked_on`
+    running: Sequence[Running]  # running trials, by number
+    expired: frozenset[int]  # trials with the expired claim of a call that was under way
+    # The finished trials. All snapshots of a store share it, so it may know later ones.
     history: History
+    # All calls that ever began, as far as their workers announced them.
     calls_begun: frozenset[CallId] = frozenset()
 
     @cached_property

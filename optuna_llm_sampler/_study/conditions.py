@@ -27,17 +27,10 @@ _MAX_VALUES_IN_WORDS = 6
 
 @dataclass(frozen=True)
 class Branch:
-    """Parameters that are used together.
+    """Parameters that are used together."""
 
-    Attributes:
-        where:
-            Values of each parent that lead to this branch.
-        names:
-            All parameters that are used, parents first.
-    """
-
-    where: Mapping[str, tuple[Any, ...]]
-    names: tuple[str, ...]
+    where: Mapping[str, tuple[Any, ...]]  # values of each parent that lead to this branch
+    names: tuple[str, ...]  # all parameters that are used, parents first
 
 
 def parent_values(distribution: BaseDistribution) -> tuple[Any, ...] | None:

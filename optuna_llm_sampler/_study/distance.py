@@ -89,12 +89,8 @@ def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) ->
 class Points:
     """Configurations with which others are compared: 10,000 of them in a millisecond.
 
-    Each parameter's values are normalized once, and anew when its distribution changes. Not
-    thread-safe.
-
-    Args:
-        configs:
-            Configurations to begin with, in Optuna's own values.
+    They are in Optuna's own values. Each parameter's values are normalized once, and anew when its
+    distribution changes. Not thread-safe.
     """
 
     def __init__(self, configs: Iterable[Mapping[str, Any]] = ()) -> None:
@@ -108,15 +104,8 @@ class Points:
     def has_near(self, params: Mapping[str, Any], space: SearchSpace, limit: float = NEAR) -> bool:
         """Tell whether a configuration differs by less than the limit in every parameter.
 
-        A parameter that only one of both has makes them differ, and so does another choice.
-
-        Args:
-            params:
-                A configuration of legal values.
-            space:
-                The parameters that are compared.
-            limit:
-                Part of a parameter's range, in (0, 1].
+        A parameter that only one of both has makes them differ, and so does another choice. The
+        limit is a part of a parameter's range, in (0, 1].
         """
         near = np.ones(len(self._configs), dtype=bool)
         for name, distribution in space.items():

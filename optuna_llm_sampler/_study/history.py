@@ -45,12 +45,7 @@ def seen_space(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistribution]:
 
 
 class History:
-    """The finished trials of one study. Thread-safe.
-
-    Args:
-        directions:
-            Directions of the study's objectives.
-    """
+    """The finished trials of one study. Thread-safe."""
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self.directions = tuple(directions)
@@ -149,16 +144,7 @@ class History:
         metric_names: Sequence[str] | None,
         space: SearchSpace | None = None,
     ) -> StudySummary:
-        """Choose and order the trials that the model is shown.
-
-        Args:
-            running:
-                Trials that run now.
-            metric_names:
-                One per objective, if the user gave any.
-            space:
-                Parameters for which to describe regions of failure.
-        """
+        """Choose and order the trials to show; ``space`` is that of the regions of failure."""
         with self._lock:
             failed = summarize(self._failures.choose(), self.directions)
             return StudySummary(

@@ -36,25 +36,15 @@ def labels(distribution: CategoricalDistribution) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Lookup:
-    """Indices of a distribution's choices by all that a model may call them.
+    """Indices of a distribution's choices by all that a model may call them."""
 
-    Attributes:
-        labels:
-            Label of each choice.
-        exact:
-            Index and repair by label and by string.
-        folded:
-            Index by label in lower case without quotes, where only one reads so.
-        shapes:
-            Index of nested choices by their text with any brackets and quotes, -1 for several.
-        numbers, label_numbers:
-            Choices, and labels, that read as a number, each with its index.
-    """
-
-    labels: tuple[str, ...]
-    exact: Mapping[str, tuple[int, str]]
+    labels: tuple[str, ...]  # label of each choice
+    exact: Mapping[str, tuple[int, str]]  # index and repair by label and by string
+    # Index by label in lower case without quotes, where only one reads so.
     folded: Mapping[str, int]
+    # Index of nested choices by their text with any brackets and quotes, -1 for several.
     shapes: Mapping[str, int]
+    # Choices, and labels, that read as a number, each with its index.
     numbers: tuple[tuple[float, int], ...]
     label_numbers: tuple[tuple[float, int], ...]
 

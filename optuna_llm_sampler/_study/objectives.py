@@ -58,11 +58,7 @@ def dominates(a: Losses, b: Losses) -> bool:
 
 
 def enter_front(front: dict[int, Losses], number: int, losses: Losses) -> bool:
-    """Add a trial to a Pareto front and drop those it dominates, unless one dominates it.
-
-    Returns:
-        Whether the trial is on the front now.
-    """
+    """Add a trial to a Pareto front and drop those it dominates; return whether it is there."""
     if any(dominates(other, losses) for other in front.values()):
         return False
     for dominated in [n for n, other in front.items() if dominates(losses, other)]:

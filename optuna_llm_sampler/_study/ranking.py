@@ -161,30 +161,16 @@ def _spread(n: int, n_best: int, n_spread: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Result:
-    """One finished trial of the model or the base sampler, as evidence for one of them.
+    """One finished trial of the model or the base sampler, as evidence for one of them."""
 
-    Attributes:
-        number:
-            Number of the trial.
-        is_models:
-            Whether its configuration was the model's; else it was the base sampler's.
-        is_informed:
-            Whether the model had seen results when it proposed it. First proposals are not
-            compared with trials that were made with more knowledge.
-        rank:
-            Lower is better.
-        improved:
-            Whether it was better than all trials before it.
-        failed:
-            Whether it ended without a result.
-    """
-
-    number: int
-    is_models: bool
+    number: int  # number of the trial
+    is_models: bool  # whether its configuration was the model's; else it was the base sampler's
+    # Whether the model had seen results when it proposed it. First proposals are not compared with
+    # trials that were made with more knowledge.
     is_informed: bool
-    rank: RankKey
-    improved: bool
-    failed: bool = False
+    rank: RankKey  # lower is better
+    improved: bool  # whether it was better than all trials before it
+    failed: bool = False  # whether it ended without a result
 
 
 class Results:
@@ -192,10 +178,6 @@ class Results:
 
     Each trial is judged once, against all trials with lower numbers; again only when a trial with
     a lower number finishes later. Not thread-safe.
-
-    Args:
-        directions:
-            Directions of the study's objectives.
     """
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
@@ -231,9 +213,7 @@ class Results:
     def latest(self, informed_from: float) -> list[Result]:
         """Return the latest trials of both samplers, by number.
 
-        Args:
-            informed_from:
-                First trial whose proposals were made with results at hand.
+        ``informed_from`` is the first trial whose proposals were made with results at hand.
         """
         self._judge()
         return [

@@ -25,17 +25,10 @@ CLIPPED = "clipped"
 
 @dataclass(frozen=True)
 class Coerced:
-    """A value that a distribution contains.
+    """A value that a distribution contains."""
 
-    Attributes:
-        value:
-            A :obj:`float`, an :obj:`int` or one of the choices.
-        repair:
-            What had to be changed, as a short word, or ``""``.
-    """
-
-    value: Any
-    repair: str = ""
+    value: Any  # a float, an int or one of the choices
+    repair: str = ""  # what had to be changed, as a short word, or `""`
 
 
 @dataclass(frozen=True)

@@ -31,22 +31,14 @@ class _Seen:
 
     A failed trial shows which parameters are used, but not which are unused: it may have failed
     before it asked for them. So complete trials are counted separately.
-
-    Attributes:
-        before:
-            Number of complete trials before the parameter appeared.
-        last:
-            Highest number of a trial that had it.
-        n, n_full:
-            Numbers of all and of complete trials that had it.
-        beside:
-            The same two numbers by possible parent and by its value as Optuna stores it.
     """
 
-    before: int
-    last: int = -1
+    before: int  # number of complete trials before the parameter appeared
+    last: int = -1  # highest number of a trial that had it
+    # Numbers of all and of complete trials that had it.
     n: int = 0
     n_full: int = 0
+    # The same two numbers by possible parent and by its value as Optuna stores it.
     beside: dict[str, dict[float, list[int]]] = field(default_factory=dict)
 
 

@@ -46,90 +46,46 @@ _TOLD_SOURCES = {
 
 @dataclass(frozen=True)
 class TrialSummary:
-    """One trial as the model sees it.
+    """One trial as the model sees it."""
 
-    Attributes:
-        number:
-            Number of the trial.
-        params:
-            Parameters in Optuna's own values.
-        values:
-            One value per objective.
-        pruned:
-            Whether the trial was stopped early.
-        violated:
-            Violated constraints and their amounts.
-        curve:
-            Course of the intermediate values, in a few words.
-        error:
-            Why the trial failed, ``""`` if unknown.
-        share:
-            Share of the Pareto front's hypervolume that is lost without the trial, in [0, 1];
-            :obj:`None` for a trial that is not on the front.
-        attrs:
-            User attributes that the user shares with the model.
-        source:
-            Origin of the parameters: ``"llm"``, ``"base"``, ``"user"``, ``"documentation"`` or
-            ``""``.
-        why:
-            The model's reason for the configuration.
-    """
-
-    number: int
-    params: Mapping[str, Any]
-    values: tuple[float, ...] = ()
-    pruned: bool = False
+    number: int  # number of the trial
+    params: Mapping[str, Any]  # parameters in Optuna's own values
+    values: tuple[float, ...] = ()  # one value per objective
+    pruned: bool = False  # whether the trial was stopped early
+    # Violated constraints and their amounts.
     violated: Mapping[str, float] = field(default_factory=dict)
-    curve: str = ""
-    error: str = ""
+    curve: str = ""  # course of the intermediate values, in a few words
+    error: str = ""  # why the trial failed, `""` if unknown
+    # Share of the Pareto front's hypervolume that is lost without the trial, in [0, 1]; None for a
+    # trial that is not on the front.
     share: float | None = None
+    # User attributes that the user shares with the model.
     attrs: Mapping[str, Any] = field(default_factory=dict)
+    # Origin of the parameters: `"llm"`, `"base"`, `"user"`, `"documentation"` or `""`.
     source: str = ""
-    why: str = ""
+    why: str = ""  # the model's reason for the configuration
 
 
 @dataclass(frozen=True)
 class StudySummary:
-    """What the model is told about a study.
+    """What the model is told about a study."""
 
-    Attributes:
-        directions:
-            ``"minimize"`` or ``"maximize"`` per objective.
-        metric_names:
-            One name per objective, ``""`` when the user gave none.
-        finished:
-            Trials with values, from worst to best; with several objectives, the Pareto front comes
-            last, ordered by the first objective.
-        running:
-            Trials that run now.
-        failed:
-            Trials without a result.
-        n_finished, n_failed:
-            Numbers of such trials in the study, shown or not.
-        constraints:
-            Names of the constraints.
-        n_feasible:
-            Number of trials with values that meet all constraints.
-        failing:
-            Regions in which trials failed and none succeeded, in words.
-        since_best:
-            Number of finished trials that began after the best one; :obj:`None` with several
-            objectives.
-        kinds:
-            Former kind of each parameter whose kind has changed, in words.
-    """
-
-    directions: tuple[str, ...]
-    metric_names: tuple[str, ...]
+    directions: tuple[str, ...]  # `"minimize"` or `"maximize"` per objective
+    metric_names: tuple[str, ...]  # one name per objective, `""` when the user gave none
+    # Trials with values, from worst to best; with several objectives, the Pareto front comes last,
+    # ordered by the first objective.
     finished: tuple[TrialSummary, ...] = ()
-    running: tuple[TrialSummary, ...] = ()
-    failed: tuple[TrialSummary, ...] = ()
+    running: tuple[TrialSummary, ...] = ()  # trials that run now
+    failed: tuple[TrialSummary, ...] = ()  # trials without a result
+    # Numbers of such trials in the study, shown or not.
     n_finished: int = 0
     n_failed: int = 0
-    constraints: tuple[str, ...] = ()
-    n_feasible: int = 0
-    failing: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()  # names of the constraints
+    n_feasible: int = 0  # number of trials with values that meet all constraints
+    failing: tuple[str, ...] = ()  # regions in which trials failed and none succeeded, in words
+    # Number of finished trials that began after the best one; None with several objectives.
     since_best: int | None = None
+    # Former kind of each parameter whose kind has changed, in words.
     kinds: Mapping[str, str] = field(default_factory=dict)
 
 

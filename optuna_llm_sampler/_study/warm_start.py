@@ -32,22 +32,12 @@ _NEAR = 0.1
 
 @dataclass(frozen=True)
 class PriorStudy:
-    """What is kept of a prior study.
+    """What is kept of a prior study."""
 
-    Attributes:
-        name:
-            Name of the study.
-        goals:
-            One per objective: ``"maximize accuracy"``.
-        n_complete:
-            Number of its complete trials.
-        best:
-            Parameters and values of its best trials that differ from each other, best first.
-    """
-
-    name: str
-    goals: tuple[str, ...]
-    n_complete: int
+    name: str  # name of the study
+    goals: tuple[str, ...]  # one per objective: `"maximize accuracy"`
+    n_complete: int  # number of its complete trials
+    # Parameters and values of its best trials that differ from each other, best first.
     best: tuple[tuple[Mapping[str, Any], tuple[float, ...]], ...]
 
     def spreads(self) -> tuple[Spread, ...]:

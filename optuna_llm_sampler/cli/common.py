@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 import json
+from operator import attrgetter
 import os
 import sys
 from typing import Any, TYPE_CHECKING, TypeAlias
@@ -14,6 +16,7 @@ import optuna
 
 from .._sampler import progress as _progress
 from .._store.prices import Price
+from .._text import plain
 from ..errors import OptunaLLMError
 from ..llms.base import LLM
 from ..llms.registry import resolve
@@ -172,6 +175,17 @@ def waiting(what: str, at_most: float) -> Iterator[None]:
             yield
     finally:
         optuna.logging.set_verbosity(before)
+
+
+def imported(option: str, text: str, problem: type[Problem] = Problem) -> Any:
+    """Return what ``MODULE:NAME`` names; import the module, or raise the problem."""
+    module, _, name = text.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        return attrgetter(name)(import_module(module))
+    except Exception as error:  # the user's own code may fail in any way
+        reason = plain(repr(error))
+        raise problem(f"{option} {plain(text)} cannot be imported: {reason}.") from error
 
 
 def checked_llm(llm: str | LLM | None) -> LLM:

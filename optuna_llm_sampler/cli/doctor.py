@@ -48,23 +48,12 @@ _SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check.
+    """The result of one check."""
 
-    Attributes:
-        name:
-            What was checked.
-        ok:
-            Whether it works; :obj:`None` for information only.
-        detail:
-            What was found.
-        hint:
-            How to repair it.
-    """
-
-    name: str
-    ok: bool | None
-    detail: str
-    hint: str = ""
+    name: str  # what was checked
+    ok: bool | None  # whether it works; None for information only
+    detail: str  # what was found
+    hint: str = ""  # how to repair it
 
 
 def add_doctor(commands: common.Subparsers) -> None:

@@ -22,11 +22,7 @@ _INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Args:
-        argv:
-            The arguments, by default those of the process.
+    """Run one command, by default with the arguments of the process.
 
     Returns:
         The exit code: 0, or another one after one line on stderr that says what is wrong. Wrong

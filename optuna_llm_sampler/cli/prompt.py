@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, replace
-from importlib import import_module
 import json
-import os
 from pathlib import Path
-import sys
 from typing import Any, TYPE_CHECKING
 
 from .._advice.call import estimate
@@ -60,15 +57,14 @@ def _run(args: argparse.Namespace) -> int:
     found = next_question(study, sampler)
     redact = sampler._settings.redact
     request = prepare(found.question, style, timeout=found.timeout, redact=redact).request
-    tokens, exact = count_tokens(llm, request)
+    tokens = estimate(request).input_tokens or 0
     name = "" if llm is None else llm.name
     if args.json:
-        counted = {"count": tokens, "exact": exact}
+        counted = {"count": tokens, "exact": False}  # no back end counts them
         shown = {"llm": name, "style": str(style), "tokens": counted}
         common.print_json({**shown, "request": asdict(request)})
         return 0
-    counted_by = "counted by the model" if exact else "estimate: bytes / 3"
-    print(f"To {name or 'any model'}, as {style}: about {tokens:,} tokens ({counted_by}).")
+    print(f"To {name or 'any model'}, as {style}: about {tokens:,} tokens (estimate: bytes / 3).")
     if not args.sampler and not args.task:
         print("It describes no task: use --task, or --sampler for your own sampler.")
     for title, text in _parts(request):
@@ -85,19 +81,6 @@ def _llm_of(llm: Any, style: str | None) -> Any:
             return None
         hint = getattr(error, "hint", "")
         raise common.Problem(str(error), f"{hint} Or choose the form: --style json.") from error
-
-
-def count_tokens(llm: Any, request: Request) -> tuple[int, bool]:
-    """Return the number of tokens of a request, and whether the model itself counted them."""
-    counter = getattr(llm, "count_tokens", None)
-    if callable(counter):
-        try:
-            counted = counter(request)
-        except OptunaLLMError:
-            counted = None
-        if isinstance(counted, int):
-            return counted, True
-    return estimate(request).input_tokens or 0, False
 
 
 def _parts(request: Request) -> list[tuple[str, str]]:
@@ -152,15 +135,7 @@ def sampler_of(args: argparse.Namespace, llm: Any, **arguments: Any) -> LLMSampl
 
 
 def next_question(study: Study, sampler: LLMSampler, n: int | None = None) -> NextQuestion:
-    """Return the next question.
-
-    Args:
-        study:
-            The study.
-        sampler:
-            The sampler that would ask it.
-        n:
-            Number of configurations to ask for. :obj:`None`: the sampler's own.
+    """Return the question that a sampler would ask next; for ``n`` configurations if given.
 
     Raises:
         StudyProblem: The parameters are not known yet.
@@ -189,15 +164,11 @@ def _notes(path: Path | None) -> dict[str, str] | None:
 
 
 def _imported(text: str) -> LLMSampler:
-    module, _, name = text.partition(":")
-    sys.path.insert(0, os.getcwd())
+    found = common.imported("--sampler", text)
     try:
-        found = getattr(import_module(module), name)
         sampler = found() if callable(found) else found
     except Exception as error:  # the user's own code may fail in any way
-        raise common.Problem(
-            f"--sampler {plain(text)} cannot be imported: {plain(repr(error))}."
-        ) from error
+        raise common.Problem(f"--sampler {plain(text)} failed: {plain(repr(error))}.") from error
     if not isinstance(sampler, LLMSampler):
         raise common.Problem(
             f"--sampler {plain(text)} is not an LLMSampler but {type(sampler).__name__}."

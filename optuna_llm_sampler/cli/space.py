@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from importlib import import_module
 import json
-import os
 import sys
 from typing import Any
 
@@ -62,7 +60,7 @@ def _run(args: argparse.Namespace) -> int:
         raise _ArgumentProblem("--storage and --study need --review.")
     if not args.words.strip():
         raise _ArgumentProblem('Say in words what is to be tuned: optuna-llm space "...".')
-    like = _imported(args.like) if args.like else None
+    like = common.imported("--like", args.like, _ArgumentProblem) if args.like else None
     try:
         request = space_request(args.words, like, timeout=args.timeout)
         if args.show:
@@ -81,20 +79,6 @@ def _run(args: argparse.Namespace) -> int:
     else:
         _print(proposed)
     return 0
-
-
-def _imported(text: str) -> Any:
-    module, _, name = text.partition(":")
-    sys.path.insert(0, os.getcwd())
-    try:
-        found = import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except Exception as error:  # the user's own code may fail in any way
-        raise _ArgumentProblem(
-            f"--like {plain(text)} cannot be imported: {plain(repr(error))}."
-        ) from error
-    return found
 
 
 def _show(request: Request, args: argparse.Namespace) -> int:

@@ -32,13 +32,7 @@ _MOST_NAMES = 10
 
 
 def open_study(url: str, name: str | None) -> Study:
-    """Load a study from a storage. Creates and changes nothing.
-
-    Args:
-        url:
-            URL as for Optuna, ``redis://…``, or the path of a SQLite or journal file.
-        name:
-            Name of the study. :obj:`None`: the only one in the storage.
+    """Load a study, the only one if no name is given. Creates and changes nothing.
 
     Raises:
         StudyProblem: There is no such storage or study, or another version wrote it.

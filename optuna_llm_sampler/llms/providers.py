@@ -27,34 +27,17 @@ EXTRAS = ("grammar", "continue_final_message", "add_generation_prompt")
 
 @dataclass(frozen=True)
 class Provider:
-    """What is known of a provider before the first request.
+    """What is known of a provider before the first request."""
 
-    Attributes:
-        prefix:
-            What stands before the slash in a model's name.
-        base_url:
-            Address of the API; empty where the user gives it.
-        key_variable:
-            Environment variable with the key.
-        needs_key:
-            Whether nothing is answered without a key.
-        url_variable:
-            Environment variable with another address, or empty.
-        output_mode:
-            The best way to ask for JSON that it takes.
-        refuses:
-            Parameters that are not sent, because it refuses or ignores them.
-        reasons:
-            Whether models spend tokens of the limit before they answer, unless told not to.
-    """
-
-    prefix: str
-    base_url: str
-    key_variable: str
-    needs_key: bool = True
-    url_variable: str = ""
-    output_mode: OutputMode = "json_schema"
+    prefix: str  # what stands before the slash in a model's name
+    base_url: str  # address of the API; empty where the user gives it
+    key_variable: str  # environment variable with the key
+    needs_key: bool = True  # whether nothing is answered without a key
+    url_variable: str = ""  # environment variable with another address, or empty
+    output_mode: OutputMode = "json_schema"  # the best way to ask for JSON that it takes
+    # Parameters that are not sent, because it refuses or ignores them.
     refuses: frozenset[str] = frozenset(EXTRAS)
+    # Whether models spend tokens of the limit before they answer, unless told not to.
     reasons: bool = False
 
     def address(self) -> str:

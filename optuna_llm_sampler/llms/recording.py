@@ -37,26 +37,15 @@ _CLASSES: Mapping[str, type[OptunaLLMError]] = {
 
 @dataclass(frozen=True)
 class Line:
-    """One recorded call.
+    """One recorded call."""
 
-    Attributes:
-        number:
-            Position in the file, from 1.
-        key:
-            :func:`key_of` the request.
-        llm, style:
-            Those of the back end.
-        request:
-            As :func:`plain` wrote it, perhaps shortened.
-        outcome:
-            The answer, or the entry from which :func:`error_from` makes the error anew.
-    """
-
-    number: int
-    key: str
+    number: int  # position in the file, from 1
+    key: str  # key_of the request
+    # Those of the back end.
     llm: str
     style: Style
-    request: Mapping[str, Any]
+    request: Mapping[str, Any]  # as plain wrote it, perhaps shortened
+    # The answer, or the entry from which error_from makes the error anew.
     outcome: Completion | Mapping[str, Any]
 
 

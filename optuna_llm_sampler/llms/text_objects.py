@@ -90,27 +90,17 @@ def unquoted(text: str) -> str:
 
 @dataclass(slots=True)
 class _Frame:
-    """A bracket that is open.
-
-    Attributes:
-        called:
-            Whether a word stands right before it, as in ``dict(``.
-        key:
-            The key whose value is being read.
-        atoms:
-            What has come since the last comma or colon.
-        children:
-            The objects in it, in case that it never ends.
-    """
+    """A bracket that is open."""
 
     closer: str
     begin: int
-    called: bool
+    called: bool  # whether a word stands right before it, as in `dict(`
     pairs: dict[str, Any] = field(default_factory=dict)
     items: list[Any] = field(default_factory=list)
-    key: str | None = None
-    atoms: list[Part] = field(default_factory=list)
+    key: str | None = None  # the key whose value is being read
+    atoms: list[Part] = field(default_factory=list)  # what has come since the last comma or colon
     comma: bool = False
+    # The objects in it, in case that it never ends.
     children: list[Part] = field(default_factory=list)
 
     def flush(self, text: str) -> None:

@@ -76,23 +76,11 @@ class TransformersLLM:
         return f"hf/{path.stem if path.exists() else self.model}"
 
     def prepare(self) -> None:
-        """Load the weights now, rather than at the first call.
-
-        Raises:
-            WeightsError: The weights cannot be had or cannot be loaded.
-        """
+        """Load the weights now, as :meth:`LocalLLM.prepare` does."""
         _engine_of(self._settings())
 
     def complete(self, request: Request) -> Completion:
-        """Answer one request.
-
-        Its timeout counts from the moment when the weights are loaded. Answers that are complete
-        when the time is up are returned; only without any there is an error.
-
-        Raises:
-            LLMError: There is no usable answer.
-            WeightsError: The weights cannot be had or cannot be loaded.
-        """
+        """Answer one request, with the timeout and errors of :meth:`LocalLLM.complete`."""
         engine = _engine_of(self._settings())
         return engine.complete(request, raw=self.style.form == "script", name=self.name)
 

@@ -41,24 +41,14 @@ _SPEAKS_OF = {
 
 @dataclass(frozen=True)
 class _Said:
-    """A number in a sentence.
+    """A number in a sentence."""
 
-    Attributes:
-        text:
-            The number as it is written.
-        per_cent:
-            Whether a percent sign follows.
-        start, end:
-            Its position.
-        since:
-            Where the number before it ends.
-    """
-
-    text: str
-    per_cent: bool
+    text: str  # the number as it is written
+    per_cent: bool  # whether a percent sign follows
+    # Its position.
     start: int
     end: int
-    since: int
+    since: int  # where the number before it ends
 
     def is_(self, known: str | float) -> bool:
         """Return whether it is a known number, or that number rounded to two or more digits."""
@@ -75,14 +65,7 @@ _Named: TypeAlias = tuple[ParamFacts, int]
 
 
 def wrong_claims(paragraphs: Sequence[str], known: Facts) -> list[str]:
-    """Return a short reason for each wrong claim of a text.
-
-    Args:
-        paragraphs:
-            The text.
-        known:
-            The facts.
-    """
+    """Return a short reason for each wrong claim of a text."""
     wrong: list[str] = []
     last: ParamFacts | None = None
     for paragraph in paragraphs:

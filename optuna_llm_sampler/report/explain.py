@@ -43,23 +43,12 @@ _WISH = (
 
 @dataclass(frozen=True)
 class Explanation:
-    """The facts about a study, and the model's text about them.
+    """The facts about a study, and the model's text about them."""
 
-    Attributes:
-        facts:
-            The facts, computed without the model.
-        model:
-            Name of the model.
-        paragraphs:
-            Its text; empty if it does not agree with the facts.
-        left_out:
-            Why the text is left out; empty if it is not.
-    """
-
-    facts: Facts
-    model: str
-    paragraphs: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
+    facts: Facts  # the facts, computed without the model
+    model: str  # name of the model
+    paragraphs: tuple[str, ...] = ()  # its text; empty if it does not agree with the facts
+    left_out: tuple[str, ...] = ()  # why the text is left out; empty if it is not
 
     @property
     def text(self) -> str:

@@ -31,49 +31,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ParamFacts:
-    """Facts about one parameter, written as they are to be quoted.
+    """Facts about one parameter, written as they are to be quoted."""
 
-    Attributes:
-        param:
-            Its name.
-        importance:
-            Its share of the importance of all parameters, such as ``"0.62"``, or ``""``.
-        searched:
-            Its range or choices, such as ``"1e-06 to 0.1, log"``.
-        region:
-            Its values in the better quarter of the trials, such as ``"0.00013 to 0.0005"`` or
-            ``"64 (5 of 8), 32 (3 of 8)"``.
-    """
-
-    param: str
-    importance: str
-    searched: str
+    param: str  # its name
+    importance: str  # its share of the importance of all parameters, such as `"0.62"`, or `""`
+    searched: str  # its range or choices, such as `"1e-06 to 0.1, log"`
+    # Its values in the better quarter of the trials, such as `"0.00013 to 0.0005"` or `"64 (5 of
+    # 8), 32 (3 of 8)"`.
     region: str
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about a study, computed without a model.
+    """Facts about a study, computed without a model."""
 
-    Attributes:
-        goals:
-            Per objective, such as ``"maximize accuracy"``.
-        n_complete, n_good:
-            Number of valid trials, and how many of them are the better quarter.
-        best:
-            The best trial, or the first of the Pareto front.
-        values:
-            Its values, with the digits that tell them from other trials'.
-        params:
-            Per parameter, most important first.
-    """
-
-    goals: tuple[str, ...]
+    goals: tuple[str, ...]  # per objective, such as `"maximize accuracy"`
+    # Number of valid trials, and how many of them are the better quarter.
     n_complete: int
     n_good: int
-    best: TrialLine | None = None
-    values: tuple[str, ...] = ()
-    params: tuple[ParamFacts, ...] = ()
+    best: TrialLine | None = None  # the best trial, or the first of the Pareto front
+    values: tuple[str, ...] = ()  # its values, with the digits that tell them from other trials'
+    params: tuple[ParamFacts, ...] = ()  # per parameter, most important first
 
 
 def importances(study: Study) -> dict[str, float]:

@@ -31,30 +31,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialLine:
-    """One trial.
+    """One trial."""
 
-    Attributes:
-        number, state:
-            Its number and the name of its state, in lower case.
-        values:
-            Its results, as the objective returned them.
-        source, why, advice, repaired:
-            Its user attributes as in ``_study.keys``, cleaned.
-        params:
-            Its parameters. Choices that are neither numbers, booleans nor None are labels.
-        is_valid:
-            Whether it is complete and feasible, without NaN.
-    """
-
+    # Its number and the name of its state, in lower case.
     number: int
     state: str
-    values: tuple[float, ...] = ()
+    values: tuple[float, ...] = ()  # its results, as the objective returned them
+    # Its user attributes as in `_study.keys`, cleaned.
     source: str = ""
     why: str = ""
     advice: str = ""
     repaired: int = 0
+    # Its parameters. Choices that are neither numbers, booleans nor None are labels.
     params: Mapping[str, Any] = field(default_factory=dict)
-    is_valid: bool = False
+    is_valid: bool = False  # whether it is complete and feasible, without NaN
 
     @property
     def kind(self) -> str:
@@ -65,113 +55,65 @@ class TrialLine:
 
 @dataclass(frozen=True)
 class SourceStats:
-    """The trials of one kind of source.
+    """The trials of one kind of source."""
 
-    Attributes:
-        kind:
-            One of ``KINDS``.
-        trials, complete, pruned, failed:
-            Number of trials in all and in each state.
-        best, median:
-            Of the valid ones; :obj:`None` without any and with several objectives.
-        improved:
-            How many trials improved the best result (several objectives: entered the Pareto
-            front).
-    """
-
-    kind: str
+    kind: str  # one of `KINDS`
+    # Number of trials in all and in each state.
     trials: int
     complete: int
     pruned: int
     failed: int
+    # Of the valid ones; None without any and with several objectives.
     best: float | None
     median: float | None
+    # How many trials improved the best result (several objectives: entered the Pareto front).
     improved: int
 
 
 @dataclass(frozen=True)
 class AdviceLine:
-    """The outcome of one call for advice.
+    """The outcome of one call for advice."""
 
-    Attributes:
-        trial:
-            Number of the trial that stores it.
-        block:
-            Index of the block of trials that it is for.
-        outcome:
-            ``"ok"`` or the reason of the failure.
-        call:
-            Tokens, seconds and cost of the call.
-        configs, used:
-            Number of configurations, and how many of them became trials.
-        repaired, rejected:
-            Number of values that were changed, or values and configurations that were dropped,
-            by reason.
-        note:
-            What the model believes.
-    """
-
-    trial: int
-    block: int
-    outcome: str
-    call: Call
+    trial: int  # number of the trial that stores it
+    block: int  # index of the block of trials that it is for
+    outcome: str  # `"ok"` or the reason of the failure
+    call: Call  # tokens, seconds and cost of the call
+    # Number of configurations, and how many of them became trials.
     configs: int
     used: int
+    # Number of values that were changed, or values and configurations that were dropped, by
+    # reason.
     repaired: Mapping[str, int]
     rejected: Mapping[str, int]
-    note: str
+    note: str  # what the model believes
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the model did in a study.
+    """What the model did in a study."""
 
-    Attributes:
-        study:
-            Name of the study.
-        directions, metric_names:
-            Per objective; an objective without a name has an empty one.
-        states:
-            Number of trials by state.
-        best:
-            The best trial, or the Pareto front.
-        sources:
-            Statistics by kind of source.
-        evidence:
-            Comparison of the model's latest trials with the base sampler's, by the rule that
-            sets the model's share. :obj:`None` before the first advice.
-        share:
-            The model's share of the next trials; :obj:`None` before the first advice.
-        is_fixed:
-            Whether the share is fixed, by the user or because a small model was asked.
-        fallbacks:
-            Number of the base sampler's trials that were meant for the model, by reason.
-        advice:
-            Every call for advice that has an outcome, oldest first.
-        belief:
-            What the model last said about the problem.
-        trials:
-            All trials.
-        calls:
-            Every call to a model, oldest first, also those without advice.
-        budget:
-            Name, used amount and limit of each limit of the sampler that called last.
-    """
-
-    study: str
+    study: str  # name of the study
+    # Per objective; an objective without a name has an empty one.
     directions: tuple[str, ...]
     metric_names: tuple[str, ...]
-    states: Mapping[str, int]
-    best: tuple[TrialLine, ...] = ()
-    sources: tuple[SourceStats, ...] = ()
+    states: Mapping[str, int]  # number of trials by state
+    best: tuple[TrialLine, ...] = ()  # the best trial, or the Pareto front
+    sources: tuple[SourceStats, ...] = ()  # statistics by kind of source
+    # Comparison of the model's latest trials with the base sampler's, by the rule that sets the
+    # model's share. None before the first advice.
     evidence: Evidence | None = None
+    # The model's share of the next trials; None before the first advice.
     share: float | None = None
+    # Whether the share is fixed, by the user or because a small model was asked.
     is_fixed: bool = False
+    # Number of the base sampler's trials that were meant for the model, by reason.
     fallbacks: Mapping[str, int] = field(default_factory=dict)
-    advice: tuple[AdviceLine, ...] = ()
-    belief: str = ""
-    trials: tuple[TrialLine, ...] = ()
+    advice: tuple[AdviceLine, ...] = ()  # every call for advice that has an outcome, oldest first
+    belief: str = ""  # what the model last said about the problem
+    trials: tuple[TrialLine, ...] = ()  # all trials
+    # Every call to a model, oldest first, also those without advice.
     calls: tuple[CallRecord, ...] = ()
+    # Name, used amount and limit of each limit of the sampler that called last.
     budget: tuple[tuple[str, float, float], ...] = ()
 
     @cached_property
@@ -227,11 +169,8 @@ class Report:
 def report(study: Study, *, price: Price | None = None) -> Report:
     """Summarize what the model did in a study, what it cost, and whether it helped.
 
-    Args:
-        study:
-            Any study; one that never saw a :class:`~optuna_llm_sampler.LLMSampler` has no advice.
-        price:
-            Price of the model, for all calls. :obj:`None`: what the sampler knew when it called.
+    The study may have no advice at all. A price, if given, counts for all calls; else what the
+    sampler knew when it called.
     """
     store = AdviceStore.of(study)
     snapshot = store.read()

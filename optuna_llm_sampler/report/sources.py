@@ -8,24 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Source:
-    """How a kind of source is shown.
+    """How a kind of source is shown."""
 
-    Attributes:
-        name:
-            Its name.
-        color:
-            One of plotly's own theme, so that the plots match Optuna's.
-        symbol, size:
-            Its mark in plotly.
-        marker:
-            Its mark in Matplotlib.
-    """
-
-    name: str
-    color: str
+    name: str  # its name
+    color: str  # one of plotly's own theme, so that the plots match Optuna's
+    # Its mark in plotly.
     symbol: str = "circle"
     size: int = 7
-    marker: str = "o"
+    marker: str = "o"  # its mark in Matplotlib
 
 
 # In the order of _study.keys.KINDS.

@@ -23,34 +23,18 @@ _MOST_BEST = 5
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a report.
+    """One part of a report."""
 
-    Attributes:
-        title:
-            Its heading.
-        lines:
-            Sentences, a paragraph each.
-        table:
-            A table below them. The first row is the head; columns without content are left out.
-        kinds:
-            The kind of source that each row of the table is about, if it is about one.
-    """
-
-    title: str
-    lines: tuple[str, ...] = ()
+    title: str  # its heading
+    lines: tuple[str, ...] = ()  # sentences, a paragraph each
+    # A table below them. The first row is the head; columns without content are left out.
     table: tuple[Row, ...] = ()
+    # The kind of source that each row of the table is about, if it is about one.
     kinds: tuple[str, ...] = ()
 
 
 def sections(report: Report, most_advice: int = _MOST_ADVICE) -> list[Section]:
-    """Write the report as sections.
-
-    Args:
-        report:
-            The report.
-        most_advice:
-            Most rows in the table of advice; the latest are shown.
-    """
+    """Write the report as sections; of the calls for advice, the latest."""
     sources = [
         (
             SOURCES[stats.kind].name,
@@ -174,14 +158,7 @@ def usd(value: float | None) -> str:
 
 
 def to_text(report: Report, *, bold: Callable[[str], str] = str) -> str:
-    """Write the report for a terminal.
-
-    Args:
-        report:
-            The report.
-        bold:
-            Makes a line a heading, on terminals that can.
-    """
+    """Write the report for a terminal; ``bold`` makes a line a heading, on terminals that can."""
     lines = [bold(f"Study {plain(report.study)}"), headline(report)]
     for section in sections(report):
         lines += ["", bold(section.title), *section.lines]

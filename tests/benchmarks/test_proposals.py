@@ -16,7 +16,8 @@ def test_what_people_state_holds(capsys: pytest.CaptureFixture[str]) -> None:
     sentences, answers = FOLDER / "frontier_sentences.jsonl", FOLDER / "frontier.jsonl"
     main(["--sentences", str(sentences), "--replay", str(answers)])
     printed = capsys.readouterr().out
-    assert "stated bounds hold or the contradiction is named: 28 of 30" in printed
-    assert "experts inside: 22 of 23" in printed
-    assert "skeletons run: 24 of 24" in printed
-    assert "no answer to this request" not in printed
+    # Eight are read in another way now, and wait for new answers.
+    assert printed.count("no answer to this request") == 8
+    assert "stated bounds hold or the contradiction is named: 22 of 30" in printed
+    assert "experts inside: 16 of 16" in printed
+    assert "skeletons run: 16 of 16" in printed

@@ -19,8 +19,6 @@ import pytest
 from optuna_llm_sampler import calls, LLMSampler
 from optuna_llm_sampler._sampler import progress as _progress
 from optuna_llm_sampler.cli.main import main
-from optuna_llm_sampler.cli.prompt import count_tokens
-from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.report.report import report
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -316,16 +314,6 @@ def test_prompt_of_a_model_that_is_turned_off(
     monkeypatch.setenv("OPTUNA_LLM", "off")
     err = fails(capsys, "prompt", "--storage", url, "--style", "json", code=1)
     assert "turned off" in err
-
-
-def test_tokens_are_exact_where_the_model_counts() -> None:
-    class Counting(FakeLLM):
-        def count_tokens(self, request: Request) -> int:
-            return 17
-
-    request = Request(({"role": "user", "content": "x" * 9},))
-    assert count_tokens(Counting(knowing), request) == (17, True)
-    assert count_tokens(None, request) == (3, False)
 
 
 # --- suggest --------------------------------------------------------------------------------

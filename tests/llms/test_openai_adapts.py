@@ -332,37 +332,6 @@ def test_a_thought_that_never_ends_may_hold_the_answer() -> None:
     assert [config.params["x"] for config in answer.advice.configs] == [0.2]
 
 
-def streamed(*events: dict[str, Any]) -> Reply:
-    lines = "".join(f"event: x\ndata: {json.dumps(event)}\n\n" for event in events)
-    headers = {"content-type": "text/event-stream"}
-    return Reply(body=f": hello\n\n{lines}data: [DONE]\n\n", headers=headers)
-
-
-def test_a_server_that_always_streams_is_read() -> None:
-    pieces = [servers.GOOD[i : i + 7] for i in range(0, len(servers.GOOD), 7)]
-    events: list[dict[str, Any]] = [
-        {"model": "s", "choices": [{"index": 0, "delta": {"role": "assistant", "content": p}}]}
-        for p in pieces
-    ]
-    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-    events.append({"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 9}})
-    with serving(always(streamed(*events))) as server:
-        completion = at(server).complete(REQUEST)
-    assert completion.texts == (servers.GOOD,)
-    assert completion.model == "s"
-    assert completion.usage.output_tokens == 9
-    event = {"type": "response.completed", "response": servers.responses(servers.GOOD)}
-    with serving(always(streamed({"type": "response.created"}, event))) as server:
-        llm = at(server, use_chat_completions_api=False)
-        assert llm.complete(REQUEST).texts == (servers.GOOD,)
-
-
-def test_an_error_in_a_stream_is_told() -> None:
-    error = failure_of(streamed({"error": {"message": "GPU on fire", "code": 503}}))
-    assert isinstance(error, ServerError)
-    assert "GPU on fire" in str(error)
-
-
 PAGE = "<!DOCTYPE html><html><head><title>Access\n Denied</title></head><body>No.</body></html>"
 
 

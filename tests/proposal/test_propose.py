@@ -100,7 +100,7 @@ def test_the_skeleton_runs_as_it_is(tmp_path: Path) -> None:
         ("dropout 0 to 0.5", dropout(0.1, 0.2, log=True), FloatDistribution(0.0, 0.5)),
         ("dropout 0 to 0.5", dropout(0, 0.9, step=0.2), FloatDistribution(0.0, 0.5)),
         ("dropout exactly 0.1", dropout(0.1, 0.5), FloatDistribution(0.1, 0.1)),
-        ("dropout at least 0.6", dropout(0.1, 0.5), FloatDistribution(0.6, 6.0)),
+        ("dropout at least 0.6", dropout(0.1, 0.5), FloatDistribution(0.6, 1.0)),
         ("", dropout(0, 0.5, step=0.2), FloatDistribution(0.0, 0.4, step=0.2)),
         ("", item("x", low=0.001, high=1), FloatDistribution(0.001, 1.0, log=True)),
         ("", item("x", low=0.5, high=1), FloatDistribution(0.5, 1.0)),
@@ -150,9 +150,9 @@ def test_what_cannot_be_honoured_is_named() -> None:
     found = proposed("at least 80% accuracy on 900 rows, work_mem up to 4 GB", dropout(0.0, 0.5))
     assert "tied to no parameter: 'at least 80%', 'up to 4 GB'" in found.note
     assert "not read as limits: 900 rows" in found.note
-    found = proposed("work_mem up to 4 GB", item("work_mem_mb", "int", low=1, high=99), ITEMS[2])
+    found = proposed("a cache up to 4 GB", item("cache_ms", "int", low=1, high=99), ITEMS[2])
     assert list(found.space) == ["epochs"]
-    assert "Refused: 'work_mem_mb' (the words give its limits in gb)" in found.note
+    assert "Refused: 'cache_ms' (the words give its limits in gb)" in found.note
 
 
 def test_at_most_so_many_parameters() -> None:

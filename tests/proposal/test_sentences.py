@@ -11,6 +11,7 @@ from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.proposals import answer, item, ITEMS
+from ..support.servers import answering_server
 
 
 Capture = pytest.CaptureFixture[str]
@@ -55,3 +56,29 @@ def test_what_fails_is_counted_and_named(tmp_path: Path, capsys: Capture) -> Non
     assert "experts inside: 0 of 1" in out
     assert "9 parameters; max_depth: IntDistribution" in out
     assert "the expert's 99 is outside of max_depth" in out
+
+
+def test_an_endpoint_is_asked_only_what_is_not_recorded(tmp_path: Path, capsys: Capture) -> None:
+    record = tmp_path / "calls.jsonl"
+    arguments = ["--llm", "openai/m", "--record", str(record), "--model-per-study", "--jobs", "3"]
+    with answering_server(lambda body: answer(*BOOSTING, *ITEMS)) as server:
+        assert main([*arguments, "--base-url", server.url]) == 0
+        models = {body["model"] for body in server.bodies}
+        assert len(server.bodies) == len(models)
+        capsys.readouterr()
+        assert main([*arguments, "--base-url", server.url]) == 0
+        assert len(server.bodies) == len(models)
+    out = capsys.readouterr().out
+    assert main(["--replay", str(record)]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_a_ratio_is_not_what_it_is_a_ratio_of(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "sentences.jsonl"
+    path.write_text('{"id": "a", "words": "LoRA.", "bounds": [{"parameter": "rank", "low": 8}]}\n')
+    ratio = item("alpha_over_rank", low=1, high=4)
+    llm = FakeLLM(lambda _: answer(item("rank", "int", low=8, high=64), ratio))
+    assert main(["--sentences", str(path)], llm=llm) == 0
+    llm = FakeLLM(lambda _: answer(ratio))
+    assert main(["--sentences", str(path)], llm=llm) == 1
+    assert "no rank" in capsys.readouterr().out

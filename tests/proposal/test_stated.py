@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given, strategies as st
 import pytest
 
-from optuna_llm_sampler._proposal.stated import facts_as_text, names_meant, read_stated
+from optuna_llm_sampler._proposal.stated import facts_as_text, read_stated
+from optuna_llm_sampler._proposal.subjects import names_meant
 from optuna_llm_sampler.errors import ContradictionError
 
 from ..support.proposals import SENTENCE

@@ -10,7 +10,12 @@ from typing import Any
 import warnings
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.study import Study
@@ -21,6 +26,7 @@ from optuna_llm_sampler import DefaultBaseSampler, LLMSampler
 from optuna_llm_sampler._sampler import default_base
 from optuna_llm_sampler._study.distance import Points
 from optuna_llm_sampler._study.optuna_internals import IS_OPTUNA_4
+from optuna_llm_sampler.llms import Request
 from optuna_llm_sampler.testing import FakeLLM
 
 from ..support.versions import needs_optuna_5
@@ -501,6 +507,46 @@ def test_nothing_is_tried_twice_while_there_is_something_else(
     tried = [tuple(sorted(trial.params.items())) for trial in study.trials]
     assert len(set(tried[:size])) == size
     assert len(study.trials) == size + 2
+
+
+def small_of_two_values(trial: Trial) -> tuple[float, float]:
+    value = small_and_flat(trial)
+    return value, -value
+
+
+@pytest.mark.usefixtures("with_and_without_torch")
+@pytest.mark.parametrize(
+    ("objective", "size"),
+    [(small_and_flat, 12), (small_of_branches, 13), (small_of_two_values, 12)],
+)
+def test_four_threads_try_nothing_twice(objective: Objective, size: int) -> None:
+    directions = ["minimize"] * (2 if objective is small_of_two_values else 1)
+    study = run(objective, 4, directions=directions)  # all parameters have been seen
+    study.optimize(objective, n_trials=size - 4, n_jobs=4)
+    assert len({tuple(sorted(trial.params.items())) for trial in study.trials}) == size
+
+
+@pytest.mark.usefixtures("with_and_without_torch")
+def test_what_the_model_has_promised_is_left_to_it() -> None:
+    def handler(request: Request) -> str:
+        first = 4 * answers.pop(0)
+        return json.dumps({"configs": [{"k": k} for k in range(first, first + 4)]})
+
+    answers = [0, 1, 2]
+    sampler = LLMSampler(
+        FakeLLM(handler),
+        search_space={"k": IntDistribution(0, 11)},
+        llm_share=0.5,
+        n_configs=4,
+        prefetch=False,
+        seed=0,
+    )
+    study = optuna.create_study(sampler=sampler)
+    # The base sampler would soon try what is best, and the model proposes that last.
+    study.optimize(lambda trial: abs(trial.suggest_int("k", 0, 11) - 7), n_trials=12)
+    by_model = [t.params["k"] for t in study.trials if t.user_attrs["llm_source"] == "llm"]
+    assert by_model == [*range(8)]
+    assert {trial.params["k"] for trial in study.trials} == {*range(12)}
 
 
 def test_what_failed_or_runs_is_not_tried_again() -> None:

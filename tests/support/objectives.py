@@ -231,7 +231,7 @@ def list_comprehension(trial):
     return sum([trial.suggest_float(f"u{i}", -1, 1) for i in range(trial.suggest_int("n", 1, 2))])
 
 
-@reads({"n": Int(1, 3), "d1": X, "d2": X, "d3": X}, {"d2": {"n": [2, 3]}, "d3": {"n": [3]}})
+@reads({"n": Int(1, 3)}, left_out=["name is not constant"])
 def while_loop(trial):
     n = trial.suggest_int("n", 1, 3)
     i, total = 0, 0
@@ -318,7 +318,7 @@ def elif_chain(trial):
     return evaluate(**params)
 
 
-@reads(SVM_SPACE, SVM_CONDITIONS)
+@reads({}, left_out=["what comes after Match"])
 def match_statement(trial):
     match trial.suggest_categorical("model", ["svm", "forest", "boost"]):
         case "svm":
@@ -958,10 +958,44 @@ def return_from_a_loop(trial):
     return trial.suggest_float("y", 0, 1)
 
 
-@reads({"x": X}, left_out=["'y' is in a generator"])
+@reads({"x": X}, left_out=["a generator"])
 def generator_that_may_stop(trial):
     found = any(trial.suggest_float(name, -1, 1) > 0 for name in ("x0", "y"))
     return found + trial.suggest_float("x", -1, 1)
+
+
+@reads({"n": Int(1, 2), "x0": X}, left_out=["'x1' is after a handler that may return"])
+def break_in_a_handler(trial):
+    n = trial.suggest_int("n", 1, 2)
+    for i in range(2):
+        try:
+            if trial.suggest_float(f"x{i}", -1, 1) > 0.5:
+                raise ValueError
+        except ValueError:
+            break
+    return n
+
+
+@reads({"x": X}, left_out=["'y' is after what may return"])
+def match_that_returns(trial):
+    x = trial.suggest_float("x", -1, 1)
+    for step in [int(10 * x)]:
+        match step:
+            case 3 | 4 | 5:
+                return 0.0
+    return trial.suggest_float("y", -1, 1)
+
+
+def first_of_two(trial):
+    low = trial.suggest_int("low", 0, 3)
+    if evaluate(low) > 5:
+        return 1
+    return 0
+
+
+reads({"low": Int(0, 3)}, left_out=["'y' depends on evaluate(low) > 5"])(
+    lambda t: first_of_two(t) or t.suggest_float("y", -1, 1)
+)
 
 
 @reads({}, left_out=["a generator"])

@@ -42,33 +42,20 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
 
 @dataclass(frozen=True)
 class Estimator:
-    """A class with the defaults of its arguments.
+    """A class with the defaults of its arguments."""
 
-    Attributes:
-        name:
-            The full name under which users import it: ``"sklearn.svm.SVC"``.
-        defaults:
-            Default by name of argument; :obj:`None` where it has none, or none that is a value.
-    """
-
-    name: str
-    defaults: Mapping[str, Any]
+    name: str  # the full name under which users import it: `"sklearn.svm.SVC"`
+    defaults: Mapping[str, Any]  # by name of argument; None where it has none that is a value
 
 
 @dataclass(frozen=True)
 class DocumentedDefaults:
-    """Documented defaults as a search space allows them.
+    """Documented defaults as a search space allows them."""
 
-    Attributes:
-        sources:
-            What has these defaults, one text for each step of a pipeline. Classes that fit equally
-            well are all named: ``"sklearn.svm.SVC, SVR or NuSVR"``.
-        values:
-            At least one legal value by parameter name.
-    """
-
+    # What has these defaults, one text for each step of a pipeline. Classes that fit equally well
+    # are all named: `"sklearn.svm.SVC, SVR or NuSVR"`.
     sources: tuple[str, ...]
-    values: Mapping[str, Any]
+    values: Mapping[str, Any]  # at least one legal value by parameter name
 
     def __str__(self) -> str:
         values = ", ".join(f"{name}={literal(value)}" for name, value in self.values.items())

@@ -44,7 +44,7 @@ class Answer:
 
 
 def body_of(text: str) -> Mapping[str, Any]:
-    """Return the JSON object that an endpoint answered, also piece by piece.
+    """Return the JSON object that an endpoint answered.
 
     Raises:
         UnusableAnswerError: It is none.
@@ -54,8 +54,7 @@ def body_of(text: str) -> Mapping[str, Any]:
             f"the endpoint answered with a web page instead of JSON{page_title(text)}",
             hint=_PAGE_HINT,
         )
-    events = _events(text)
-    body = _json_or_none(text) if events is None else _whole_of(events)
+    body = _json_or_none(text)
     if not isinstance(body, dict):
         raise UnusableAnswerError("the endpoint answered with something that is no JSON object")
     return body
@@ -149,39 +148,6 @@ def _responses_answers(body: Mapping[str, Any]) -> list[Answer]:
     thoughts = [item for item in _dicts(body.get("output")) if item.get("type") == "reasoning"]
     thought = "reasoning" if thoughts else ""
     return [Answer(_joined(parts, "text"), reason, refusal or None, thought)]
-
-
-def _events(text: str) -> list[dict[str, Any]] | None:
-    """Return the events of a stream, which some servers send though nobody asked for it."""
-    if not re.match(r"\s*(data|event|id|retry)?:", text):
-        return None
-    lines = (line[5:].strip() for line in text.splitlines() if line.startswith("data:"))
-    return [event for line in lines if isinstance(event := _json_or_none(line), dict)]
-
-
-def _whole_of(events: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Put the pieces of a stream of either API together."""
-    whole: dict[str, Any] = {}
-    choices: dict[int, dict[str, Any]] = {}
-    for event in events:
-        if isinstance(event.get("response"), dict):  # Responses tells the whole, again and again
-            whole |= event["response"]
-        whole |= {
-            key: event[key] for key in ("model", "usage", "error") if event.get(key) is not None
-        }
-        for choice in _dicts(event.get("choices")):
-            index = choice.get("index")
-            place = choices.setdefault(index if isinstance(index, int) else 0, {"message": {}})
-            message = place["message"]
-            for key, value in (choice.get("delta") or choice.get("message") or {}).items():
-                if isinstance(value, str) and key != "role":
-                    message[key] = _text(message.get(key)) + value
-            for key in ("finish_reason", "error"):
-                if choice.get(key) is not None:
-                    place[key] = choice[key]
-    if choices:
-        whole["choices"] = [choices[index] for index in sorted(choices)]
-    return whole or None
 
 
 def _trimmed(answer: Answer, request: Request) -> Answer:

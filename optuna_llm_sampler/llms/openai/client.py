@@ -36,7 +36,8 @@ class OpenAI(Endpoint):
         base_url:
             Address of a compatible server, for instance ``"http://localhost:8080/v1"``. A key is
             not needed then; where ``OPENAI_API_KEY`` is set, it is sent there. Not together with
-            ``client``.
+            ``client``. A password does not belong in it: the libraries that send the requests
+            (httpx, openai 2) log addresses.
         use_chat_completions_api:
             Whether to use Chat Completions instead of Responses. :obj:`None`: Responses for
             OpenAI's and Azure's own endpoints (and Chat Completions when there are none after

@@ -21,27 +21,11 @@ from .answers import is_page, page_title
 from .refusals import Failure, is_about_length, is_about_messages
 
 
-# Every public exception of the SDK; the nearest base class counts for any other.
-MAPPED: dict[type[Exception], type[errors.LLMError]] = {
-    openai.OpenAIError: errors.LLMError,
-    openai.APIError: errors.LLMError,
-    openai.APIStatusError: errors.LLMError,  # its status decides
+# The SDK's exceptions whose status says nothing, or that have none.
+_WITHOUT_STATUS: dict[type[Exception], type[errors.LLMError]] = {
     openai.APIResponseValidationError: errors.UnusableAnswerError,
-    openai.APIConnectionError: errors.ConnectionFailedError,
     openai.APITimeoutError: errors.CallTimeoutError,
-    openai.AuthenticationError: errors.AuthenticationError,
-    openai.OAuthError: errors.AuthenticationError,
-    openai.PermissionDeniedError: errors.AuthenticationError,
-    openai.BadRequestError: errors.BadRequestError,
-    openai.UnprocessableEntityError: errors.BadRequestError,
-    openai.NotFoundError: errors.ModelNotFoundError,
-    openai.ConflictError: errors.ServerError,
-    openai.RateLimitError: errors.RateLimitError,
-    openai.InternalServerError: errors.ServerError,
-    openai.LengthFinishReasonError: errors.TruncatedError,
-    openai.ContentFilterFinishReasonError: errors.RefusalError,
-    openai.WebSocketConnectionClosedError: errors.ConnectionFailedError,
-    openai.WebSocketQueueFullError: errors.ConnectionFailedError,
+    openai.APIConnectionError: errors.ConnectionFailedError,
 }
 
 # The endpoint's own word says more than the status.
@@ -105,18 +89,10 @@ def failure_from(
     headers: Mapping[str, Any] | None = None,
     key_variable: str = "OPENAI_API_KEY",
 ) -> Failure:
-    """Turn whatever a call raised into plain data.
+    """Turn whatever the SDK, or something below it, raised into plain data.
 
-    Args:
-        exc:
-            What the SDK (or something below it) raised.
-        asked:
-            Who was asked, for the message.
-        headers:
-            Headers whose values may be keys and must not appear in the message. Those of the
-            request that failed are added.
-        key_variable:
-            Environment variable to name if the key is to blame.
+    Values of the headers, and of those of the request that failed, may be keys and do not appear
+    in the message. The key variable is named if the key is to blame.
     """
     request = getattr(exc, "request", None)
     secrets = {*_secrets(headers or {}), *_secrets(getattr(request, "headers", {}))}
@@ -276,8 +252,8 @@ def _error_class(
     # Nothing listens there; "raise the timeout" would be the wrong hint.
     if type(exc.__cause__).__name__ == "ConnectTimeout":
         return errors.ConnectionFailedError
-    mapped = next((MAPPED[base] for base in type(exc).__mro__ if base in MAPPED), errors.LLMError)
-    return class_for_status(status) if mapped is errors.LLMError and status is not None else mapped
+    known = (_WITHOUT_STATUS[base] for base in type(exc).__mro__ if base in _WITHOUT_STATUS)
+    return next(known, errors.LLMError if status is None else class_for_status(status))
 
 
 def _may_try_again(

@@ -22,34 +22,17 @@ _ROOM_FACTOR, _LEAST_ROOM, _MOST_ROOM = 4, 4_096, 16_384
 
 @dataclass(frozen=True)
 class EndpointProfile:
-    """What one endpoint takes for one model.
+    """What one endpoint takes for one model."""
 
-    Attributes:
-        api:
-            Which of the two APIs is spoken.
-        own:
-            Whether it is OpenAI's or Azure's own endpoint.
-        limit_names:
-            The names that the token limit may have, best first.
-        output_mode:
-            How JSON is asked for.
-        dropped:
-            Parameters that are not sent.
-        ceiling:
-            The highest token limit that it takes, as far as it was said.
-        roomy:
-            Whether the model spends tokens before it answers, and needs a higher limit.
-        takes_system, takes_prefill:
-            Whether a system message, and a last message of the assistant's, are taken.
-    """
-
-    api: Api
-    limit_names: tuple[str, ...]
-    output_mode: OutputMode = "json_schema"
-    own: bool = True
-    dropped: frozenset[str] = frozenset()
-    ceiling: int | None = None
+    api: Api  # which of the two APIs is spoken
+    limit_names: tuple[str, ...]  # the names that the token limit may have, best first
+    output_mode: OutputMode = "json_schema"  # how JSON is asked for
+    own: bool = True  # whether it is OpenAI's or Azure's own endpoint
+    dropped: frozenset[str] = frozenset()  # parameters that are not sent
+    ceiling: int | None = None  # the highest token limit that it takes, as far as it was said
+    # Whether the model spends tokens before it answers, and needs a higher limit.
     roomy: bool = False
+    # Whether a system message, and a last message of the assistant's, are taken.
     takes_system: bool = True
     takes_prefill: bool = True
 

@@ -55,29 +55,14 @@ _ABOUT_RESPONSES = re.compile(r"responses api|/responses", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Failure:
-    """One call without an answer, as plain data.
+    """One call without an answer, as plain data."""
 
-    Attributes:
-        error:
-            What the caller gets when nothing else can be tried.
-        status:
-            HTTP status, or :obj:`None` when no answer came.
-        code:
-            The endpoint's own word for the failure.
-        param:
-            The parameter that the endpoint names as the reason.
-        text:
-            The endpoint's own words.
-        try_again:
-            Whether the same request may work a moment later.
-    """
-
-    error: LLMError
-    status: int | None = None
-    code: str = ""
-    param: str = ""
-    text: str = ""
-    try_again: bool = False
+    error: LLMError  # what the caller gets when nothing else can be tried
+    status: int | None = None  # HTTP status, or None when no answer came
+    code: str = ""  # the endpoint's own word for the failure
+    param: str = ""  # the parameter that the endpoint names as the reason
+    text: str = ""  # the endpoint's own words
+    try_again: bool = False  # whether the same request may work a moment later
 
 
 def next_profile(

@@ -42,42 +42,23 @@ def studies_of(study: Study | Sequence[Study]) -> list[Study]:
 
 @dataclass(frozen=True)
 class Point:
-    """One trial in a plot.
+    """One trial in a plot."""
 
-    Attributes:
-        line:
-            The trial.
-        value:
-            Its finite value; NaN for a failed trial.
-        texts:
-            What is shown on pointing at it, line by line.
-    """
-
-    line: TrialLine
-    value: float
-    texts: tuple[str, ...]
+    line: TrialLine  # the trial
+    value: float  # its finite value; NaN for a failed trial
+    texts: tuple[str, ...]  # what is shown on pointing at it, line by line
 
 
 @dataclass(frozen=True)
 class History:
-    """One objective of one study over the trials.
+    """One objective of one study over the trials."""
 
-    Attributes:
-        study:
-            Name of the study.
-        points:
-            Complete and pruned trials.
-        best:
-            Trial number and value wherever the best value so far changed, and at the end; empty
-            where the direction is unknown.
-        failed:
-            Failed trials.
-    """
-
-    study: str
-    points: tuple[Point, ...]
+    study: str  # name of the study
+    points: tuple[Point, ...]  # complete and pruned trials
+    # Trial number and value wherever the best value so far changed, and at the end; empty where
+    # the direction is unknown.
     best: tuple[tuple[int, float], ...]
-    failed: tuple[Point, ...]
+    failed: tuple[Point, ...]  # failed trials
 
     @property
     def edge(self) -> float:
@@ -186,27 +167,17 @@ def texts_of(data: Report, line: TrialLine, value: str = "") -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ParamPanel:
-    """One parameter of one study. The value of a choice is its index.
+    """One parameter of one study. The value of a choice is its index."""
 
-    Attributes:
-        study, param:
-            Their names.
-        log:
-            Whether it is searched on a logarithmic scale.
-        labels:
-            Names of the choices, in order; empty for a number.
-        trials:
-            Number, value and whether it is one of the better quarter, for every trial that has
-            the parameter.
-        advice:
-            Number of the trial that stores an advice, and the values of its configurations.
-    """
-
+    # Their names.
     study: str
     param: str
-    log: bool
-    labels: tuple[str, ...]
+    log: bool  # whether it is searched on a logarithmic scale
+    labels: tuple[str, ...]  # names of the choices, in order; empty for a number
+    # Number, value and whether it is one of the better quarter, for every trial that has the
+    # parameter.
     trials: tuple[tuple[int, float, bool], ...]
+    # Number of the trial that stores an advice, and the values of its configurations.
     advice: tuple[tuple[int, tuple[float, ...]], ...]
 
 
