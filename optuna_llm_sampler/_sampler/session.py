@@ -56,7 +56,7 @@ class Decision:
     else_middle: bool = False
 
 
-# The first trial while nobody knows the search space: better than a draw on average
+# The first trial while nobody knows the search space: mostly better than a draw
 # (benchmarks/README.md, "The first trial of an unknown space").
 _MIDDLE = Decision(
     "base",
