@@ -67,6 +67,16 @@ def natural(distribution: BaseDistribution) -> BaseDistribution:
     return FloatDistribution(low, high, log=True)
 
 
+def natural_middle(distribution: BaseDistribution) -> Any:
+    """Return the legal value in the middle of a range, in its natural scale, or the first choice."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    scale = natural(distribution)
+    assert isinstance(scale, (FloatDistribution, IntDistribution))
+    return legal_or(distribution.low, denormalize(0.5, scale), distribution)
+
+
 def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
     """Return the legal value at a share of the way from ``a`` to ``b``, in the own scale."""
     if isinstance(distribution, CategoricalDistribution):
