@@ -68,7 +68,7 @@ def natural(distribution: BaseDistribution) -> BaseDistribution:
 
 
 def natural_middle(distribution: BaseDistribution) -> Any:
-    """Return the legal value in the middle of a range, in its natural scale, or the first choice."""
+    """Return the middle of a range as a legal value, in its natural scale, or the first choice."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
