@@ -177,10 +177,11 @@ def noise(run: Run) -> LLM:
 
 
 def adversary(run: Run) -> LLM:
-    """The worst of 200 points: knows everything and means ill."""
+    """The worst of 200 points, or of 40 that are trained: knows everything and means ill."""
+    n_points = 40 if run.task.name.startswith("fresh-") else 200
 
     def points(rng: np.random.RandomState) -> list[dict[str, Any]]:
-        found = [uniform(run.task, rng) for _ in range(200)]
+        found = [uniform(run.task, rng) for _ in range(n_points)]
         return sorted(found, key=run.task.objective, reverse=True)[:8]
 
     return _fake(run, points)
