@@ -71,7 +71,8 @@ def test_both_spaces_are_tuned_and_replayed(tmp_path: Path, capsys: Capture) -> 
     assert not any("recommend" in model for model in models)
     assert "| `init_std` | left out | float from 0.001 to 10, logarithmic |" in printed
     assert "| `n_factors` | int from 1 to 8 | int from 1 to 40, logarithmic |" in printed
-    failed = [line for line in printed.splitlines() if line.startswith("| base+default | prop")]
+    lines = printed.splitlines()
+    failed = [line for line in lines if line.startswith("| base+default | 1 | proposed |")]
     assert "| 0 of 5 |" not in failed[0]  # its first configuration has no iterations
 
     assert main([*arguments, "--out", str(tmp_path / "b.csv")]) == 0
