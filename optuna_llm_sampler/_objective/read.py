@@ -127,7 +127,7 @@ def _follow(objective: Callable[..., Any], path: Path, sources: Sources, *, coar
     try:
         follower.call(follower.lift(objective), [TRIAL], {}, _CALL)
     except RaisedError:
-        path.has_raised = True
+        path.has_raised = not path.doubt  # else it may have returned before
     except GiveUpError as error:
         path.open(f"what comes after {error}")
 

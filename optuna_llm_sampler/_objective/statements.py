@@ -75,9 +75,9 @@ class Follower(Functions):
             for handler in node.handlers:
                 self._round(handler.body, frame)
             self.skip([*node.body, *node.handlers], frame)
-            left = not has_raised and signal is not None
-            may_leave = left or any(leaves(handler.body) for handler in node.handlers)
+            may_leave = leaves([*node.body, *node.handlers])
             self.path.doubt = before or ("after a handler that may return" if may_leave else "")
+            self.unknown()  # what is not caught here may be caught further out
         self.follow(node.finalbody, frame)
 
     # --- loops ------------------------------------------------------------------------------

@@ -44,6 +44,9 @@ class Policy:
     n_configs: int  # configurations of one advice
     n_first: int  # how many configurations of the first advice are tried
     is_fixed: bool = False  # whether the user has set the share, so that evidence changes nothing
+    # Whether documented defaults are tried before the model's first proposals, and not only where
+    # the model cannot be used. Larger models know the documentation.
+    documented_first: bool = False
 
     def n_wanted(self, share: float, n_starting: int) -> int:
         """Return how many configurations to ask for; enough for the trials about to start."""
@@ -63,7 +66,7 @@ def make_policy(style: Style, *, share: float | None, n_configs: int | None) -> 
     if style.samples and share is None:
         share = 0.0
     n_first = min(N_FIRST_SAMPLES, n) if style.samples and share != 1 else n
-    return Policy(share, n, n_first, is_fixed)
+    return Policy(share, n, n_first, is_fixed, documented_first=style.samples)
 
 
 def count(index: int, share: float, phase: int) -> int:

@@ -1,4 +1,4 @@
-"""The user's own configurations: each is tried once, before the model's."""
+"""Configurations that are tried once, before the model's: the user's own, documented defaults."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TYPE_CHECKING
 
+from .._advice.documented.loaded import loaded_estimators
+from .._advice.documented.match import documented_defaults
 from .._store.records import CLOCK_SKEW
 from .._store.store import Snapshot
 from .._study import keys as _keys
+from .._study.distance import natural_middle
 from .._study.optuna_internals import fixed_params
 from .._study.space import SearchSpace
 from .._study.warm_start import PriorStudy, to_try
+from .._text import MAX_WHY_CHARS, one_line
 
 
 if TYPE_CHECKING:
@@ -20,11 +24,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OwnConfig:
-    """A configuration that the user trusts, or one of the best of an earlier study."""
+    """A configuration that the user trusts, one of the best of an earlier study, or documented."""
 
     source: str  # `"defaults"` or `"history"`
     label: str  # written on the trial that tries it; different for each
     params: Mapping[str, Any]  # values by parameter name
+    why: str = ""  # where it comes from, in words
 
     def is_taken(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether a trial has tried this configuration or is about to."""
@@ -46,6 +51,24 @@ def own_configs(
         *([OwnConfig("defaults", "defaults", defaults)] if defaults else []),
         *(OwnConfig("history", f"history, config {i}", p) for i, p in enumerate(best)),
     )
+
+
+def documented_config(space: SearchSpace, task: str) -> OwnConfig | None:
+    """Return the documented defaults of what is tuned, if its library has been imported.
+
+    Parameters without one are at the middle of their range.
+
+    Args:
+        space:
+            The parameters.
+        task:
+            What is tuned, in the user's words.
+    """
+    found = documented_defaults(space, loaded_estimators(), task)
+    if found is None:
+        return None
+    params = {name: natural_middle(d) for name, d in space.items()} | dict(found.values)
+    return OwnConfig("defaults", _keys.DOCUMENTED, params, why=one_line(str(found), MAX_WHY_CHARS))
 
 
 def config_for(number: int, configs: Sequence[OwnConfig], snapshot: Snapshot) -> OwnConfig | None:

@@ -19,6 +19,7 @@ from .._policy.allocation import make_policy, Policy
 from .._store.calls import CallHook
 from .._store.prices import Budget, Price
 from .._store.store import AdviceStore
+from .._study.distance import natural_middle
 from .._study.optuna_internals import (
     fixed_params,
     key_of,
@@ -97,10 +98,22 @@ class LLMSampler(BaseSampler):
             Notes on single parameters, by parameter name. Sent to the model.
         defaults:
             A configuration that you trust. The first trial that can tries it, once per study.
+        documented_defaults:
+            Whether the library's own defaults are tried first, once per study, if neither
+            ``defaults`` nor ``history`` is given. They are looked for among the estimators of
+            scikit-learn, XGBoost, LightGBM, CatBoost, ``torch.optim`` and transformers that your
+            program has imported by the first trial, by the names of the parameters alone: at
+            least two and half of the search space have to be arguments of one class. Only values
+            that the search space allows are used, the other parameters are at the middle of their
+            range, and ``llm_why`` says where the values come from. Nothing is imported or sent.
+            Models that are asked in JSON know the documentation: there the defaults are tried
+            only if the model cannot be used. Default: :obj:`True`.
         search_space:
             The objective, or the distributions by parameter name. With it, the very first trial
-            can be the model's. Without it (default), the model is asked once a finished trial has
-            had parameters. An objective is read and not run, see
+            can be the model's. Without it (default), the first trial is at the middle of every
+            range (the geometric one where the range is logarithmic or spans two decades) and has
+            the first of all choices, and the model is asked once a trial has finished. An
+            objective is read and not run, see
             :func:`~optuna_llm_sampler.search_space_of`; what cannot be read, such as bounds that
             depend on another suggestion, is left to the first trial.
         conditions:
@@ -189,6 +202,7 @@ class LLMSampler(BaseSampler):
         task: str = "",
         param_notes: Mapping[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
+        documented_defaults: bool = True,
         search_space: Mapping[str, BaseDistribution] | Callable[..., Any] | None = None,
         conditions: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
         history: Sequence[Study] | None = None,
@@ -218,6 +232,7 @@ class LLMSampler(BaseSampler):
                 prior_studies,
                 known.space if known.is_complete else {},
             ),
+            documented_defaults=documented_defaults,
             base_sampler=base_sampler,
             llm_share=llm_share,
             n_configs=n_configs,
@@ -334,6 +349,8 @@ class LLMSampler(BaseSampler):
         config = draft.decision.config
         if config is None:
             return self._from_base(study, trial, search_space)
+        if draft.decision.else_middle:
+            return {}  # the space is unknown, so each parameter is given when it is asked for
         params = {
             name: coerced.value
             for name, distribution in search_space.items()
@@ -376,6 +393,8 @@ class LLMSampler(BaseSampler):
             coerced = _value(draft.decision.config, param_name, param_distribution)
             if coerced is not None:
                 return coerced.value
+            if draft.decision.else_middle:
+                return natural_middle(param_distribution)
             draft.from_base.append(param_name)
         return self._base.sample_independent(study, trial, param_name, param_distribution)
 

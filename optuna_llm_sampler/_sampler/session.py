@@ -1,9 +1,10 @@
 """One study as one process sees it: decide where each trial's parameters come from.
 
 A trial starts. Its process takes a snapshot of the advice store, and the plan that follows from
-it says whose trial it is. The trial tries one of the user's own configurations, is left to the
-base sampler, or takes the configuration that an advice assigns to it. If that advice does not
-exist yet, the trial waits for it, and its process asks the model unless another process does.
+it says whose trial it is. The trial tries one of the user's own configurations or the documented
+defaults, is left to the base sampler, or takes the configuration that an advice assigns to it. If
+that advice does not exist yet, the trial waits for it, and its process asks the model unless
+another process does.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .._store.store import AdviceStore, Snapshot
 from ..errors import TurnedOffError
 from ..llms.base import LLM
 from .advisor import Advisor
-from .own_configs import config_for
+from .own_configs import config_for, documented_config, OwnConfig
 from .progress import waiting
 from .settings import Settings
 
@@ -50,6 +51,18 @@ class Decision:
     # The configuration to try; None leaves the trial to the base sampler.
     config: Config | None = None
     advice: str = ""  # where the configuration is from, for people to read
+    # Whether parameters that the configuration lacks are at the middle of their range, and not the
+    # base sampler's.
+    else_middle: bool = False
+
+
+# The first trial while nobody knows the search space: mostly better than a draw
+# (benchmarks/README.md, "The first trial of an unknown space").
+_MIDDLE = Decision(
+    "base",
+    config=Config({}, why="the middle of each range: the search space was not known"),
+    else_middle=True,
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,10 @@ class NextQuestion:
     question: Question  # what the model would be asked
     is_duplicate: IsDuplicate  # detects configurations that need not be tried again
     timeout: float  # longest time for the call, in seconds
+
+
+def _decision_for(own: OwnConfig) -> Decision:
+    return Decision(own.source, config=Config(own.params, why=own.why), advice=own.label)
 
 
 class Session:
@@ -89,6 +106,11 @@ class Session:
         self._patience = Patience(settings.timeout)
         self._advisor = Advisor(store, settings, self._patience, llm)
         self._has_own = bool(settings.own_configs)
+        # Whether a trial may still have to try documented defaults, once it is known which.
+        self._may_be_documented = (
+            settings.documented_defaults and not settings.own_configs and policy is not None
+        )
+        self._documented: OwnConfig | None = None
         self._latest_plan: Plan | None = None
         self._call: BackgroundCall | None = None
         self._call_lock = threading.Lock()
@@ -144,11 +166,20 @@ class Session:
             return Decision("base")
         snapshot = self._store.read()
         own = self._own_config(snapshot, host.number)
-        if self._policy is None or not self._advisor.space(snapshot):
+        if self._policy is None:
             return own or Decision("base")
+        if not self._advisor.space(snapshot):
+            # Trials that start beside the first one are drawn, or they would repeat it.
+            middle = _MIDDLE if host.number == 0 else Decision("base")
+            return replace(own, else_middle=host.number == 0) if own else middle
         plan = self._plan(snapshot)
+        if own is None and self._policy.documented_first:
+            own = self._documented_defaults(snapshot, host.number)
         if own is None:
-            return self._take(plan, host)
+            decision = self._take(plan, host)
+            if decision.source.startswith("fallback"):
+                return self._documented_defaults(snapshot, host.number) or decision
+            return decision
         if self._settings.search_space:
             self._ask_ahead(plan, host)
         return own
@@ -167,9 +198,20 @@ class Session:
         left = [own for own in self._settings.own_configs if not own.is_taken(snapshot.trials)]
         self._has_own = bool(left)
         own = config_for(number, left, snapshot)
-        if own is None:
+        return None if own is None else _decision_for(own)
+
+    def _documented_defaults(self, snapshot: Snapshot, number: int) -> Decision | None:
+        """Decide for documented defaults, if they are found and nothing better is known yet."""
+        if not self._may_be_documented or snapshot.advices:
             return None
-        return Decision(own.source, config=Config(own.params), advice=own.label)
+        if self._documented is None:
+            space = self._advisor.space(snapshot)
+            self._documented = documented_config(space, self._settings.task)
+        if self._documented is None or self._documented.is_taken(snapshot.trials):
+            self._may_be_documented = False
+            return None
+        own = config_for(number, [self._documented], snapshot)
+        return None if own is None else _decision_for(own)
 
     def _plan(self, snapshot: Snapshot) -> Plan:
         if self._policy is None:

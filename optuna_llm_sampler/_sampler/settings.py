@@ -49,6 +49,8 @@ class Settings:
             What is kept of the studies in ``history``.
         own_configs:
             The configurations to try first: ``defaults``, then the best of ``history``.
+        documented_defaults:
+            Whether documented defaults may be tried if there are no ``own_configs``.
         clock:
             Returns seconds since the epoch.
 
@@ -63,6 +65,7 @@ class Settings:
     conditions: Conditions
     prior_studies: tuple[PriorStudy, ...]
     own_configs: tuple[OwnConfig, ...]
+    documented_defaults: bool
     base_sampler: BaseSampler | None
     llm_share: float | None
     n_configs: int | None
@@ -87,6 +90,9 @@ class Settings:
         self._check("llm_share", is_share, "a number from 0 to 1")
         self._check("n_configs", _is_integer(n_configs, 1, 64), "an integer from 1 to 64")
         self._check("timeout", is_timeout, "a finite number of seconds, 0 or more")
+        self._check(
+            "documented_defaults", self.documented_defaults in (True, False), "True or False"
+        )
         self._check("prefetch", self.prefetch in (True, False), "True, False or None")
         self._check("budget", isinstance(self.budget, (Budget, type(None))), "a Budget(...)")
         self._check("on_call", self.on_call is None or callable(self.on_call), "a function")

@@ -21,6 +21,8 @@ from .space import legal_or, SearchSpace
 
 # Two configurations closer than this in every parameter are the same idea.
 NEAR = 0.01
+# From this ratio of bounds on, people mean orders of magnitude, whether they write log or not.
+_NATURAL_LOG = 100.0
 
 
 def normalize(value: Any, distribution: BaseDistribution) -> float:
@@ -52,6 +54,27 @@ def denormalize(position: float, distribution: FloatDistribution | IntDistributi
     if distribution.log:
         return min(max(math.pow(low, 1 - position) * math.pow(high, position), low), high)
     return min(max(low * (1 - position) + high * position, low), high)
+
+
+def natural(distribution: BaseDistribution) -> BaseDistribution:
+    """Return the scale that a range is meant in: positive, over two decades, it is a logarithm."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    low, high = float(distribution.low), float(distribution.high)
+    if low <= 0 or high < _NATURAL_LOG * low:
+        return distribution
+    return FloatDistribution(low, high, log=True)
+
+
+def natural_middle(distribution: BaseDistribution) -> Any:
+    """Return the middle of a range as a legal value, in its natural scale, or the first choice."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0]
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    scale = natural(distribution)
+    assert isinstance(scale, (FloatDistribution, IntDistribution))
+    return legal_or(distribution.low, denormalize(0.5, scale), distribution)
 
 
 def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:

@@ -24,6 +24,8 @@ KINDS = ("defaults", "history", "llm", "base", "fallback", "enqueued", "other")
 WHY = "llm_why"
 # "trial 3, block 0, config 2": the trial that holds the advice, and which configuration it is.
 ADVICE = "llm_advice"
+# What that says of a trial of documented defaults, whose source is "defaults" as well.
+DOCUMENTED = "documented defaults"
 # Number of repaired values of this configuration.
 REPAIRED = "llm_repaired"
 # "gamma, coef0": parameters of a model's trial that the base sampler had to choose.

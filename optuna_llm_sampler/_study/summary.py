@@ -61,7 +61,8 @@ class TrialSummary:
     share: float | None = None
     # User attributes that the user shares with the model.
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    source: str = ""  # origin of the parameters: `"llm"`, `"base"`, `"user"` or `""`
+    # Origin of the parameters: `"llm"`, `"base"`, `"user"`, `"documentation"` or `""`.
+    source: str = ""
     why: str = ""  # the model's reason for the configuration
 
 
@@ -104,6 +105,7 @@ def summarize(
 def _summarize(trial: FrozenTrial, ends: Spread, *, minimize: bool) -> TrialSummary:
     source = _keys.source_kind(trial.user_attrs)
     why = _keys.read(trial.user_attrs, _keys.WHY)
+    is_documented = _keys.read(trial.user_attrs, _keys.ADVICE) == _keys.DOCUMENTED
     return TrialSummary(
         trial.number,
         dict(trial.params),
@@ -112,7 +114,7 @@ def _summarize(trial: FrozenTrial, ends: Spread, *, minimize: bool) -> TrialSumm
         violated=violations(trial),
         curve=describe_curve(trial.intermediate_values, ends, minimize=minimize) + _rungs(trial),
         error=one_line(_keys.read(trial.user_attrs, _keys.ERROR), MAX_ERROR_CHARS),
-        source=_TOLD_SOURCES.get(source, ""),
+        source="documentation" if is_documented else _TOLD_SOURCES.get(source, ""),
         why=one_line(why, MAX_WHY_CHARS) if source == "llm" else "",
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import importlib
+import json
 import re
 import subprocess
 import sys
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -277,7 +279,8 @@ def test_an_estimator_is_found_by_the_names_of_its_parameters(
     library, _, own = name.rpartition(".")
     [source] = found.sources
     assert source.startswith(library)
-    assert own in re.split(r"\W+", source)
+    names = re.split(r"\W+", source)
+    assert own in names or re.sub("Classifier$", "", own) in names
     assert str(found).startswith(f"defaults of {source}: ")
 
 
@@ -353,6 +356,65 @@ def test_a_default_that_the_space_does_not_allow_is_left_out() -> None:
     }
     assert documented_defaults(space, SOME[:1]) is None
     assert documented_defaults({**space, "depth": IntDistribution(3, 9)}, SOME[:1]) is not None
+
+
+def settings_in(config: Any) -> dict[str, str]:
+    """Return every setting in an XGBoost booster's configuration."""
+    if isinstance(config, list):
+        config = dict(enumerate(config))
+    found: dict[str, str] = {}
+    for name, value in config.items():
+        found |= settings_in(value) if isinstance(value, (dict, list)) else {name: value}
+    return found
+
+
+def real_settings(library: str) -> tuple[str, Mapping[str, str]]:
+    """Return the settings with which a library really trains if it is told none."""
+    x = np.random.RandomState(0).rand(60, 3)
+    if library == "xgboost":
+        xgboost = importlib.import_module("xgboost")
+        booster = xgboost.train({"booster": "dart"}, xgboost.DMatrix(x, x[:, 0]), 1)
+        return "xgboost.XGBModel", settings_in(json.loads(booster.save_config()))
+    lightgbm = importlib.import_module("lightgbm")
+    booster = lightgbm.train({"verbose": -1}, lightgbm.Dataset(x, x[:, 0]), 1)
+    settings = re.findall(r"\[(\w+): ([^\]]*)\]", booster.model_to_string())
+    return "lightgbm.LGBMModel", dict(settings)
+
+
+@pytest.mark.parametrize("library", ["xgboost", "lightgbm"])
+def test_what_is_written_down_is_what_the_library_does(
+    library: str, estimators: tuple[Estimator, ...]
+) -> None:
+    name, real = real_settings(library)
+    [table] = [each.defaults for each in estimators if each.name == name]
+    asked_for = {"booster", "num_iterations"}
+    compared = {n: v for n, v in table.items() if v is not None and n in real.keys() - asked_for}
+    assert len(compared) > 20
+    wrong = {
+        n: (v, real[n])
+        for n, v in compared.items()
+        if (real[n] != v if isinstance(v, str) else float(real[n]) != pytest.approx(float(v)))
+    }
+    assert not wrong
+
+
+def test_catboost_is_found_as_well() -> None:
+    class CatBoostClassifier:
+        """Every default of the real one is None, too."""
+
+        def __init__(self, iterations: Any = None, depth: Any = None, eta: Any = None) -> None: ...
+
+    CatBoostClassifier.__module__ = "catboost.core"
+    module = ModuleType("catboost")
+    vars(module)["CatBoostClassifier"] = CatBoostClassifier
+    space: dict[str, BaseDistribution] = {
+        "depth": IntDistribution(2, 10),
+        "l2_leaf_reg": log(0.01, 100.0),
+        "learning_rate": log(1e-3, 1.0),
+    }
+    found = documented_defaults(space, loaded_estimators({"catboost": module}))
+    assert found is not None
+    assert found.values == {"depth": 6, "l2_leaf_reg": 3.0, "learning_rate": 0.03}
 
 
 class Counting(dict[str, ModuleType]):

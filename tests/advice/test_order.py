@@ -51,33 +51,49 @@ def test_what_the_samples_agree_on_and_the_middle_come_first() -> None:
         replace(config, params={**config.params, "lr": 1e-3}) for config in samples(*[0.2] * 3)
     ]
     drawn += samples(0.1, 0.5)
-    off, middle, agreed, *rest = consensus_first(drawn, REGULAR, 8)
-    assert off.params == {"lr": pytest.approx(1e-3 * 10**0.25), "kind": "a", "dropout": 0.0}
+    off, middle, *rest = consensus_first(drawn, REGULAR, 8)
+    assert off.params == {"lr": pytest.approx(1e-3 * 10**0.125), "kind": "a", "dropout": 0.0}
     assert middle.params == {"lr": pytest.approx(1e-2), "kind": "a", "dropout": 0.0}
-    assert agreed.params == {**off.params, "dropout": 0.2}
-    assert len({config.why for config in (off, middle, agreed)}) == 3
+    assert len({off.why, middle.why}) == 2
     assert {config.why for config in rest} == {"one of the model's samples"}
+    assert {lr(config) for config in rest} == {lr(config) for config in drawn}
 
 
-def test_numbers_move_a_quarter_of_the_way_to_the_middle() -> None:
-    made = consensus_first(rates(1.0, 1e-2, 1e-4, kind="b"), SPACE, 8)
-    moved = [1e-2, 10**-0.5, 10**-3.5]
-    assert sorted(map(lr, made)) == [pytest.approx(x) for x in sorted(moved)]
+def test_the_consensus_moves_an_eighth_of_the_way_to_the_middle() -> None:
+    first, middle, *rest = consensus_first(rates(1.0, 1.0, 1e-4, kind="b"), SPACE, 8)
+    assert lr(first) == pytest.approx(10**-0.25)
+    assert lr(middle) == pytest.approx(1e-2)
+    assert sorted(map(lr, rest)) == [1e-4, 1.0]
 
 
-def test_what_most_samples_put_outside_of_its_range_moves_half_of_the_way() -> None:
-    space = {**REGULAR, "split": FloatDistribution(0.01, 1.0, log=True)}
-    said = [(2, 4, 1e-3), (3, 0.3, 1e-3), (0.1, 5, 1e-3), (4, 1, 1e-2)]
-    texts = [f"dict(split={x}, dropout={y}, lr={z}, kind='a')" for x, y, z in said]
-    drawn = parse(texts, space).configs
-    assert [len(config.outside) for config in drawn] == [2, 1, 1, 2]
-    off, middle, agreed, *_ = consensus_first(drawn, space, 8)
-    assert off.params["split"] == agreed.params["split"] == pytest.approx(10**-0.5)
+@pytest.mark.parametrize(
+    ("distribution", "said", "first", "middle"),
+    [
+        (FloatDistribution(1e-5, 0.1), 1e-3, 1e-3, 1e-3),  # weight decay without log
+        (FloatDistribution(1e-5, 0.1), 1e-5, 1e-5 * 10**0.25, 1e-3),
+        (IntDistribution(10, 100_000), 10, 18, 1_000),
+        (IntDistribution(10, 1_000, step=10), 1_000, 750, 100),
+        (FloatDistribution(0.1, 0.99), 0.9, 0.855625, 0.545),  # momentum
+        (FloatDistribution(-1.0, 1.0), 0.8, 0.7, 0.0),
+    ],
+)
+def test_a_positive_range_of_two_decades_is_a_logarithm(
+    distribution: BaseDistribution, said: float, first: float, middle: float
+) -> None:
+    drawn = [Config({"x": said, "lr": 1.0})]
+    made = consensus_first(drawn, {**SPACE, "x": distribution}, 2)
+    assert [config.params["x"] for config in made] == pytest.approx([first, middle])
+
+
+def test_a_share_that_most_samples_put_out_of_range_is_tried_at_0() -> None:
+    texts = [f"dict(dropout={x}, lr=1e-3, kind='a')" for x in (4, 0.3, 5, 1)]
+    drawn = parse(texts, REGULAR).configs
+    off, middle, *_ = consensus_first(drawn, REGULAR, 8)
     assert off.params["dropout"] == middle.params["dropout"] == 0.0
-    assert off.params["lr"] == pytest.approx(1e-3 * 10**0.25)
-    # With as many inside, the model is taken at its word.
-    first, *_ = consensus_first(drawn[1:3], space, 8)
-    assert first.params["split"] == pytest.approx(10**-0.625)
+    # With more inside, the model is taken at its word.
+    inside = [text.replace("=1,", "=0.55,").replace("=4", "=0.55") for text in texts]
+    first, *_ = consensus_first(parse(inside, REGULAR).configs, REGULAR, 8)
+    assert first.params["dropout"] == 0.55
 
 
 def test_what_differs_most_comes_next() -> None:
@@ -133,7 +149,7 @@ def test_with_many_branches_every_other_one_begins_with_its_middle() -> None:
     conditions = {f"x_{name}": {"kind": (name,)} for name in names}
     made = consensus_first(drawn, space, 5, conditions=conditions)
     assert [c.params["kind"] for c in made] == names
-    assert [c.params[f"x_{c.params['kind']}"] for c in made] == [87.5, 50, 87.5, 50, 87.5]
+    assert [c.params[f"x_{c.params['kind']}"] for c in made] == [93.75, 50, 93.75, 50, 93.75]
 
 
 def test_a_number_that_decides_about_others_does_not_move() -> None:
@@ -150,8 +166,8 @@ def test_a_number_that_decides_about_others_does_not_move() -> None:
     [
         (FloatDistribution(0, 0.6), 0.2, (0.0, 0.0, 0.2)),  # dropout
         (FloatDistribution(0, 1), 0.8, (0.8, 0.8)),  # subsample
-        (FloatDistribution(0, 10), 1.0, (2.0, 5.0)),  # a range in which 0 is a value like others
-        (IntDistribution(0, 10), 2, (3, 5)),
+        (FloatDistribution(0, 10), 1.0, (1.5, 5.0)),  # a range in which 0 is a value like others
+        (IntDistribution(0, 10), 2, (2, 5)),
     ],
 )
 def test_what_is_tried_at_0(
@@ -167,11 +183,11 @@ def test_what_the_study_has_is_not_made_again() -> None:
     made = consensus_first(
         samples(0.1, 0.2, 0.5), REGULAR, 8, is_duplicate=lambda p: p["dropout"] == 0
     )
-    assert made[0].params["dropout"] == 0.2
+    assert [c.params["dropout"] for c in made] == [0.1, 0.5, 0.2]
     assert len(consensus_first(samples(0.1, 0.2, 0.5, 0.2), REGULAR, 1)) == 1
     # The samples themselves were not known, or they would not be here.
-    drawn = samples(0.1, 0.2)
-    assert consensus_first(drawn, REGULAR, 8, is_duplicate=lambda p: True) == tuple(drawn)
+    made = consensus_first(samples(0.1, 0.2), REGULAR, 8, is_duplicate=lambda p: True)
+    assert {c.params["dropout"] for c in made} == {0.1, 0.2}
 
 
 def _at(place: float, distribution: BaseDistribution) -> Any:

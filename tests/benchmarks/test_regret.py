@@ -79,8 +79,8 @@ def test_a_model_that_takes_names_for_others_moves_every_number() -> None:
     answer = "act='relu', alpha=1e-4, units=64, lr=0.01)"
     assert samplers._swapped(answer) == "act='relu', alpha=0.01, units=1e-4, lr=64)"
     rows = run_study(_TASKS[0], "ours-tpe(swapped)", 0, 6)
-    # Out of range, the samples are all alike: one idea, and the middle of the ranges.
-    assert [row.source for row in rows[:3]] == ["llm", "llm", "base"]
+    # Out of range, the samples are all alike: one idea, before and after a move to the middle.
+    assert [row.source for row in rows[:4]] == ["llm", "llm", "llm", "base"]
     assert rows[0].value != run_study(_TASKS[0], "ours-tpe(0.5b)", 0, 1)[0].value
 
 

@@ -26,7 +26,7 @@ def _trials(task: tasks.Task, n_trials: int) -> list[optuna.trial.FrozenTrial]:
 def test_names() -> None:
     assert len(tasks.table_names()) == 15
     assert len(tasks.training_names()) == 6
-    assert len(set(tasks.names())) == 33
+    assert len(set(tasks.names())) == 44
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

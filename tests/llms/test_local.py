@@ -53,9 +53,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals and fork")
 def test_is_an_llm() -> None:
     llm = LocalLLM()
     assert isinstance(llm, LLM)
-    assert llm.name == "local/qwen2.5-coder-0.5b"
+    assert llm.name == "local/qwen2.5-coder-1.5b"
     assert llm.style == CODE
-    assert LocalLLM("qwen2.5-coder-1.5b").style == CODE
+    assert LocalLLM("qwen2.5-coder-0.5b").style == CODE
 
 
 @pytest.mark.parametrize(

@@ -363,7 +363,7 @@ def test_names_and_copies(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = pickle.dumps(Recorder("local", path.name))
     monkeypatch.chdir(path.parent.parent)
     copy = pickle.loads(data)
-    assert (copy.name, copy.style, copy.path) == ("local/qwen2.5-coder-0.5b", CODE, str(path))
+    assert (copy.name, copy.style, copy.path) == ("local/qwen2.5-coder-1.5b", CODE, str(path))
     assert repr(Recorder(Scripted(), path)) == f"Recorder('scripted/1', {str(path)!r})"
 
 

@@ -147,7 +147,12 @@ def test_first_proposals_that_only_fail_give_way(
 def test_without_the_models_part_failures_change_nothing(share: float | None) -> None:
     sampler = _ours(3, llm_share=share)
     if share is None:
-        sampler = LLMSampler(FakeLLM(lambda request: ""), base_sampler=tpe_sampler(3), seed=3)
+        sampler = LLMSampler(
+            FakeLLM(lambda request: ""),
+            search_space={"x": FloatDistribution(0.0, 1.0)},
+            base_sampler=tpe_sampler(3),
+            seed=3,
+        )
     alone, ours = _run(tpe_sampler(3), 25), _run(sampler, 25)
     assert _n_failed(alone) > 0
     assert [t.params for t in ours.trials] == [t.params for t in alone.trials]

@@ -72,7 +72,8 @@ def test_defaults_are_tried_first_and_cost_the_model_nothing() -> None:
 
 
 def test_partial_defaults_are_completed_by_the_base_sampler() -> None:
-    study = run(sampler_on(says(POINT), defaults={"x": 9.0}, seed=0), 1)
+    start = {"x": 9.0}
+    study = run(sampler_on(says(POINT), defaults=start, search_space=SPACE, seed=0), 1)
     assert study.trials[0].params["x"] == 9.0
     assert study.trials[0].user_attrs["llm_from_base"] == "kind, n, y"
 
@@ -208,19 +209,27 @@ def dead(request: Request) -> str:
 
 
 @pytest.mark.parametrize("base", list(BASES))
-@pytest.mark.parametrize("space", [SPACE, None])
-def test_a_dead_or_idle_model_changes_nothing(
-    base: str, space: dict[str, BaseDistribution] | None
-) -> None:
+def test_a_dead_or_idle_model_changes_nothing(base: str) -> None:
     if base == "gp":
         pytest.importorskip("torch")
     n = 8 if base in ("default", "gp") else 14  # a Gaussian process takes its time
     alone = run(BASES[base](), n)
     off = run(sampler_on(says(POINT), base_sampler=BASES[base](), llm_share=0), n)
-    broken = run(LLMSampler(FakeLLM(dead), base_sampler=BASES[base](), search_space=space), n)
+    broken = run(LLMSampler(FakeLLM(dead), base_sampler=BASES[base](), search_space=SPACE), n)
     assert params(off) == params(alone) == params(broken)
     assert set(sources(off)) == {"base"}
     assert "fallback:authentication" in sources(broken)
+
+
+@pytest.mark.parametrize("base", list(BASES))
+def test_without_a_space_a_dead_model_changes_the_first_trial_only(base: str) -> None:
+    # Samplers with a memory go on from other results: what they draw is another draw.
+    alone = run(BASES[base](), 3)
+    broken = run(LLMSampler(FakeLLM(dead), base_sampler=BASES[base]()), 3)
+    assert sources(broken) == ["base", *["fallback:authentication"] * 2]
+    assert params(broken)[0] == {"x": 0.0, "y": pytest.approx(1e-3), "n": 5, "kind": "a"}
+    if base == "random":
+        assert params(broken)[1:] == params(alone)[:2]
 
 
 def test_the_model_is_not_built_when_it_has_no_share() -> None:

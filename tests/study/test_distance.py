@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 import pytest
 
-from optuna_llm_sampler._study.distance import Points
+from optuna_llm_sampler._study.distance import natural_middle, Points
 
 
 SPACE: dict[str, BaseDistribution] = {
@@ -62,3 +67,29 @@ def test_points_follow_bounds_that_move() -> None:
 def test_nothing_is_near_without_points() -> None:
     assert not Points().has_near(HERE, SPACE)
     assert Points().distances(HERE, SPACE).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("distribution", "middle"),
+    [
+        (FloatDistribution(-1.0, 2.0), 0.5),
+        (FloatDistribution(0.0, 1000.0), 500.0),
+        (FloatDistribution(1e-5, 0.1, log=True), 1e-3),
+        (FloatDistribution(1e-5, 0.1), 1e-3),  # as people write a weight decay
+        (FloatDistribution(0.1, 0.99), 0.545),
+        (FloatDistribution(0.0, 0.8, step=0.4), 0.4),
+        (IntDistribution(1, 9), 5),
+        (IntDistribution(10, 1000), 100),
+        (IntDistribution(16, 256, step=16), 144),
+        (IntDistribution(2, 128, log=True), 16),
+        (CategoricalDistribution(["sgd", "adam"]), "sgd"),
+        (FloatDistribution(5e-324, 1e308), 2.2e-8),
+        (FloatDistribution(-1e308, 1e308), 0.0),
+    ],
+)
+def test_the_natural_middle_is_geometric_where_a_range_spans_decades(
+    distribution: BaseDistribution, middle: Any
+) -> None:
+    found = natural_middle(distribution)
+    assert found == (middle if isinstance(middle, str) else pytest.approx(middle, rel=0.02))
+    assert distribution._contains(distribution.to_internal_repr(found))

@@ -976,6 +976,47 @@ def break_in_a_handler(trial):
     return n
 
 
+@reads({"x": X}, left_out=["'y' is after a handler that may return"])
+def return_from_an_inner_handler(trial):
+    x = trial.suggest_float("x", -1, 1)
+    try:
+        try:
+            if x > 0.5:
+                raise KeyError
+        except KeyError:
+            return 0.0
+    except ValueError:
+        pass
+    return trial.suggest_float("y", -1, 1)
+
+
+@reads({"c": Choice(["a", "b"]), "x": X}, {"x": {"c": ["b"]}})
+def return_before_an_exception(trial):
+    c = trial.suggest_categorical("c", ["a", "b"])
+    if c == "a":
+        try:
+            evaluate(c)
+        except ValueError:
+            return 0.0
+        raise RuntimeError
+    return trial.suggest_float("x", -1, 1)
+
+
+@reads({"x": X}, left_out=["'y' is in a try block"])
+def exception_for_an_outer_handler(trial):
+    x = trial.suggest_float("x", -1, 1)
+    try:
+        try:
+            if x > 0.5:
+                raise ValueError
+        except KeyError:
+            pass
+        x += trial.suggest_float("y", -1, 1)
+    except ValueError:
+        pass
+    return x
+
+
 @reads({"x": X}, left_out=["'y' is after what may return"])
 def match_that_returns(trial):
     x = trial.suggest_float("x", -1, 1)

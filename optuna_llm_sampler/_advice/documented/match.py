@@ -42,33 +42,20 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
 
 @dataclass(frozen=True)
 class Estimator:
-    """A class with the defaults of its arguments.
+    """A class with the defaults of its arguments."""
 
-    Attributes:
-        name:
-            The full name under which users import it: ``"sklearn.svm.SVC"``.
-        defaults:
-            Default by name of argument; :obj:`None` where it has none, or none that is a value.
-    """
-
-    name: str
-    defaults: Mapping[str, Any]
+    name: str  # the full name under which users import it: `"sklearn.svm.SVC"`
+    defaults: Mapping[str, Any]  # by name of argument; None where it has none that is a value
 
 
 @dataclass(frozen=True)
 class DocumentedDefaults:
-    """Documented defaults as a search space allows them.
+    """Documented defaults as a search space allows them."""
 
-    Attributes:
-        sources:
-            What has these defaults, one text for each step of a pipeline. Classes that fit equally
-            well are all named: ``"sklearn.svm.SVC or SVR"``.
-        values:
-            At least one legal value by parameter name.
-    """
-
+    # What has these defaults, one text for each step of a pipeline. Classes that fit equally well
+    # are all named: `"sklearn.svm.SVC, SVR or NuSVR"`.
     sources: tuple[str, ...]
-    values: Mapping[str, Any]
+    values: Mapping[str, Any]  # at least one legal value by parameter name
 
     def __str__(self) -> str:
         values = ", ".join(f"{name}={literal(value)}" for name, value in self.values.items())
@@ -107,13 +94,20 @@ def documented_defaults(
 
 
 def _named(estimators: Sequence[Estimator]) -> str:
-    """Name classes that fit equally well."""
-    short = [each.name.rpartition(".")[2] for each in estimators[1:_MAX_NAMED]]
-    names = [estimators[0].name, *short]
-    more = len(estimators) - len(names)
-    if more > 0:
-        names.append(f"{more} more")
-    return f"{', '.join(names[:-1])} or {names[-1]}" if names[1:] else names[0]
+    """Name classes that fit equally well, a classifier and its regressor once."""
+    if len(estimators) == 1:
+        return estimators[0].name
+    stems = [_KIND.sub("", each.name) for each in estimators]
+    first, *others = dict.fromkeys([stems[0], *(_own(stem) for stem in stems)])
+    short = [name for name in others if name != _own(first)]
+    names = [first, *short[: _MAX_NAMED - 1]]
+    if len(short) >= _MAX_NAMED:
+        names.append(f"{len(short) - _MAX_NAMED + 1} more")
+    return f"{', '.join(names[:-1])} or {names[-1]}" if names[1:] else first
+
+
+def _own(full: str) -> str:
+    return full.rpartition(".")[2]
 
 
 def _steps(space: SearchSpace) -> list[dict[str, str]]:
@@ -146,7 +140,7 @@ def _is_vague(name: str) -> bool:
 def _is_said(estimator: Estimator, task: str) -> bool:
     """Tell whether words name the class or its library, as in "a random forest" or "XGBoost"."""
     library, _, _ = estimator.name.partition(".")
-    stem = _KIND.sub("", estimator.name.rpartition(".")[2])
+    stem = _KIND.sub("", _own(estimator.name))
     called = [[library], _WORD.findall(stem)]
     patterns = (r"[\s_-]*".join(map(re.escape, words)) for words in called if words)
     return any(re.search(rf"\b{each}s?\b", task, re.IGNORECASE) for each in patterns)

@@ -34,6 +34,7 @@ _MAX_PRIOR_SHOWN = 2
 _MAX_HISTORY_CHARS = 2_000
 # Choices that more parameters share than this are written once.
 _MAX_REPEATED = 3
+_UNCHOSEN = ("base", "documentation")
 # Digits of a result, and into how many distinct parts the better half is divided, at least.
 _DIGITS = 2
 _PARTS = 20
@@ -163,9 +164,14 @@ def _prior_studies(question: Question, notation: Notation) -> list[str]:
 def _history(question: Question, notation: Notation) -> list[str]:
     """Write trials with the results first, from worst to best, in few digits.
 
-    A small model copies what it sees, so trials with values that are no longer legal are left out.
+    A small model copies what it sees, so trials with values that are no longer legal are left out,
+    and so is a single trial that nobody has chosen. So are documented defaults alone: the question
+    is then the same whether it is asked before or after that trial.
     """
     summary = question.summary
+    is_known = any(trial.source not in _UNCHOSEN for trial in summary.finished)
+    if not is_known and sum(trial.source == "base" for trial in summary.finished) <= 1:
+        summary = replace(summary, finished=())
     among, violations = spreads(summary), violation_spreads(summary)
     failed = [
         f"Failed: {config}  # {comment(trial.error)}".removesuffix("  # ")

@@ -21,7 +21,12 @@ _MAX_NAMED = 12
 # Characters of all rows of a kind; numbers have about one token per two characters.
 _MAX_FINISHED_CHARS = 10_000
 _MAX_OTHER_CHARS = 600
-_AUTHORS = {"llm": ", yours", "base": ", optimiser", "user": ", user"}
+_AUTHORS = {
+    "llm": ", yours",
+    "base": ", optimiser",
+    "user": ", user",
+    "documentation": ", default",
+}
 _CHARS_PER_AUTHOR = 18
 
 

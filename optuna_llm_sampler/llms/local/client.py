@@ -31,8 +31,9 @@ class LocalLLM:
 
     Args:
         model:
-            A name of the table of weights (``"qwen2.5-coder-0.5b"``, ``"qwen2.5-coder-1.5b"``) or
-            the path of a ``.gguf`` file. :obj:`None` is the default model.
+            A name of the table of weights or the path of a ``.gguf`` file. :obj:`None` is the
+            default, ``"qwen2.5-coder-1.5b"`` (1.1 GB to download, 2.3 GB of memory);
+            ``"qwen2.5-coder-0.5b"`` (0.5 GB, 0.9 GB) is three times faster and knows less.
         n_threads:
             Threads of one generation. One by default, because a training usually runs beside it,
             and llama.cpp's threads wait for each other: with more threads than free cores it

