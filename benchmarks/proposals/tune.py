@@ -99,7 +99,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "benchmarks.proposals.tune",
         "Tune six tasks on the space that a model proposes for the task in words, and on the\n"
         "space that the task's author wrote. Without --base-url, the model's recorded answers.",
-        takes="about 40 minutes on one core without a model",
+        takes="an hour on one core without a model; with --control-seeds 2, half of it",
     )
     add = parser.add_argument
     add("--llm", default="openai/frontier", help="the model, as openai/NAME")

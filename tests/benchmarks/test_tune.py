@@ -79,6 +79,13 @@ def test_both_spaces_are_tuned_and_replayed(tmp_path: Path, capsys: Capture) -> 
     assert capsys.readouterr().out == printed
 
 
+def test_the_recorded_spaces_are_those_of_the_requests_of_today(capsys: Capture) -> None:
+    assert main(["--spaces-only"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"**{name}**" in printed for name in FUNCTIONS)
+    assert "left out" not in printed
+
+
 def test_without_answers_nothing_is_run(tmp_path: Path, capsys: Capture) -> None:
     out, record = tmp_path / "a.csv", tmp_path / "none.jsonl"
     arguments = ["--tasks", TASK, "--llm", "openai/m", "--record", str(record), "--out", str(out)]
