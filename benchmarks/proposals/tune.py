@@ -99,7 +99,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "benchmarks.proposals.tune",
         "Tune six tasks on the space that a model proposes for the task in words, and on the\n"
         "space that the task's author wrote. Without --base-url, the model's recorded answers.",
-        takes="about 40 minutes on one core without a model",
+        takes="an hour on one core without a model; with --control-seeds 2, half of it",
     )
     add = parser.add_argument
     add("--llm", default="openai/frontier", help="the model, as openai/NAME")
@@ -192,15 +192,18 @@ def describe(task: Task, found: ProposedSpace) -> str:
 
 
 def report(rows: Sequence[Row]) -> str:
-    """Return the tables: means over tasks, each task, and what failed."""
+    """Return the tables: means over tasks, each task, and what failed; of complete pairs."""
+    rows = _on_both(rows)
+    if not rows:
+        return "No study has run on both spaces."
     spaces = {
         "proposed": [row for row in rows if row.task.endswith(PROPOSED)],
         "author's": [row for row in rows if not row.task.endswith(PROPOSED)],
     }
     samplers = list(dict.fromkeys(row.sampler for row in rows))
     marks = [n for n in _MARKS if n <= max(row.n for row in rows)]
-    head = "| sampler | space | " + " | ".join(f"n={n}" for n in marks) + " | failed trials |"
-    lines = ["\nMean regret ± standard error over tasks:\n", head, "|---" * (len(marks) + 3) + "|"]
+    head = f"| sampler | pairs | space | {' | '.join(f'n={n}' for n in marks)} | failed trials |"
+    lines = ["\nMean regret ± standard error over tasks:\n", head, "|---" * (len(marks) + 4) + "|"]
     for sampler in samplers:
         for space, its_rows in spaces.items():
             mine = [row for row in its_rows if row.sampler == sampler]
@@ -213,9 +216,23 @@ def report(rows: Sequence[Row]) -> str:
             if len(texts) == len(marks):
                 failed = sum(math.isnan(row.value) for row in mine)
                 cell = " | ".join(texts)
-                lines.append(f"| {sampler} | {space} | {cell} | {failed} of {len(mine)} |")
+                pairs = len({(row.task, row.seed) for row in mine})
+                lines.append(
+                    f"| {sampler} | {pairs} | {space} | {cell} | {failed} of {len(mine)} |"
+                )
     lines += ["", *_by_task(rows, samplers, marks[-1])]
     return "\n".join(lines)
+
+
+def _on_both(rows: Sequence[Row]) -> list[Row]:
+    """Leave out studies that have run on one of the two spaces only."""
+    runs = {(row.task, row.sampler, row.seed) for row in rows}
+
+    def is_on_both(row: Row) -> bool:
+        name = row.task.removesuffix(PROPOSED)
+        return all((task, row.sampler, row.seed) in runs for task in (name, name + PROPOSED))
+
+    return [row for row in rows if is_on_both(row)]
 
 
 def _by_task(rows: Sequence[Row], samplers: Sequence[str], mark: int) -> Iterator[str]:

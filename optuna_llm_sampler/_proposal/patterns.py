@@ -245,9 +245,10 @@ CLAUSE = re.compile(
     r"|\bto (?:get|reach|have|keep)\b",
     re.IGNORECASE,
 )
-# A number that belongs to another word: "3 epochs on", "batch size 32 took".
+# A number that belongs to another word: "3 epochs on", "batch size 32 took", "4500 ratings".
 OTHER_NUMBER = re.compile(
-    r"(?<![\w.])\d[\w.,%-]*(?:\s+\w+\s+(?:on|in|per|over|across|at|auf|pro|sur|par|en)\b)?",
+    r"(?<![\w.])\d[\w.,%-]*"
+    r"(?:\s+\w+\s*$|\s+\w+\s+(?:on|in|per|over|across|at|auf|pro|sur|par|en)\b)?",
     re.IGNORECASE,
 )
 FOR = re.compile(r"^\s*(?:for|as|of|für|als|pour|para)\b", re.IGNORECASE)

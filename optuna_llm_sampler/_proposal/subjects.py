@@ -101,23 +101,25 @@ def with_subject(
     # "PPO on a robot: the learning rate from"
     parts = [part for part in phrase.split(":") if part.strip()] or [""]
     after = tokens(" ".join(_phrase_after(text, span[1]).split()[:5]))
-    before = _nearest(parts[-1])
+    before, further = _said_before(parts[-1])
     if not before and not after:
-        # "a learning rate that is at most", "beta 1 from"
-        before = tokens(" ".join(parts[-1].split()[-6:]))
+        before = further
     if not before and not after and facts:
         return replace(fact, before=facts[-1].before, after=facts[-1].after)
     return replace(fact, before=before, after=after)
 
 
-def _nearest(phrase: str) -> frozenset[str]:
-    """Return what a phrase before a fact says of it, and not of another number or clause."""
-    parts = patterns.CLAUSE.split(phrase)
-    for part in [parts[-1], *parts[-2:-1]]:
-        found = tokens(" ".join(patterns.OTHER_NUMBER.split(part)[-1].split()[-6:]))
-        if found:
-            return found
-    return frozenset()
+def _said_before(phrase: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what a phrase before a fact says of it, and what it may say if nothing else does.
+
+    A number in the phrase has its own subject: "batch size 32 took", "4500 ratings", but "beta 1".
+    """
+    *earlier, clause = patterns.CLAUSE.split(phrase)
+    *others, last = patterns.OTHER_NUMBER.split(clause)
+    found = tokens(" ".join(last.split()[-6:]))
+    if not found and not others and earlier:  # "a learning rate that is at most"
+        found = tokens(" ".join(earlier[-1].split()[-6:]))
+    return found, tokens(" ".join(others[-1].split()[-6:])) if others else frozenset()
 
 
 def _phrase_after(text: str, end: int) -> str:

@@ -71,11 +71,19 @@ def test_both_spaces_are_tuned_and_replayed(tmp_path: Path, capsys: Capture) -> 
     assert not any("recommend" in model for model in models)
     assert "| `init_std` | left out | float from 0.001 to 10, logarithmic |" in printed
     assert "| `n_factors` | int from 1 to 8 | int from 1 to 40, logarithmic |" in printed
-    failed = [line for line in printed.splitlines() if line.startswith("| base+default | prop")]
+    lines = printed.splitlines()
+    failed = [line for line in lines if line.startswith("| base+default | 1 | proposed |")]
     assert "| 0 of 5 |" not in failed[0]  # its first configuration has no iterations
 
     assert main([*arguments, "--out", str(tmp_path / "b.csv")]) == 0
     assert capsys.readouterr().out == printed
+
+
+def test_the_recorded_spaces_are_those_of_the_requests_of_today(capsys: Capture) -> None:
+    assert main(["--spaces-only"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"**{name}**" in printed for name in FUNCTIONS)
+    assert "left out" not in printed
 
 
 def test_without_answers_nothing_is_run(tmp_path: Path, capsys: Capture) -> None:

@@ -28,6 +28,7 @@ NAMES = (
     "weight_decay",
     "hash_features",
     "warmup_steps",
+    "extreme_rating_weight",
 )
 INF = math.inf
 
@@ -102,6 +103,8 @@ def tied(words: str) -> list[tuple[str, tuple[float, float]]]:
         ("a learning rate that is at most 1e-3", "learning_rate", -INF, 1e-3),
         ("warmup steps which should not go past 500", "warmup_steps", -INF, 500),
         ("no more then 12 layers", "n_layers", -INF, 12),
+        ("ResNet-50 with a learning rate from 1e-4 to 1e-2", "learning_rate", 1e-4, 1e-2),
+        ("ResNet 50 learning rate from 1e-4 to 1e-2", "learning_rate", 1e-4, 1e-2),
         # a negation further ahead
         ("I'd rather not see more than 8 layers", "n_layers", -INF, 8),
         ("don't let the depth exceed 8", "max_depth", -INF, 8),
@@ -132,7 +135,7 @@ def test_a_bound_is_read(words: str, name: str | None, low: Any, high: Any) -> N
         "dropout helps if there are fewer than 1000 rows",
         "Python 3.10 or newer, batch size as you like",
         "a batch size of around 128",
-        "ratings from 1 to 5 stars, layers as you like",
+        "there are 4500 ratings from 1 to 5 stars, layers as you like",
         "10 Epochen auf 2 bis 4 Karten",
         "Tiefe beliebig, die Genauigkeit liegt bei mehr als 90 Prozent",
         "le taux d'apprentissage était bon parce que la perte est inférieure à 0,2",
