@@ -351,11 +351,23 @@ def test_two_names_and_half_of_the_space_are_needed(names: str) -> None:
 def test_a_default_that_the_space_does_not_allow_is_left_out() -> None:
     space: dict[str, BaseDistribution] = {
         "width": IntDistribution(2, 8),
-        "height": CategoricalDistribution([4, 8]),
         "depth": IntDistribution(4, 10, step=2),
     }
     assert documented_defaults(space, SOME[:1]) is None
-    assert documented_defaults({**space, "depth": IntDistribution(3, 9)}, SOME[:1]) is not None
+    space["depth"] = IntDistribution(3, 9)
+    found = documented_defaults(space, SOME[:1])
+    assert found is not None
+    assert found.values == {"depth": 5}
+    # Less than half of the parameters have one: that is no default of a configuration.
+    space["height"] = CategoricalDistribution([4, 8])
+    assert documented_defaults(space, SOME[:1]) is None
+
+
+def test_an_argument_that_no_class_has_is_not_agreed_to_be_none() -> None:
+    space = {**space_of("width height"), "optimizer": CategoricalDistribution([None, "sgd"])}
+    found = documented_defaults(space, SOME[:1])
+    assert found is not None
+    assert "optimizer" not in found.values
 
 
 def settings_in(config: Any) -> dict[str, str]:

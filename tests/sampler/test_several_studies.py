@@ -64,7 +64,7 @@ def test_two_studies_in_memory_in_turn(base: BaseSampler) -> None:
         advice = [t.user_attrs["llm_advice"] for t in study.trials if "llm_advice" in t.user_attrs]
         assert len(set(advice)) == len(advice) == 8
         from_base = [trial.user_attrs.get("llm_from_base") for trial in study.trials[:3]]
-        assert from_base == [names[1], "y" if "y" in names else None, None]
+        assert from_base == [None, "y" if "y" in names else None, None]
 
 
 def test_a_study_in_memory_after_one_that_was_collected() -> None:

@@ -130,11 +130,12 @@ def test_a_study_without_anything_in_common_is_not_told() -> None:
     assert "history" not in sources(study)
 
 
-def test_without_a_known_space_the_rest_comes_from_the_base_sampler() -> None:
+def test_without_a_known_space_the_rest_is_at_the_middle() -> None:
     made, _ = sampler(history=[finished()])
     study = optuna.create_study(sampler=made)
     study.optimize(lambda t: objective(t) + t.suggest_float("new", 0, 1), n_trials=1)
-    assert study.trials[0].user_attrs["llm_from_base"] == "new"
+    assert sources(study) == ["history"]
+    assert study.trials[0].params["new"] == 0.5
 
 
 def test_a_pickled_sampler_holds_no_study() -> None:

@@ -5,11 +5,12 @@ How to call it::
     found = documented_defaults(space, estimators, task)
 
 where ``estimators`` is what :func:`.loaded.loaded_estimators` returns. ``found`` is :obj:`None` in
-most spaces; otherwise ``found.values`` has a legal value for some of the parameters.
+most spaces; otherwise ``found.values`` has a legal value for half of the parameters or more.
 
 What is tuned is recognised by the names of its parameters alone: the class that shares most names
 with the space, at least two and half of them. The rule is cautious, because a wrong default costs
-a trial: where several classes share as many names, only values on which they agree count.
+a trial: where several classes share as many names, only values on which they agree count, and half
+of the parameters must have one.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def documented_defaults(
             for name, full in names.items()
             if (legal := _agreed(name, best, space[full])) is not _NOTHING
         }
-        if found:
+        if found and 2 * len(found) >= len(names):
             sources.append(_named(best))
             values |= found
     return DocumentedDefaults(tuple(dict.fromkeys(sources)), values) if values else None
@@ -151,9 +152,10 @@ _NOTHING = object()
 
 def _agreed(name: str, estimators: Sequence[Estimator], distribution: BaseDistribution) -> Any:
     """Return the default that all classes have, if it is legal, else ``_NOTHING``."""
-    if len({repr(each.defaults.get(name)) for each in estimators}) != 1:
+    agreed = {repr(each.defaults[name]) if name in each.defaults else "" for each in estimators}
+    if len(agreed) != 1 or "" in agreed:
         return _NOTHING
-    return _legal(estimators[0].defaults.get(name), distribution)
+    return _legal(estimators[0].defaults[name], distribution)
 
 
 def _legal(value: Any, distribution: BaseDistribution) -> Any:
