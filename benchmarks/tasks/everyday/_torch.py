@@ -57,6 +57,21 @@ def run_epochs(
             step += 1
 
 
+def held_out(
+    network: torch.nn.Module, score: Callable[[Any, Any], Any], x: torch.Tensor, y: torch.Tensor
+) -> float:
+    """Return the score of a trained network's outputs, from those and the targets."""
+    network.eval()
+    with torch.no_grad():
+        return float(score(network(x), y))
+
+
+def error_rate(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the share of the largest outputs that are not the label's, in [0, 1]."""
+    wrong: torch.Tensor = outputs.argmax(dim=1) != labels
+    return wrong.float().mean()
+
+
 class Reader(torch.nn.Module):  # type: ignore[misc]
     """One layer of attention over words at their places, and a class from the mean."""
 

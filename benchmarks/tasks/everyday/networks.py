@@ -15,7 +15,7 @@ from optuna.distributions import (
 import torch
 
 from .._task import Params, Task
-from ._torch import run_epochs, trained
+from ._torch import held_out, run_epochs, trained
 
 
 _SGD: dict[str, BaseDistribution] = {
@@ -78,9 +78,7 @@ def _sort(params: Params) -> float:
         loss = torch.nn.functional.cross_entropy
         batch = params["batch_size"]
         run_epochs(network, optimiser, loss, train_x, train_y, batch_size=batch, epochs=12)
-        network.eval()
-        with torch.no_grad():
-            return float(loss(network(test_x), test_y))
+        return held_out(network, loss, test_x, test_y)
 
     return trained(fit, 2.0)
 
@@ -127,9 +125,7 @@ def _predict(params: Params) -> float:
         loss = torch.nn.functional.mse_loss
         batch = params["batch_size"]
         run_epochs(network, optimiser, loss, train_x, train_y, batch_size=batch, epochs=15)
-        network.eval()
-        with torch.no_grad():
-            return float(loss(network(test_x), test_y))
+        return held_out(network, loss, test_x, test_y)
 
     return trained(fit, 2.0)
 

@@ -16,7 +16,7 @@ from optuna.distributions import (
 import torch
 
 from .._task import Params, Task
-from ._torch import Reader, run_epochs, trained
+from ._torch import error_rate, held_out, Reader, run_epochs, trained
 
 
 _IMAGES: dict[str, BaseDistribution] = {
@@ -86,10 +86,7 @@ def _see(params: Params) -> float:
         loss = torch.nn.CrossEntropyLoss(label_smoothing=params["label_smoothing"])
         batch = params["batch_size"]
         run_epochs(network, optimiser, loss, train_x, train_y, batch_size=batch, epochs=6)
-        network.eval()
-        with torch.no_grad():
-            wrong: Any = network(test_x).argmax(dim=1) != test_y
-            return float(wrong.float().mean())
+        return held_out(network, error_rate, test_x, test_y)
 
     return trained(fit, 1.0)
 
@@ -141,9 +138,7 @@ def _read(params: Params) -> float:
             clip=params["max_grad_norm"],
             schedule=factor,
         )
-        network.eval()
-        with torch.no_grad():
-            return float(loss(network(test_x), test_y))
+        return held_out(network, loss, test_x, test_y)
 
     return trained(fit, 2.0)
 
