@@ -148,7 +148,6 @@ def _towards_middle(
 
 def _moved(value: Any, distribution: BaseDistribution, share: float) -> Any:
     scale = natural(distribution)
-    assert isinstance(scale, (FloatDistribution, IntDistribution))
     return legal_or(value, interpolate(value, denormalize(0.5, scale), share, scale), distribution)
 
 
@@ -190,7 +189,6 @@ def _most_frequent(found: Sequence[Any], distribution: BaseDistribution) -> Any:
 def _median(found: Sequence[Any], distribution: BaseDistribution) -> Any:
     """Return the median in the natural scale."""
     scale = natural(distribution)
-    assert isinstance(scale, (FloatDistribution, IntDistribution))
     position = median(normalize(value, scale) for value in found)
     return legal_or(found[0], denormalize(position, scale), distribution)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from optuna.distributions import FloatDistribution, IntDistribution
 
+from .._study.distance import LOG_FROM
 from .._study.labels import to_number
 from .._study.numbers import exact
 from ..errors import ContradictionError
@@ -18,9 +19,8 @@ from .fact import Fact
 from .subjects import tokens
 
 
-# Where the model does not say, a positive range is logarithmic if its bounds differ by this
-# factor, or by the smaller one if the name says that factors matter.
-LOG_FROM = 100.0
+# Where the model does not say, a positive range is logarithmic if its bounds differ by `LOG_FROM`,
+# or by this smaller factor if the name says that factors matter.
 _LOG_FROM_BY_NAME = 10.0
 _FACTORS_MATTER = ("rate", "lr", "decay", "alpha", "lambda", "regularization", "epsilon", "tol")
 # Optuna keeps values as floats.

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from .._advice.call import Call, complete
 from .._advice.prompts.text import fence, quote
-from .._study.distance import denormalize, normalize
+from .._study.distance import denormalize, LOG_FROM, normalize
 from .._study.history import seen_space
 from .._study.numbers import exact, param_text
 from .._study.objectives import good_trials
@@ -30,7 +30,6 @@ from ..llms.base import LLM, Request
 from ..llms.read_text import read
 from .like import in_words
 from .propose import DEFAULT_TIMEOUT, large_model
-from .ranges import LOG_FROM
 from .request import object_schema
 
 

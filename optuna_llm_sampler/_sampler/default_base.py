@@ -272,12 +272,13 @@ class DefaultBaseSampler(BaseSampler):
         """Return the first proposal that is nobody else's and that is near none that runs."""
         is_small = space.size() <= _MAX_GRID
         known, busy = [known_params(trial) for trial in others], Points(_busy(others))
+        taken = [*known, *promised]
         proposal: dict[str, Any] = {}
         new: dict[str, Any] | None = None
         for proposal in draws:
             if not proposal and not is_small:
                 return proposal
-            if proposal and not _is_among(proposal, [*known, *promised]):
+            if proposal and not _is_among(proposal, taken):
                 if not busy.has_near(proposal, space.space, _NEAR):
                     return proposal
                 new = new or proposal
@@ -285,9 +286,9 @@ class DefaultBaseSampler(BaseSampler):
             return new
         rest = space.grid() if is_small else space.draw(_MAX_GRID, self._rng)
         shuffled = [space.params(rest[i]) for i in self._rng.permutation(len(rest))]
-        for taken in ([*known, *promised], known):
+        for excluded in (taken, known):
             for params in shuffled:
-                if not _is_among(params, taken):
+                if not _is_among(params, excluded):
                     return params
         return proposal
 

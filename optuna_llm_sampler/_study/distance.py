@@ -22,7 +22,7 @@ from .space import legal_or, SearchSpace
 # Two configurations closer than this in every parameter are the same idea.
 NEAR = 0.01
 # From this ratio of bounds on, people mean orders of magnitude, whether they write log or not.
-_NATURAL_LOG = 100.0
+LOG_FROM = 100.0
 
 
 def normalize(value: Any, distribution: BaseDistribution) -> float:
@@ -56,13 +56,11 @@ def denormalize(position: float, distribution: FloatDistribution | IntDistributi
     return min(max(low * (1 - position) + high * position, low), high)
 
 
-def natural(distribution: BaseDistribution) -> BaseDistribution:
+def natural(distribution: BaseDistribution) -> FloatDistribution | IntDistribution:
     """Return the scale that a range is meant in: positive, over two decades, it is a logarithm."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
     low, high = float(distribution.low), float(distribution.high)
-    if low <= 0 or high < _NATURAL_LOG * low:
+    if low <= 0 or high < LOG_FROM * low:
         return distribution
     return FloatDistribution(low, high, log=True)
 
@@ -72,9 +70,7 @@ def natural_middle(distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    scale = natural(distribution)
-    assert isinstance(scale, (FloatDistribution, IntDistribution))
-    return legal_or(distribution.low, denormalize(0.5, scale), distribution)
+    return legal_or(distribution.low, denormalize(0.5, natural(distribution)), distribution)
 
 
 def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:

@@ -88,7 +88,7 @@ def documented_defaults(
             for name, full in names.items()
             if (legal := _agreed(name, best, space[full])) is not _NOTHING
         }
-        if found and 2 * len(found) >= len(names):
+        if 2 * len(found) >= len(names):
             sources.append(_named(best))
             values |= found
     return DocumentedDefaults(tuple(dict.fromkeys(sources)), values) if values else None
