@@ -65,7 +65,8 @@ def number_range(
     if log or step is None or not 0 < step < high - low:
         return FloatDistribution(low, high, log=log)
     grid_high = _grid_high(low, high, step)
-    if fact is not None and grid_high != high:  # the stated bound goes before the grid
+    # The stated bound goes before the grid.
+    if grid_high is None or (fact is not None and grid_high != high):
         return FloatDistribution(low, high)
     return FloatDistribution(low, grid_high, step=float(step))
 
@@ -139,7 +140,13 @@ def _end(item: Mapping[str, Any], key: str) -> float | None:
     return to_number(item.get(key))[0]
 
 
-def _grid_high(low: float, high: float, step: float) -> float:
-    """Return the last point of a grid, in decimals as Optuna does it."""
+def _grid_high(low: float, high: float, step: float) -> float | None:
+    """Return the last point of a grid, in decimals as Optuna does it.
+
+    :obj:`None` if the grid is so fine that floats cannot tell its points apart.
+    """
     begin, end, width = (Decimal(str(number)) for number in (low, high, step))
-    return float(begin + (end - begin) // width * width)
+    if end - begin > _MAX_INT * width:
+        return None
+    last = float(begin + (end - begin) // width * width)
+    return last if (Decimal(str(last)) - begin) % width == 0 else None
