@@ -44,8 +44,7 @@ LIBRARIES = (
     "transformers.training_args",
 )
 
-
-# The arguments of CatBoostClassifier that people tune, as CatBoost 1.2.10 has them; all defaults are
+# Arguments of CatBoostClassifier that people tune, as CatBoost 1.2.10 has them; every default is
 # None. It is too large to be installed for tests.
 CATBOOST = (
     "iterations learning_rate depth l2_leaf_reg model_size_reg rsm border_count random_seed "
