@@ -62,9 +62,8 @@ def stub_of_catboost() -> ModuleType:
     optional = inspect.Parameter.POSITIONAL_OR_KEYWORD
     arguments = [inspect.Parameter(name, optional, default=None) for name in CATBOOST.split()]
     module = ModuleType("catboost")
-    CatBoostClassifier = type("CatBoostClassifier", (), {"__module__": "catboost.core"})
-    CatBoostClassifier.__signature__ = inspect.Signature(arguments)
-    vars(module)["CatBoostClassifier"] = CatBoostClassifier
+    own = {"__module__": "catboost.core", "__signature__": inspect.Signature(arguments)}
+    vars(module)["CatBoostClassifier"] = type("CatBoostClassifier", (), own)
     return module
 
 
