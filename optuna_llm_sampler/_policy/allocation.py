@@ -26,6 +26,9 @@ from .evidence import Evidence, evidence_of
 # (benchmarks/decisions.md, "Configurations per call").
 N_CONFIGS_JSON = 4
 N_CONFIGS_SAMPLES = 8
+# Of a larger model's first advice, only the best guess is tried, unless more trials wait: the next
+# call then knows a result (benchmarks/decisions.md, "Configurations per call").
+_N_FIRST_JSON = 1
 # Of a small model's first proposals, so many are tried; then a classical sampler has enough data.
 N_FIRST_SAMPLES = 5
 # An advice serves about this many trials, so a small share means few configurations.
@@ -65,7 +68,11 @@ def make_policy(style: Style, *, share: float | None, n_configs: int | None) -> 
     n = n_configs or (N_CONFIGS_SAMPLES if style.samples else N_CONFIGS_JSON)
     if style.samples and share is None:
         share = 0.0
-    n_first = min(N_FIRST_SAMPLES, n) if style.samples and share != 1 else n
+    n_first = n
+    if style.samples and share != 1:
+        n_first = min(N_FIRST_SAMPLES, n)
+    elif not style.samples and n_configs is None:
+        n_first = _N_FIRST_JSON
     return Policy(share, n, n_first, is_fixed, documented_first=style.samples)
 
 

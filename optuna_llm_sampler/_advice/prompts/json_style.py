@@ -124,7 +124,8 @@ def _wish(question: Question) -> str:
         if n > 1
         else "the configuration to try next, your best guess"
     )
-    if question.summary.finished:
+    finished = question.summary.finished
+    if len(finished) > 1 or any(trial.source == "user" for trial in finished):
         note = "what the trials have shown: which values help, which do not matter"
         cover = "Leave out branches that have clearly lost."
         explore = "; one may explore what no trial has tried" if n > 1 else ""
@@ -137,7 +138,11 @@ def _wish(question: Question) -> str:
         note = "what you believe about this problem"
         cover = "Between them they cover the branches."
         how = (
-            "No trial has a result yet, so make good guesses that differ clearly from each other."
+            "One trial says little, so make good guesses that differ clearly from it and from "
+            "each other."
+            if finished
+            else "No trial has a result yet, so make good guesses that differ clearly from each "
+            "other."
         )
     lines = [
         f'Return "note": in one to three sentences, {note}.',
