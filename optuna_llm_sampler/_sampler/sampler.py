@@ -103,9 +103,10 @@ class LLMSampler(BaseSampler):
             ``defaults`` nor ``history`` is given. They are looked for among the estimators of
             scikit-learn, XGBoost, LightGBM, CatBoost, ``torch.optim`` and transformers that your
             program has imported by the first trial, by the names of the parameters alone: at
-            least two and half of the search space have to be arguments of one class. Only values
-            that the search space allows are used, the other parameters are at the middle of their
-            range, and ``llm_why`` says where the values come from. Nothing is imported or sent.
+            least two and half of the search space, or of one of its branches, have to be
+            arguments of one class, perhaps with a prefix (``svc_C``). Only values that the search
+            space allows are used, the other parameters are at the middle of their range, and
+            ``llm_why`` says where the values come from. Nothing is imported or sent.
             Models that are asked in JSON know the documentation: there the defaults are tried
             only if the model cannot be used. Default: :obj:`True`.
         search_space:
