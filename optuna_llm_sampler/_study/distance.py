@@ -21,6 +21,9 @@ from .space import legal_or, SearchSpace
 
 # Two configurations closer than this in every parameter are the same idea.
 NEAR = 0.01
+# Closer than this to a trial, a configuration repeats it. Ranges are often far wider than what is
+# worth trying, so the last steps of a good model may be a small part of them.
+_SAME = 0.002
 # From this ratio of bounds on, people mean orders of magnitude, whether they write log or not.
 LOG_FROM = 100.0
 
@@ -118,8 +121,9 @@ class Points:
         return bool(near.any())
 
     def has_duplicate(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
-        """Tell whether a configuration had nearly these values, whatever else it had."""
-        return self.has_near(params, {name: space[name] for name in params if name in space})
+        """Tell whether a configuration had practically these values, whatever else it had."""
+        own = {name: space[name] for name in params if name in space}
+        return self.has_near(params, own, _SAME)
 
     def distances(self, params: Mapping[str, Any], space: SearchSpace) -> NDArray[np.float64]:
         """Return the city-block distance of each configuration.

@@ -10,6 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from ..._study.conditions import words
 from ..._study.numbers import result_text, Spread
 from ..._study.summary import row, spreads, TrialSummary, violation_spreads
+from ..._text import plural
 from ..question import Question
 from .text import fence, fitted, quote
 
@@ -36,7 +37,7 @@ def history(question: Question) -> str:
     if not (summary.finished or summary.running or summary.failed):
         return "<history>\nNo trial has been run yet.\n</history>"
     lines = [
-        f"<history>\n{summary.n_finished} finished trials, from worst to best, as value, "
+        f"<history>\n{plural(summary.n_finished, 'finished trial')}, from worst to best, as value, "
         "parameters and [trial number, whose idea]:",
         *_finished(question),
         *_trade_offs(question),
