@@ -37,8 +37,8 @@ def history(question: Question) -> str:
     if not (summary.finished or summary.running or summary.failed):
         return "<history>\nNo trial has been run yet.\n</history>"
     lines = [
-        f"<history>\n{plural(summary.n_finished, 'finished trial')}, from worst to best, as value, "
-        "parameters and [trial number, whose idea]:",
+        f"<history>\n{plural(summary.n_finished, 'finished trial')}, from worst to best, as "
+        "value, parameters and [trial number, whose idea]:",
         *_finished(question),
         *_trade_offs(question),
     ]
