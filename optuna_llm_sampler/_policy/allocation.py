@@ -26,8 +26,8 @@ from .evidence import Evidence, evidence_of
 # (benchmarks/decisions.md, "Configurations per call").
 N_CONFIGS_JSON = 4
 N_CONFIGS_SAMPLES = 8
-# Of a larger model's first advice, only the best guess is tried, unless more trials wait: the next
-# call then knows a result (benchmarks/decisions.md, "Configurations per call").
+# Of an advice of a larger model that knew no result, only the best guess is tried, unless more
+# trials wait: the next call then knows one (benchmarks/decisions.md, "Configurations per call").
 _N_FIRST_JSON = 1
 # Of a small model's first proposals, so many are tried; then a classical sampler has enough data.
 N_FIRST_SAMPLES = 5
@@ -47,9 +47,9 @@ class Policy:
     n_configs: int  # configurations of one advice
     n_first: int  # how many configurations of the first advice are tried
     is_fixed: bool = False  # whether the user has set the share, so that evidence changes nothing
-    # Whether documented defaults are tried before the model's first proposals, and not only where
-    # the model cannot be used. Larger models know the documentation.
-    documented_first: bool = False
+    # Whether the model is small: documented defaults are tried before its first proposals, and not
+    # only where it cannot be used, because larger models know the documentation.
+    is_small: bool = False
 
     def n_wanted(self, share: float, n_starting: int) -> int:
         """Return how many configurations to ask for; enough for the trials about to start."""
@@ -73,7 +73,7 @@ def make_policy(style: Style, *, share: float | None, n_configs: int | None) -> 
         n_first = min(N_FIRST_SAMPLES, n)
     elif not style.samples and n_configs is None:
         n_first = _N_FIRST_JSON
-    return Policy(share, n, n_first, is_fixed, documented_first=style.samples)
+    return Policy(share, n, n_first, is_fixed, is_small=style.samples)
 
 
 def count(index: int, share: float, phase: int) -> int:
@@ -220,7 +220,9 @@ class Plan:
         served = [number for number in waiting if self.turn(number).needs_advice]
         start = min(served, default=len(self.snapshot.trials))
         if not self.snapshot.advices:
-            configs = record.advice.configs[: max(self.policy.n_first, len(served))]
+            knew_nothing = not record.n_known or self.policy.is_small
+            n_first = self.policy.n_first if knew_nothing else self.policy.n_configs
+            configs = record.advice.configs[: max(n_first, len(served))]
             advice = replace(record.advice, configs=configs)
             return replace(record, start=start, share=1.0, advice=advice)
         last, share = self.snapshot.advices[-1], max(self.share, 0.01)

@@ -159,7 +159,7 @@ class Session:
         if not self._advisor.space(snapshot):
             return own or Decision("base")
         plan = self._plan(snapshot)
-        if own is None and self._policy.documented_first:
+        if own is None and self._policy.is_small:
             own = self._documented_defaults(snapshot, host.number)
         if own is None:
             decision = self._take(plan, host)
