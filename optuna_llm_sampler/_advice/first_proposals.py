@@ -11,7 +11,7 @@ A range is taken in its natural scale: one of two decades or more is a logarithm
 floats from 0 to at most 1; they have no middle, and small models always write a dropout or a
 weight decay, so a share of at most 0.5 is tried at 0. A fraction that most samples put above its
 range was meant as a count or in percent, which says nothing. With conditions, each branch has its
-own consensus.
+own consensus; more than three branches begin with their middles.
 
 What was measured: decisions.md, "First proposals of small models".
 """
@@ -47,7 +47,8 @@ _Params: TypeAlias = dict[str, Any]
 _SHRINKAGE = 0.125
 # Larger shares are taken for subsamples or momenta, which 0 does not switch off.
 _MAX_SWITCHED_OFF = 0.5
-# With more branches, the first few trials could not hold both proposals for each.
+# With more branches, the first few trials cannot hold both proposals for each, and a branch has a
+# sample or two, which agree on little.
 _FEW_BRANCHES = 3
 
 
@@ -169,8 +170,8 @@ def _labels(params: _Params, space: SearchSpace) -> _Params:
 
 def _in_turn(made: Sequence[tuple[Config, Config]]) -> list[Config]:
     """Give every branch its first configuration before any gets its second."""
-    if len(made) > _FEW_BRANCHES:  # every other branch begins with the middle
-        made = [(b, a) if i % 2 else (a, b) for i, (a, b) in enumerate(made)]
+    if len(made) > _FEW_BRANCHES:
+        made = [(b, a) for a, b in made]
     return [config for turn in zip(*made, strict=True) for config in turn]
 
 
