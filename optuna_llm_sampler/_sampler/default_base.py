@@ -16,13 +16,17 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
-from .._study.distance import Points
+from .._study.distance import natural_middle, Points
+from .._study.keys import source_kind
 from .._study.optuna_internals import (
+    all_trials,
+    fixed_params,
     forget_constraints,
     gp_sampler,
     key_of,
     known_params,
     publish_params,
+    published_params,
     sampled_trials,
     tpe_sampler,
     TrialKey,
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 # From here on a Gaussian process hardly finds anything better, and costs ever more: "Where the
 # Gaussian process gives way" in benchmarks/decisions.md.
 GP_MAX_TRIALS = 50
-# The process in NumPy begins after these, which take the choices in turn.
+# The process in NumPy begins after these, where a language model or the user has begun the study.
 _N_NUMPY_STARTUP = 3
 # A Gaussian process learns nothing from a failure, so its acquisition keeps its maximum there:
 # where half of the space fails, 23 of 30 trials did, against TPE's 8.5.
@@ -74,10 +78,13 @@ class _Plan:
             The sampler of Optuna's that proposes them; None: the Gaussian process of this package.
         branching:
             The space, if not all trials had the same parameters or this package's process is used.
+        opens:
+            Whether the trial is one of the first, which take the choices in turn.
     """
 
     sampler: BaseSampler | None
     branching: Branching | None = None
+    opens: bool = False
 
 
 class DefaultBaseSampler(BaseSampler):
@@ -88,14 +95,20 @@ class DefaultBaseSampler(BaseSampler):
     is :class:`~optuna.samplers.GPSampler`, if torch and scipy are installed. With branches, or
     constraints that only some trials set, it is one in NumPy, in turn with TPE. In every other
     study, and later, :class:`~optuna.samplers.TPESampler` proposes. The first process begins after
-    five trials, the second after three: a language model's first trials are worth more to them
-    than ten random ones.
+    five trials; so does the second, or after three where a language model or the user chose one of
+    them: such trials are worth more to a process than ten random ones.
+
+    A parameter that no trial has had begins in the middle of its range (the geometric one where
+    the range is logarithmic or spans two decades) or with its first choice. So the first trial is
+    in the middle of everything, and each branch begins in its own. If nobody else has chosen one,
+    the next four trials take the choices in turn; numbers stay in the middle while a choice is
+    new, and are drawn afterwards.
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
     not try the same. TPE draws again instead, or the next best of the same fit is taken. Threads
     of one process sample one after the other. Before a trial has ended, the space is not known:
-    trials that begin at once then draw at random.
+    of trials that begin at once, the first is in the middle and the others draw at random.
 
     Pruned trials stay with TPE, which ranks them by their last values. A Gaussian process that
     takes these for results was not measured.
@@ -140,6 +153,8 @@ class DefaultBaseSampler(BaseSampler):
             # Of several objectives, TPE samples one parameter after the other.
             space = Branching.of(latest)
             return _Plan(self._tpe, space if space.size() <= _MAX_GRID or not flat else None)
+        if latest and len(trials) < N_FIRST_SAMPLES and not any(map(_is_given, trials)):
+            return _Plan(None, Branching.of(latest), opens=True)
         if are_alike(trials):
             return _Plan(self._gp or self._tpe)
         # In turn: alone, the process in NumPy stays too long in a branch that it knows.
@@ -186,6 +201,8 @@ class DefaultBaseSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
+        if _is_new(study, trial, param_name):
+            return natural_middle(param_distribution)
         plan = self._plans.get(key_of(trial))
         sampler = (plan and plan.sampler) or self._tpe
         return sampler.sample_independent(study, trial, param_name, param_distribution)
@@ -216,7 +233,7 @@ class DefaultBaseSampler(BaseSampler):
     ) -> Iterator[dict[str, Any]]:
         """Yield proposals, the best first; an empty one leaves all to `sample_independent`."""
         if plan.sampler is None:
-            yield from self._by_numpy(study, trial, space)
+            yield from self._by_numpy(study, trial, space, opens=plan.opens)
         elif plan.sampler is self._gp:
             yield self._by_gp(study, trial, dict(space.space))
         elif plan.branching is None:
@@ -237,16 +254,18 @@ class DefaultBaseSampler(BaseSampler):
         return rounded(self._gp.sample_relative(seen, trial, wide), space)
 
     def _by_numpy(
-        self, study: Study, trial: FrozenTrial, space: Branching
+        self, study: Study, trial: FrozenTrial, space: Branching, *, opens: bool
     ) -> Iterator[dict[str, Any]]:
         complete = sampled_trials(study, (TrialState.COMPLETE,))
         placed = [(row, t) for t in complete if (row := space.places(t.params)) is not None]
-        if len(placed) < _N_NUMPY_STARTUP:
-            yield space.params(space.draw_rarest([row for row, _ in placed], self._rng))
+        others = _others(study, trial)
+        if opens or len(placed) < _N_NUMPY_STARTUP:
+            tried = [row for t in others if (row := space.places(known_params(t))) is not None]
+            yield space.params(space.opening(tried, self._rng))
             yield space.params(space.draw(1, self._rng)[0])
             return
         known = [t for _, t in placed]
-        busy = _busy(_others(study, trial))
+        busy = _busy(others)
         maximize = study.direction == StudyDirection.MAXIMIZE
         yield from candidates(space, known, busy, self._rng, maximize=maximize)
 
@@ -291,6 +310,31 @@ class DefaultBaseSampler(BaseSampler):
                 if not _is_among(params, excluded):
                     return params
         return proposal
+
+
+def _is_new(study: Study, trial: FrozenTrial, name: str) -> bool:
+    """Tell whether a parameter is new to a study: no trial before has it or may ask for it next.
+
+    A trial that runs and has published nothing may. So of trials that begin at once, the first one
+    alone finds it new.
+    """
+    if any(name in other.params for other in _before(trial, sampled_trials(study))):
+        return False
+    return not any(
+        name in known_params(other)
+        or (other.state == TrialState.RUNNING and not published_params(other))
+        for other in _before(trial, all_trials(study))
+    )
+
+
+def _before(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
+    return (t for t in trials if t.number < trial.number or t.state.is_finished())
+
+
+def _is_given(trial: FrozenTrial) -> bool:
+    """Tell whether a language model or the user chose a trial's parameters."""
+    source = source_kind(trial.user_attrs)
+    return bool(fixed_params(trial)) or source in ("llm", "defaults", "history")
 
 
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
