@@ -258,7 +258,7 @@ def test_a_bad_model_loses_about_eight_trials_and_is_hardly_asked_then(
 
 def test_the_base_sampler_is_compared_with_as_soon_as_possible() -> None:
     study = run("minimize", Adviser((0, *GOOD)), n=8)
-    assert [t.number for t in study.trials if t.user_attrs["llm_source"] == "base"] == [5]
+    assert [t.number for t in study.trials if t.user_attrs["llm_source"] == "base"] == [2, 7]
 
 
 def test_a_good_model_gets_nearly_all_trials() -> None:
@@ -268,7 +268,7 @@ def test_a_good_model_gets_nearly_all_trials() -> None:
 
 def test_the_base_sampler_keeps_its_part_between_short_advices() -> None:
     study = run("minimize", Adviser((0, *GOOD)), n=84, llm_share=0.95)
-    assert len(mine(study)) == 80
+    assert len(mine(study)) == 79  # the first, and 95 % of 83
 
 
 def test_a_model_that_gets_better_comes_back() -> None:
@@ -283,7 +283,7 @@ def test_a_model_that_gets_worse_loses_its_share() -> None:
     assert sum(n >= 60 for n in numbers) <= 20
 
 
-@pytest.mark.parametrize(("fixed", "least", "most"), [(1.0, 80, 80), (0.5, 40, 44), (0.1, 11, 13)])
+@pytest.mark.parametrize(("fixed", "least", "most"), [(1.0, 80, 80), (0.5, 40, 44), (0.1, 8, 9)])
 def test_a_number_fixes_the_share(fixed: float, least: int, most: int) -> None:
     study = run("minimize", Adviser((0, *BAD)), llm_share=fixed)
     taken = [t for t in study.trials if t.user_attrs["llm_source"] != "base"]

@@ -26,11 +26,12 @@ def test_the_first_trial_of_an_advice_is_the_models_and_no_trial_without_a_share
 
 def test_large_models_are_asked_for_few_configurations_and_small_ones_once() -> None:
     large = make_policy(JSON, share=None, n_configs=None)
-    assert (large.share, large.n_configs, large.n_first) == (None, 4, 4)
+    assert (large.share, large.n_configs, large.n_first) == (None, 4, 1)
     small = make_policy(CODE, share=None, n_configs=None)
     assert (small.share, small.n_configs, small.n_first) == (0.0, 8, 5)
     assert make_policy(CODE, share=1.0, n_configs=None).n_first == 8
     assert make_policy(JSON, share=0.3, n_configs=2).share == 0.3
+    assert make_policy(JSON, share=None, n_configs=8).n_first == 8  # as the user wants it
 
 
 def test_a_call_asks_for_what_the_next_trials_need() -> None:
