@@ -26,6 +26,7 @@ from .._study.optuna_internals import (
     sampled_trials,
     tpe_sampler,
     TrialKey,
+    whole,
 )
 from .branching import Branching, candidates
 from .gp_study import are_alike, GPStudy, relaxed, rounded
@@ -295,7 +296,8 @@ class DefaultBaseSampler(BaseSampler):
 
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
     """Read all other trials as they are now."""
-    return [other for other in sampled_trials(study, cached=False) if other.number != trial.number]
+    found = sampled_trials(whole(study), cached=False)
+    return [other for other in found if other.number != trial.number]
 
 
 def _busy(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:

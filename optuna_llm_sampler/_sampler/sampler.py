@@ -27,6 +27,7 @@ from .._study.optuna_internals import (
     study_id_of,
     trial_id_of,
     TrialKey,
+    without,
 )
 from .._study.space import coerce, Coerced
 from ..errors import OptunaLLMError
@@ -357,7 +358,7 @@ class LLMSampler(BaseSampler):
             if (coerced := _value(config, name, distribution)) is not None
         }
         if len(params) < len(search_space):
-            base = self._base.sample_relative(study, trial, search_space)
+            base = self._base.sample_relative(self._without_misleading(study), trial, search_space)
             missing = [name for name in search_space if name in base and name not in params]
             params.update({name: base[name] for name in missing})
             draft.from_base.extend(missing)
@@ -369,17 +370,24 @@ class LLMSampler(BaseSampler):
         """Return the base sampler's parameters, moved away from where trials have failed."""
         if isinstance(self._base, DefaultBaseSampler):
             promised = self._session(study).promised_params(trial.number)
-            params = self._base.sample_relative(study, trial, search_space, promised=promised)
+            seen = self._without_misleading(study)
+            params = self._base.sample_relative(seen, trial, search_space, promised=promised)
         else:
             params = self._base.sample_relative(study, trial, search_space)
         if self._is_off or (outcomes := outcomes_of(study, search_space)) is None:
             return params
         if not params:  # the base sampler draws each parameter when it is asked for
             params = {
-                name: self._base.sample_independent(study, trial, name, distribution)
+                name: self.sample_independent(study, trial, name, distribution)
                 for name, distribution in search_space.items()
             }
         return away_from_failures(params, outcomes)
+
+    def _without_misleading(self, study: Study) -> Study:
+        """Return the study as the default base sampler sees it; another one sees all of it."""
+        if self._is_off or not isinstance(self._base, DefaultBaseSampler):
+            return study
+        return without(study, self._session(study).misleading)
 
     def sample_independent(
         self,
@@ -396,7 +404,8 @@ class LLMSampler(BaseSampler):
             if draft.decision.else_middle:
                 return natural_middle(param_distribution)
             draft.from_base.append(param_name)
-        return self._base.sample_independent(study, trial, param_name, param_distribution)
+        seen = self._without_misleading(study)
+        return self._base.sample_independent(seen, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._base.before_trial(study, trial)

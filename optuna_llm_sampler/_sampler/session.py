@@ -139,6 +139,12 @@ class Session:
         """Note that a trial of this process has ended."""
         self._patience.finished(number)
 
+    @property
+    def misleading(self) -> frozenset[int]:
+        """Numbers of the trials that the base sampler should not learn from."""
+        plan = self._latest_plan
+        return frozenset() if plan is None else plan.evidence.misleading
+
     def promised_params(self, number: int) -> list[dict[str, Any]]:
         """Return what trials are going to try that were decided or promised by this one's turn."""
         if (plan := self._latest_plan) is None:
