@@ -19,7 +19,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from .._study.conditions import parent_values, parents_first
-from .._study.distance import denormalize, normalize
+from .._study.distance import denormalize, natural_middle, normalize
 from .._study.history import seen_space
 from .._study.optuna_internals import constraints_of
 from .._study.space import is_legal, legal_or, SearchSpace
@@ -139,15 +139,23 @@ class Branching:
                 rows[:, i] = np.floor(rows[:, i] * len(distribution.choices))
         return self._snapped(rows)
 
-    def draw_rarest(self, known: Sequence[Array], rng: np.random.RandomState) -> Array:
-        """Draw a configuration of the choices that are rarest in others."""
+    def opening(self, known: Sequence[Array], rng: np.random.RandomState) -> Array:
+        """Propose one of the first configurations, of the choices that are rarest in others.
+
+        A choice that is new begins in the middle of all ranges; else numbers are drawn.
+        """
         row: Array = self.draw(1, rng)[0]
+        has_new = False
         for i, distribution in enumerate(self.space.values()):
             if isinstance(distribution, CategoricalDistribution):
                 made = [other[i] for other in known if not np.isnan(other[i])]
                 choices = np.array(made, dtype=int)
                 counts = np.bincount(choices, minlength=len(distribution.choices))
                 row[i] = rng.choice(np.flatnonzero(counts == counts.min()))
+                has_new |= counts.min() == 0
+        for i, distribution in enumerate(self.space.values()):
+            if has_new and not isinstance(distribution, CategoricalDistribution):
+                row[i] = normalize(natural_middle(distribution), distribution)
         return row
 
     def near(self, rows: Array, n: int, rng: np.random.RandomState) -> Array:

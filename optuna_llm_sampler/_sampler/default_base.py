@@ -16,13 +16,15 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
-from .._study.distance import Points
+from .._study.distance import natural_middle, Points
 from .._study.optuna_internals import (
+    all_trials,
     forget_constraints,
     gp_sampler,
     key_of,
     known_params,
     publish_params,
+    published_params,
     sampled_trials,
     tpe_sampler,
     TrialKey,
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
 # From here on a Gaussian process hardly finds anything better, and costs ever more: "Where the
 # Gaussian process gives way" in benchmarks/decisions.md.
 GP_MAX_TRIALS = 50
-# The process in NumPy begins after these, which take the choices in turn.
-_N_NUMPY_STARTUP = 3
 # A Gaussian process learns nothing from a failure, so its acquisition keeps its maximum there:
 # where half of the space fails, 23 of 30 trials did, against TPE's 8.5.
 _MAX_FAILED = 0.1
@@ -88,15 +88,19 @@ class DefaultBaseSampler(BaseSampler):
     Gaussian process models the study. Where all trials had the same parameters and constraints, it
     is :class:`~optuna.samplers.GPSampler`, if torch and scipy are installed. With branches, or
     constraints that only some trials set, it is one in NumPy, in turn with TPE. In every other
-    study, and later, :class:`~optuna.samplers.TPESampler` proposes. The first process begins after
-    five trials, the second after three: a language model's first trials are worth more to them
-    than ten random ones.
+    study, and later, :class:`~optuna.samplers.TPESampler` proposes. Both processes begin after
+    five trials: a language model's first trials are worth more to them than ten random ones.
+
+    A parameter that no trial has had begins in the middle of its range (the geometric one where
+    the range is logarithmic or spans two decades) or with its first choice. So the first trial is
+    in the middle of everything, and each branch begins in its own. The next four take the choices
+    in turn; numbers stay in the middle while a choice is new, and are drawn afterwards.
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
     not try the same. TPE draws again instead, or the next best of the same fit is taken. Threads
     of one process sample one after the other. Before a trial has ended, the space is not known:
-    trials that begin at once then draw at random.
+    of trials that begin at once, the first is in the middle and the others draw at random.
 
     Pruned trials stay with TPE, which ranks them by their last values. A Gaussian process that
     takes these for results was not measured.
@@ -141,6 +145,8 @@ class DefaultBaseSampler(BaseSampler):
             # Of several objectives, TPE samples one parameter after the other.
             space = Branching.of(latest)
             return _Plan(self._tpe, space if space.size() <= _MAX_GRID or not flat else None)
+        if latest and len(trials) < N_FIRST_SAMPLES:
+            return _Plan(None, Branching.of(latest))
         if are_alike(trials):
             return _Plan(self._gp or self._tpe)
         # In turn: alone, the process in NumPy stays too long in a branch that it knows.
@@ -174,7 +180,7 @@ class DefaultBaseSampler(BaseSampler):
             draws = self._draws(study, trial, plan, space)
             first = next(draws)
             # Read after a fit that takes long: other processes may have chosen meanwhile.
-            others = _others(study, trial)
+            others = _others(whole(study), trial)
             params = self._first_new(chain([first], draws), space, others, promised)
             if plan.branching is not None or params != first:
                 publish_params(study, trial, params)
@@ -187,6 +193,8 @@ class DefaultBaseSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
+        if _is_new(study, trial, param_name):
+            return natural_middle(param_distribution)
         plan = self._plans.get(key_of(trial))
         sampler = (plan and plan.sampler) or self._tpe
         return sampler.sample_independent(study, trial, param_name, param_distribution)
@@ -242,12 +250,14 @@ class DefaultBaseSampler(BaseSampler):
     ) -> Iterator[dict[str, Any]]:
         complete = sampled_trials(study, (TrialState.COMPLETE,))
         placed = [(row, t) for t in complete if (row := space.places(t.params)) is not None]
-        if len(placed) < _N_NUMPY_STARTUP:
-            yield space.params(space.draw_rarest([row for row, _ in placed], self._rng))
+        others = _others(study, trial)
+        if len(placed) < N_FIRST_SAMPLES:
+            tried = [row for t in others if (row := space.places(known_params(t))) is not None]
+            yield space.params(space.opening(tried, self._rng))
             yield space.params(space.draw(1, self._rng)[0])
             return
         known = [t for _, t in placed]
-        busy = _busy(_others(study, trial))
+        busy = _busy(others)
         maximize = study.direction == StudyDirection.MAXIMIZE
         yield from candidates(space, known, busy, self._rng, maximize=maximize)
 
@@ -294,10 +304,28 @@ class DefaultBaseSampler(BaseSampler):
         return proposal
 
 
+def _is_new(study: Study, trial: FrozenTrial, name: str) -> bool:
+    """Tell whether a parameter is new to a study: no trial before has it or may ask for it next.
+
+    A trial that runs and has published nothing may. So of trials that begin at once, the first one
+    alone finds it new.
+    """
+    if any(name in other.params for other in _before(trial, sampled_trials(study))):
+        return False
+    return not any(
+        name in known_params(other)
+        or (other.state == TrialState.RUNNING and not published_params(other))
+        for other in _before(trial, all_trials(study))
+    )
+
+
+def _before(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
+    return (t for t in trials if t.number < trial.number or t.state.is_finished())
+
+
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:
     """Read all other trials as they are now."""
-    found = sampled_trials(whole(study), cached=False)
-    return [other for other in found if other.number != trial.number]
+    return [other for other in sampled_trials(study, cached=False) if other.number != trial.number]
 
 
 def _busy(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:

@@ -288,6 +288,10 @@ class LLMSampler(BaseSampler):
         if off:
             _logger.info(f"LLMSampler asks no language model ({off}); the base sampler goes on.")
 
+    def _renew_after_fork(self) -> None:
+        if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
+            self._start_clean()
+
     def __getstate__(self) -> dict[str, Any]:
         return {"_settings": self._settings, "_base": self._base}
 
@@ -339,7 +343,7 @@ class LLMSampler(BaseSampler):
         # The base sampler's space and no more: the values of other parameters are given in
         # sample_independent, where the distribution is the one asked for. A relative value of
         # another kind than the objective asks for would fail the trial (Trial._is_relative_param).
-        return self._base.infer_relative_search_space(study, trial)
+        return self._base.infer_relative_search_space(self._without_misleading(study), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -350,8 +354,6 @@ class LLMSampler(BaseSampler):
         config = draft.decision.config
         if config is None:
             return self._from_base(study, trial, search_space)
-        if draft.decision.else_middle:
-            return {}  # the space is unknown, so each parameter is given when it is asked for
         params = {
             name: coerced.value
             for name, distribution in search_space.items()
@@ -383,12 +385,6 @@ class LLMSampler(BaseSampler):
             }
         return away_from_failures(params, outcomes)
 
-    def _without_misleading(self, study: Study) -> Study:
-        """Return the study as the default base sampler sees it; another one sees all of it."""
-        if self._is_off or not isinstance(self._base, DefaultBaseSampler):
-            return study
-        return without(study, self._session(study).misleading)
-
     def sample_independent(
         self,
         study: Study,
@@ -401,11 +397,19 @@ class LLMSampler(BaseSampler):
             coerced = _value(draft.decision.config, param_name, param_distribution)
             if coerced is not None:
                 return coerced.value
-            if draft.decision.else_middle:
-                return natural_middle(param_distribution)
             draft.from_base.append(param_name)
+        if self._is_first_of_all(trial):
+            return natural_middle(param_distribution)
         seen = self._without_misleading(study)
         return self._base.sample_independent(seen, trial, param_name, param_distribution)
+
+    def _is_first_of_all(self, trial: FrozenTrial) -> bool:
+        """Tell whether the search space is unknown, and no model could be asked.
+
+        The middle of each range is then mostly better than what another base sampler draws
+        (benchmarks/README.md, "The first trial of an unknown space").
+        """
+        return trial.number == 0 and not self._is_off and not self._settings.search_space
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._base.before_trial(study, trial)
@@ -431,10 +435,19 @@ class LLMSampler(BaseSampler):
 
     # --- one trial --------------------------------------------------------------------------
 
+    def _without_misleading(self, study: Study) -> Study:
+        """Return the study as the default base sampler sees it; another one sees all of it.
+
+        That is as of the latest decision of this process.
+        """
+        if self._is_off or not isinstance(self._base, DefaultBaseSampler):
+            return study
+        self._renew_after_fork()
+        return without(study, self._session(study).misleading)
+
     def _draft(self, study: Study, trial: FrozenTrial) -> _Draft:
         """Return a trial's draft; decide on the first call."""
-        if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
-            self._start_clean()
+        self._renew_after_fork()
         drafts, key = self._drafts.setdefault(storage_of(study), {}), key_of(trial)
         if key not in drafts:
             if fixed_params(trial):

@@ -51,18 +51,6 @@ class Decision:
     # The configuration to try; None leaves the trial to the base sampler.
     config: Config | None = None
     advice: str = ""  # where the configuration is from, for people to read
-    # Whether parameters that the configuration lacks are at the middle of their range, and not the
-    # base sampler's.
-    else_middle: bool = False
-
-
-# The first trial while nobody knows the search space: mostly better than a draw
-# (benchmarks/README.md, "The first trial of an unknown space").
-_MIDDLE = Decision(
-    "base",
-    config=Config({}, why="the middle of each range: the search space was not known"),
-    else_middle=True,
-)
 
 
 @dataclass(frozen=True)
@@ -175,9 +163,7 @@ class Session:
         if self._policy is None:
             return own or Decision("base")
         if not self._advisor.space(snapshot):
-            # Trials that start beside the first one are drawn, or they would repeat it.
-            middle = _MIDDLE if host.number == 0 else Decision("base")
-            return replace(own, else_middle=host.number == 0) if own else middle
+            return own or Decision("base")
         plan = self._plan(snapshot)
         if own is None and self._policy.documented_first:
             own = self._documented_defaults(snapshot, host.number)

@@ -324,9 +324,9 @@ def test_one_worker_may_come_as_near_as_it_likes() -> None:
         x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
         return (x - 0.4) ** 2 + (y - 0.6) ** 2
 
-    study = run(objective, 14)
+    study = run(objective, 20)
     assert repeats(study, SQUARE) > 2
-    assert by_gp(study) == list(range(5, 14))
+    assert by_gp(study) == list(range(5, 20))
     assert not any("tpe:relative_params:0" in trial.system_attrs for trial in study.trials)
 
 
@@ -365,6 +365,69 @@ def test_without_the_model_the_sampler_is_its_base_among_many_workers_too() -> N
     assert params(off) == params(DefaultBaseSampler(seed=3))
 
 
+# --- the first trials -----------------------------------------------------------------------
+
+
+MIXED: dict[str, BaseDistribution] = {
+    "x": FloatDistribution(-4, 8),
+    "decay": FloatDistribution(1e-6, 1e-2),  # over two decades: meant as a logarithm
+    "n": IntDistribution(1, 9),
+    "k": CategoricalDistribution(["a", "b", "c"]),
+}
+MIDDLE = {"x": 2.0, "decay": pytest.approx(1e-4), "n": 5, "k": "a"}
+
+
+def mixed(trial: Trial) -> float:
+    for name, distribution in MIXED.items():
+        trial._suggest(name, distribution)
+    return float(trial.params["x"])
+
+
+@pytest.mark.usefixtures("with_and_without_torch")
+def test_the_first_trial_is_in_the_middle_and_each_choice_is_tried_there() -> None:
+    trials = run(mixed, 5).trials
+    assert trials[0].params == MIDDLE
+    assert [{**t.params, "k": "a"} for t in trials[:3]] == [MIDDLE] * 3
+    assert {t.params["k"] for t in trials[:3]} == {"a", "b", "c"}
+    assert all(t.params["x"] != 2 for t in trials[3:])
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["in order", "the last one first"])
+def test_of_trials_that_begin_at_once_one_is_in_the_middle(order: int) -> None:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    trials = [study.ask() for _ in range(8)]
+    for name, distribution in MIXED.items():
+        for trial in trials[::order]:
+            trial._suggest(name, distribution)
+    assert trials[0].params == MIDDLE
+    found = [tuple(trial.params.values()) for trial in trials]
+    assert len(set(found)) == 8
+    assert len({params[0] for params in found}) == 8
+
+
+@pytest.mark.parametrize("n_jobs", [1, 8])
+def test_the_middle_is_not_tried_twice_whoever_begins(n_jobs: int) -> None:
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    study.optimize(mixed, n_trials=16, n_jobs=n_jobs)
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 16
+    assert sum(trial.params["k"] == "a" and trial.params["x"] == 2 for trial in study.trials) == 1
+
+
+def test_the_middle_is_left_out_where_it_has_failed_or_somebody_knows_better() -> None:
+    def fails(trial: Trial) -> float:
+        mixed(trial)
+        raise MemoryError
+
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    study.optimize(fails, n_trials=2, catch=MemoryError)
+    assert [trial.params == MIDDLE for trial in study.trials] == [True, False]
+    study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))
+    study.enqueue_trial({"x": 7.0})
+    study.optimize(mixed, n_trials=2)
+    assert study.trials[0].params == {**MIDDLE, "x": 7.0}
+    assert study.trials[1].params != MIDDLE
+
+
 # --- branches, and no torch -----------------------------------------------------------------
 
 
@@ -377,6 +440,31 @@ def branched(trial: Trial) -> float:
     if kind == "b":
         return 4 * abs(trial.suggest_float("x", 0, 1) - 0.3) + shift
     return 2 + shift + 1e-3 * trial.suggest_float("y", 1e-3, 1e3, log=True)
+
+
+def test_each_branch_begins_in_its_middle_and_is_entered_once_before_any_twice() -> None:
+    trials = run(branched, 6).trials
+    begun = {t.params["kind"]: t.params for t in trials[:3]}
+    assert trials[0].params == {"kind": "a", "shift": 0.0, "n": 10}
+    assert begun["b"] == {"kind": "b", "shift": 0.0, "x": 0.5}
+    assert begun["c"] == {"kind": "c", "shift": 0.0, "y": pytest.approx(1.0)}
+    assert all(t.params["shift"] != 0.0 for t in trials[3:])
+
+
+def test_branches_within_branches_begin_in_their_middle_too() -> None:
+    def objective(trial: Trial) -> float:
+        if trial.suggest_categorical("model", ["linear", "svm"]) == "linear":
+            return trial.suggest_float("alpha", 1e-4, 1, log=True)
+        if trial.suggest_categorical("kernel", ["rbf", "poly"]) == "rbf":
+            return trial.suggest_float("gamma", 1e-4, 1e4, log=True)
+        return trial.suggest_int("degree", 1, 5)
+
+    trials = run(objective, 5).trials
+    assert [t.params for t in trials[:2]] == [
+        {"model": "linear", "alpha": pytest.approx(0.01)},
+        {"model": "svm", "kernel": "rbf", "gamma": pytest.approx(1.0)},
+    ]
+    assert {"model": "svm", "kernel": "poly", "degree": 3} in [t.params for t in trials[2:]]
 
 
 def test_branches_are_modelled_in_turn_with_tpe_until_trial_50() -> None:
