@@ -7,6 +7,10 @@ to it by number, because both improve as a study goes on. The share of compariso
 wins, as a Mann-Whitney statistic (1947, doi:10.1214/aoms/1177730491), and the rates at which both
 improved the best result make a score in standard deviations. The normal distribution turns the
 score into a share.
+
+A model can also mislead the base sampler: what it tries is what the base sampler learns from. So
+trials that are all bad are hidden from the base sampler (benchmarks/decisions.md, "A model that
+misleads").
 """
 
 from __future__ import annotations

@@ -78,9 +78,10 @@ class LLMSampler(BaseSampler):
 
     The model proposes the first configurations. After that, the results of both decide who gets
     more trials: a model that leads gets up to 95 %, one that does not lead 5 %. The base sampler
-    learns from every trial. Whenever the model gives no answer, a trial's parameters are exactly
-    those of the base sampler. The user attribute ``llm_source`` of a trial says where its
-    parameters came from.
+    learns from every trial; only while none of the model's is better than three quarters of its
+    own does the default one learn from its own alone. Whenever the model gives no answer, a
+    trial's parameters are exactly those of the base sampler. The user attribute ``llm_source`` of
+    a trial says where its parameters came from.
 
     Args:
         llm:
