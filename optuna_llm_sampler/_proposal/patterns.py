@@ -226,6 +226,13 @@ COUNT_WORDS = (
         rf"(?P<head>\d\s+(?:to|bis|à|and|und|et|y)\s+)(?P<count>{_COUNT})\b(?!\s+of\b)",
         re.IGNORECASE,
     ),
+    # "two, three or four"
+    re.compile(
+        rf"(?P<head>)\b(?P<count>{_COUNT})(?=(?:,\s+(?:{_COUNT})){{0,9}},?\s+{_ONLY_OR}\s+"
+        rf"(?:{_COUNT}|{_DIGITS})\b(?!\s+of\b))",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"(?P<head>\d,?\s+{_ONLY_OR}\s+)(?P<count>{_COUNT})\b(?!\s+of\b)", re.IGNORECASE),
 )
 
 # Where a phrase about a parameter ends.
@@ -239,6 +246,14 @@ NEGATION = re.compile(
     r"\b(?:not|never|no|cannot|nicht|keine?[nmrs]?|nie|ne|pas|jamais|nunca|não|non|не)\b|n['’]t\b",
     re.IGNORECASE,
 )
+# "no improvement for more than 5 epochs" is about when to stop, and so is "5 epochs without any".
+_NO_PROGRESS = (
+    r"(?:\b(?:not?|never|without|stop(?:s|ped)?|ohne|keine|sans|pas|sin)\b|n['’]t\b)"
+    r"(?:[\s'’]+\w+){0,2}?[\s'’]+(?:improv|verbesser|amélior|mejor)\w*"
+)
+_DURING = r"(?:for|in|over|after|during|within|since|für|nach|seit|pendant|durant|durante|en)"
+PATIENCE_BEFORE = re.compile(rf"{_NO_PROGRESS}\s+{_DURING}(?:\s+[\w-]+){{0,2}}\s*$", re.IGNORECASE)
+PATIENCE_AFTER = re.compile(rf"\s*(?:[\w-]+\s+){{0,3}}?{_NO_PROGRESS}", re.IGNORECASE)
 # Where, within a phrase, something else begins.
 CLAUSE = re.compile(
     r"\b(?:that|which|such|so that|because|since|until|unless|if|when|weil|damit|porque)\b"

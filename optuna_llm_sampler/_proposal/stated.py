@@ -63,7 +63,8 @@ def read_stated(task: str) -> Stated:
     position = 0
     while len(facts) < MAX_FACTS and (match := patterns.FACT.search(text, position)):
         inside = any(a < match.end() and match.start() < b for a, b in spans)
-        fact, end = (None, match.end()) if inside else _fact(match)
+        is_other = inside or _is_patience(match)
+        fact, end = (None, match.end()) if is_other else _fact(match)
         if fact is not None:
             fact = replace(fact, unit=_unit(text, match.start(), end))
             fact = with_subject(fact, text, (match.start(), end), spans, facts)
@@ -143,8 +144,10 @@ def _fact(match: re.Match[str]) -> tuple[Fact | None, int]:
     for low, high in (("low", "high"), ("left", "right"), ("bare_low", "bare_high")):
         if low in found:
             first, second = _value(found[low]), _value(found[high])
-            if _is_unclear(match[0], found[low], found[high]):
+            factor = _unit_factor(match[0])
+            if factor is None or _is_unclear(found[low], found[high]):
                 return None, end
+            second *= factor
             return fact.bounded(low=min(first, second), high=max(first, second)), end
     if "low_first" in found:
         ends = {
@@ -176,12 +179,25 @@ def _is_negated(match: re.Match[str]) -> bool:
     return bool(patterns.NEGATION.search(clause))
 
 
-def _is_unclear(words: str, first: str, second: str) -> bool:
-    """Tell whether the ends of a range may be in different units: "10 to 50k", "1 MB to 2 GB"."""
-    found = patterns.UNIT.findall(words)
-    if len(found) == 2 and units.unit_of(found[0]) != units.unit_of(found[1]):
-        return True
+def _is_patience(match: re.Match[str]) -> bool:
+    """Tell whether a bound says how long to wait: "no improvement for more than 5 epochs"."""
+    head = match.string[max(0, match.start() - 80) : match.start()]
+    after = patterns.PATIENCE_AFTER.match(match.string, match.end())
+    return bool(patterns.PATIENCE_BEFORE.search(head) or after)
+
+
+def _is_unclear(first: str, second: str) -> bool:
+    """Tell whether the ends of a range may be of different size: "10 to 50k"."""
     return not patterns.FACTOR.search(first) and bool(patterns.FACTOR.search(second))
+
+
+def _unit_factor(words: str) -> float | None:
+    """Return what brings the second end of a range into the unit of the first: "1 MB to 2 GB".
+
+    :obj:`None` if the two measure different things.
+    """
+    found = [units.unit_of(word) for word in patterns.UNIT.findall(words)]
+    return units.ratio(found[1], found[0]) if len(set(found)) == 2 else 1.0
 
 
 def _choices(match: re.Match[str]) -> tuple[Fact | None, int]:

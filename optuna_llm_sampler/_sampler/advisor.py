@@ -21,8 +21,9 @@ from .._store.calls import record_of
 from .._store.prices import cost_of
 from .._store.records import AdviceRecord, Claim
 from .._store.store import AdviceStore, Snapshot
-from .._study.conditions import combined, parents_first
+from .._study.conditions import combined, Conditions, parents_first
 from .._study.distance import Points
+from .._study.space import SearchSpace
 from .._study.summary import TrialSummary, with_attrs
 from ..errors import CallTimeoutError, OptunaLLMError
 from ..llms.base import LLM
@@ -118,7 +119,7 @@ class Advisor:
         space, history = self.space(snapshot), snapshot.history
         seed = None if settings.seed is None else (settings.seed * 1_000 + block) % 2**31
         running = [TrialSummary(n, params) for n, params in plan.running_params(space).items()]
-        conditions = combined(settings.conditions, history.conditions(space), space)
+        conditions = self.conditions(snapshot, space)
         summary = history.summary(running, self._store.metric_names(), space)
         return Question(
             space=parents_first(space, conditions),
@@ -159,6 +160,11 @@ class Advisor:
         # What trials have shown is newer than the argument search_space.
         merged = {**self._settings.search_space, **snapshot.history.space()}
         return {name: d for name, d in merged.items() if not d.single()}
+
+    def conditions(self, snapshot: Snapshot, space: SearchSpace) -> Conditions:
+        """Return when the conditional parameters of a space are used, as far as it is known."""
+        inferred = snapshot.history.conditions(space)
+        return combined(self._settings.conditions, inferred, space)
 
     # --- what users see ---------------------------------------------------------------------
 

@@ -17,8 +17,10 @@ from optuna.trial import TrialState
 
 from .._policy.allocation import N_FIRST_SAMPLES
 from .._study.distance import natural_middle, Points
+from .._study.keys import source_kind
 from .._study.optuna_internals import (
     all_trials,
+    fixed_params,
     forget_constraints,
     gp_sampler,
     key_of,
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 # From here on a Gaussian process hardly finds anything better, and costs ever more: "Where the
 # Gaussian process gives way" in benchmarks/decisions.md.
 GP_MAX_TRIALS = 50
+# The process in NumPy begins after these, where a language model or the user has begun the study.
+_N_NUMPY_STARTUP = 3
 # A Gaussian process learns nothing from a failure, so its acquisition keeps its maximum there:
 # where half of the space fails, 23 of 30 trials did, against TPE's 8.5.
 _MAX_FAILED = 0.1
@@ -75,10 +79,13 @@ class _Plan:
             The sampler of Optuna's that proposes them; None: the Gaussian process of this package.
         branching:
             The space, if not all trials had the same parameters or this package's process is used.
+        opens:
+            Whether the trial is one of the first, which take the choices in turn.
     """
 
     sampler: BaseSampler | None
     branching: Branching | None = None
+    opens: bool = False
 
 
 class DefaultBaseSampler(BaseSampler):
@@ -88,13 +95,15 @@ class DefaultBaseSampler(BaseSampler):
     Gaussian process models the study. Where all trials had the same parameters and constraints, it
     is :class:`~optuna.samplers.GPSampler`, if torch and scipy are installed. With branches, or
     constraints that only some trials set, it is one in NumPy, in turn with TPE. In every other
-    study, and later, :class:`~optuna.samplers.TPESampler` proposes. Both processes begin after
-    five trials: a language model's first trials are worth more to them than ten random ones.
+    study, and later, :class:`~optuna.samplers.TPESampler` proposes. The first process begins after
+    five trials; so does the second, or after three where a language model or the user chose one of
+    them: such trials are worth more to a process than ten random ones.
 
     A parameter that no trial has had begins in the middle of its range (the geometric one where
     the range is logarithmic or spans two decades) or with its first choice. So the first trial is
-    in the middle of everything, and each branch begins in its own. The next four take the choices
-    in turn; numbers stay in the middle while a choice is new, and are drawn afterwards.
+    in the middle of everything, and each branch begins in its own. If nobody else has chosen one,
+    the next four trials take the choices in turn; numbers stay in the middle while a choice is
+    new, and are drawn afterwards.
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
@@ -145,8 +154,8 @@ class DefaultBaseSampler(BaseSampler):
             # Of several objectives, TPE samples one parameter after the other.
             space = Branching.of(latest)
             return _Plan(self._tpe, space if space.size() <= _MAX_GRID or not flat else None)
-        if latest and len(trials) < N_FIRST_SAMPLES:
-            return _Plan(None, Branching.of(latest))
+        if latest and len(trials) < N_FIRST_SAMPLES and not any(map(_is_given, trials)):
+            return _Plan(None, Branching.of(latest), opens=True)
         if are_alike(trials):
             return _Plan(self._gp or self._tpe)
         # In turn: alone, the process in NumPy stays too long in a branch that it knows.
@@ -225,7 +234,7 @@ class DefaultBaseSampler(BaseSampler):
     ) -> Iterator[dict[str, Any]]:
         """Yield proposals, the best first; an empty one leaves all to `sample_independent`."""
         if plan.sampler is None:
-            yield from self._by_numpy(study, trial, space)
+            yield from self._by_numpy(study, trial, space, opens=plan.opens)
         elif plan.sampler is self._gp:
             yield self._by_gp(study, trial, dict(space.space))
         elif plan.branching is None:
@@ -246,12 +255,12 @@ class DefaultBaseSampler(BaseSampler):
         return rounded(self._gp.sample_relative(seen, trial, wide), space)
 
     def _by_numpy(
-        self, study: Study, trial: FrozenTrial, space: Branching
+        self, study: Study, trial: FrozenTrial, space: Branching, *, opens: bool
     ) -> Iterator[dict[str, Any]]:
         complete = sampled_trials(study, (TrialState.COMPLETE,))
         placed = [(row, t) for t in complete if (row := space.places(t.params)) is not None]
         others = _others(study, trial)
-        if len(placed) < N_FIRST_SAMPLES:
+        if opens or len(placed) < _N_NUMPY_STARTUP:
             tried = [row for t in others if (row := space.places(known_params(t))) is not None]
             yield space.params(space.opening(tried, self._rng))
             yield space.params(space.draw(1, self._rng)[0])
@@ -321,6 +330,12 @@ def _is_new(study: Study, trial: FrozenTrial, name: str) -> bool:
 
 def _before(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
     return (t for t in trials if t.number < trial.number or t.state.is_finished())
+
+
+def _is_given(trial: FrozenTrial) -> bool:
+    """Tell whether a language model or the user chose a trial's parameters."""
+    source = source_kind(trial.user_attrs)
+    return bool(fixed_params(trial)) or source in ("llm", "defaults", "history")
 
 
 def _others(study: Study, trial: FrozenTrial) -> list[FrozenTrial]:

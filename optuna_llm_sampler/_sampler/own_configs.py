@@ -11,6 +11,7 @@ from .._advice.documented.match import documented_defaults
 from .._store.records import CLOCK_SKEW
 from .._store.store import Snapshot
 from .._study import keys as _keys
+from .._study.conditions import Conditions
 from .._study.distance import natural_middle
 from .._study.optuna_internals import fixed_params
 from .._study.space import SearchSpace
@@ -53,7 +54,7 @@ def own_configs(
     )
 
 
-def documented_config(space: SearchSpace, task: str) -> OwnConfig | None:
+def documented_config(space: SearchSpace, conditions: Conditions, task: str) -> OwnConfig | None:
     """Return the documented defaults of what is tuned, if its library has been imported.
 
     Parameters without one are at the middle of their range.
@@ -61,10 +62,12 @@ def documented_config(space: SearchSpace, task: str) -> OwnConfig | None:
     Args:
         space:
             The parameters.
+        conditions:
+            When conditional parameters are used.
         task:
             What is tuned, in the user's words.
     """
-    found = documented_defaults(space, loaded_estimators(), task)
+    found = documented_defaults(space, loaded_estimators(), task, conditions)
     if found is None:
         return None
     params = {name: natural_middle(d) for name, d in space.items()} | dict(found.values)

@@ -105,9 +105,10 @@ class LLMSampler(BaseSampler):
             ``defaults`` nor ``history`` is given. They are looked for among the estimators of
             scikit-learn, XGBoost, LightGBM, CatBoost, ``torch.optim`` and transformers that your
             program has imported by the first trial, by the names of the parameters alone: at
-            least two and half of the search space have to be arguments of one class. Only values
-            that the search space allows are used, the other parameters are at the middle of their
-            range, and ``llm_why`` says where the values come from. Nothing is imported or sent.
+            least two and half of the search space, or of one of its branches, have to be
+            arguments of one class, perhaps with a prefix (``svc_C``). Only values that the search
+            space allows are used, the other parameters are at the middle of their range, and
+            ``llm_why`` says where the values come from. Nothing is imported or sent.
             Models that are asked in JSON know the documentation: there the defaults are tried
             only if the model cannot be used. Default: :obj:`True`.
         search_space:
@@ -394,21 +395,23 @@ class LLMSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         draft = self._drafts.get(storage_of(study), {}).get(key_of(trial))
-        if draft is not None and draft.decision.config is not None:
-            coerced = _value(draft.decision.config, param_name, param_distribution)
+        config = None if draft is None else draft.decision.config
+        if config is not None:
+            coerced = _value(config, param_name, param_distribution)
             if coerced is not None:
                 return coerced.value
-            draft.from_base.append(param_name)
         if self._is_first_of_all(trial):
             return natural_middle(param_distribution)
+        if draft is not None and config is not None:
+            draft.from_base.append(param_name)
         seen = self._without_misleading(study)
         return self._base.sample_independent(seen, trial, param_name, param_distribution)
 
     def _is_first_of_all(self, trial: FrozenTrial) -> bool:
-        """Tell whether the search space is unknown, and no model could be asked.
+        """Tell whether the search space is unknown, so that no model could be asked.
 
-        The middle of each range is then mostly better than what another base sampler draws
-        (benchmarks/README.md, "The first trial of an unknown space").
+        The middle of each range, where the default base sampler begins, is then mostly better than
+        what another one draws (benchmarks/README.md, "The first trial of an unknown space").
         """
         return trial.number == 0 and not self._is_off and not self._settings.search_space
 

@@ -198,7 +198,8 @@ class Session:
             return None
         if self._documented is None:
             space = self._advisor.space(snapshot)
-            self._documented = documented_config(space, self._settings.task)
+            conditions = self._advisor.conditions(snapshot, space)
+            self._documented = documented_config(space, conditions, self._settings.task)
         if self._documented is None or self._documented.is_taken(snapshot.trials):
             self._may_be_documented = False
             return None

@@ -46,6 +46,14 @@ def test_the_sentence_of_the_readme() -> None:
             {"learning_rate": "at least 5e-06, at most 0.0001"},
         ),
         ("0.1 <= dropout < 0.5", {"dropout": "at least 0.1, less than 0.5"}),
+        ("two, three or four layers", {"n_layers": "one of 2, 3, 4"}),
+        ("n_layers: one, two, or 4", {"n_layers": "one of 1, 2, 4"}),
+        ("zwei oder drei Schichten", {"n_layers": "one of 2, 3"}),
+        ("stop after at most 30 epochs", {"num_epochs": "at most 30"}),
+        (
+            "at most 9 epochs; no improvement so far, so use at least 3 layers",
+            {"num_epochs": "at most 9", "n_layers": "at least 3"},
+        ),
         ("use 3-5 layers", {"n_layers": "at least 3, at most 5"}),
         ("between 100 and 1,000 trees", {"n_estimators": "at least 100, at most 1000"}),
         ("up to 1k trees", {"n_estimators": "at most 1000"}),
@@ -116,13 +124,37 @@ def test_limits_in_many_forms_and_languages(task: str, expected: dict[str, str])
         "XGBoost on 40,000 rows with 5 folds, ResNet50, gpt-2 and a GPU of 80 GB",
         "one of the most important tasks of the year",
         "a buffer of 10 to 50k",  # 10 or 10,000?
-        "work_mem between 512 MB and 4 GB",
+        "10 ms to 4 GB",
         "batch size of 16,32 or 64",
+        "one or two of the layers",
+        # How long to wait is no limit of the epochs.
+        "stop if no improvement for more than 5 epochs",
+        "stop when the loss has not improved in the last 5 or more epochs",
+        "it doesn't improve for at least 5 epochs",
+        "early stopping after at least 5 epochs without any improvement",
+        "Abbruch, wenn keine Verbesserung für mehr als 5 Epochen",
+        "pas d'amélioration pendant plus de 5 époques",
         "",
     ],
 )
 def test_what_is_unclear_is_no_limit(task: str) -> None:
     assert read_stated(task).facts == ()
+
+
+@pytest.mark.parametrize(
+    ("task", "low", "high", "unit"),
+    [
+        ("work_mem between 512 MB and 4 GB", 512, 4096, "mb"),
+        ("512 MB to 4 GB of memory", 512, 4096, "mb"),
+        ("a timeout from 500 ms to 2 s", 500, 2000, "ms"),
+        ("10 to 50 GB of memory", 10, 50, "gb"),
+    ],
+)
+def test_the_ends_of_a_range_may_be_in_different_units(
+    task: str, low: float, high: float, unit: str
+) -> None:
+    [fact] = read_stated(task).facts
+    assert (fact.low, fact.high, fact.unit) == (low, high, unit)
 
 
 def test_numbers_that_are_no_limits_are_named() -> None:

@@ -80,6 +80,22 @@ def test_words_in_the_task_say_which_class_is_meant() -> None:
     assert study.trials[0].user_attrs["llm_why"] == "defaults of sklearn.svm.SVC: C=1.0"
 
 
+def test_a_branch_is_tried_with_its_defaults() -> None:
+    def objective(trial: Trial) -> float:
+        if trial.suggest_categorical("model", ["custom", "svm"]) == "svm":
+            trial.suggest_float("svm_C", 1e-2, 1e3, log=True)
+            trial.suggest_float("svm_gamma", 1e-4, 1e2, log=True)
+        else:
+            trial.suggest_float("custom_width", 0.0, 1.0)
+        return 0.0
+
+    llm = FakeLLM(dead)
+    study = optuna.create_study(sampler=sampler_on(llm, search_space=objective))
+    study.optimize(objective, n_trials=2)
+    assert sources(study) == ["defaults", "fallback:authentication"]
+    assert params(study)[0] == {"model": "svm", "svm_C": 1.0, "svm_gamma": pytest.approx(0.1)}
+
+
 def test_the_small_model_is_asked_the_same_with_and_without_them() -> None:
     asked = {}
     for documented in (True, False):

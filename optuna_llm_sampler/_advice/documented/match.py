@@ -2,26 +2,30 @@
 
 How to call it::
 
-    found = documented_defaults(space, estimators, task)
+    found = documented_defaults(space, estimators, task, conditions)
 
 where ``estimators`` is what :func:`.loaded.loaded_estimators` returns. ``found`` is :obj:`None` in
-most spaces; otherwise ``found.values`` has a legal value for half of the parameters or more.
+most spaces.
 
 What is tuned is recognised by the names of its parameters alone: the class that shares most names
-with the space, at least two and half of them. The rule is cautious, because a wrong default costs
-a trial: where several classes share as many names, only values on which they agree count, and half
-of the parameters must have one.
+with the space, at least two and half of them. What all names begin or end with does not count
+(``svc_C``, ``svc_gamma``). The rule is cautious, because a wrong default costs a trial: where
+several classes share as many names, only values on which they agree count, and half of the
+parameters must have one. The steps of a pipeline and the branches of a space are recognised each
+by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from ..._study.conditions import Conditions
 from ..._study.labels import literal
 from ..._study.space import coerce, Coerced, SearchSpace
 
@@ -39,6 +43,8 @@ _MAX_NAMED = 4
 _STEP = "__"
 _KIND = re.compile(r"(Classifier|Regressor|Model)$")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+")
+# By parameter, the values with which others are used.
+_Where: TypeAlias = dict[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,15 @@ class DocumentedDefaults:
 
 
 def documented_defaults(
-    space: SearchSpace, estimators: Sequence[Estimator], task: str = ""
+    space: SearchSpace,
+    estimators: Sequence[Estimator],
+    task: str = "",
+    conditions: Conditions | None = None,
 ) -> DocumentedDefaults | None:
     """Recognise what is tuned, and return its defaults where the space allows them.
 
-    In the space of a pipeline (``svm__C``), each step is recognised by itself.
+    Of a space with branches, these are the defaults of the first branch that is recognised, with
+    the choices that lead to it.
 
     Args:
         space:
@@ -77,21 +87,62 @@ def documented_defaults(
             Classes that may be meant.
         task:
             What is tuned, in the user's words: decides between classes that fit equally well.
+        conditions:
+            When conditional parameters are used.
     """
+    conditions = conditions or {}
     sources: list[str] = []
     values: dict[str, Any] = {}
-    for names in _steps(space):
-        best = _fitting(names, estimators)
-        best = [each for each in best if _is_said(each, task)] or best
+    for where, names in _groups(space, conditions):
+        if values.keys() & {*where, *names}:
+            continue  # it belongs to what is recognised, or to another branch
+        label = " ".join(str(allowed[0]) for allowed in where.values())
+        for step, short in _steps(names).items():
+            match = _match(short, space, estimators, [f"{label} {step}", task])
+            if match is None:
+                continue
+            source, found = match
+            sources.append(source)
+            for name in found:
+                for parent, allowed in _outermost(name, conditions).items():
+                    values.setdefault(parent, _legal(allowed[0], space[parent]))
+            values |= found
+    return DocumentedDefaults(tuple(dict.fromkeys(sources)), values) if values else None
+
+
+def _match(
+    names: Mapping[str, str],
+    space: SearchSpace,
+    estimators: Sequence[Estimator],
+    words: Sequence[str],
+) -> tuple[str, dict[str, Any]] | None:
+    """Recognise the class that parameters are arguments of.
+
+    Args:
+        names:
+            Names in the space by name of argument, perhaps with an affix.
+        space:
+            The parameters.
+        estimators:
+            Classes that may be meant.
+        words:
+            Texts that may say which of several classes is meant, the more exact one first.
+
+    Returns:
+        The source and the values by name in the space, if half of the parameters have one.
+    """
+    for affix, short in _shortened(names):
+        best = _fitting(short, estimators)
+        said = ([e for e in best if _is_said(e, text)] for text in (affix, *words))
+        best = next(filter(None, said), best)
         found = {
             full: legal
-            for name, full in names.items()
+            for name, full in short.items()
             if (legal := _agreed(name, best, space[full])) is not _NOTHING
         }
         if 2 * len(found) >= len(names):
-            sources.append(_named(best))
-            values |= found
-    return DocumentedDefaults(tuple(dict.fromkeys(sources)), values) if values else None
+            return _named(best), found
+    return None
 
 
 def _named(estimators: Sequence[Estimator]) -> str:
@@ -111,13 +162,50 @@ def _own(full: str) -> str:
     return full.rpartition(".")[2]
 
 
-def _steps(space: SearchSpace) -> list[dict[str, str]]:
-    """Return the names in the space by name of argument, for each step of a pipeline."""
+def _groups(space: SearchSpace, conditions: Conditions) -> list[tuple[_Where, list[str]]]:
+    """Return names that may belong together, and the choices that lead to them.
+
+    First comes the whole space, without steps of a pipeline that are part of a branch; then all
+    that depends on the same choices.
+    """
+    always = [names for names in _steps(space).values() if names.values() - conditions.keys()]
+    groups: list[tuple[_Where, list[str]]] = [({}, [full for s in always for full in s.values()])]
+    for name in conditions:
+        where = _outermost(name, conditions)
+        same = [names for other, names in groups if other == where]
+        if same:
+            same[0].append(name)
+        else:
+            groups.append((where, [name]))
+    return groups
+
+
+def _outermost(name: str, conditions: Conditions) -> _Where:
+    """Return the choices that a parameter depends on, and which do not depend on others."""
+    found: _Where = {}
+    for parent, allowed in conditions.get(name, {}).items():
+        found |= _outermost(parent, conditions) or {parent: allowed}
+    return found
+
+
+def _steps(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Return the names in the space by step of a pipeline and name of argument."""
     steps: dict[str, dict[str, str]] = {}
-    for full in space:
+    for full in names:
         step, _, name = full.rpartition(_STEP)
         steps.setdefault(step, {})[name] = full
-    return list(steps.values())
+    return steps
+
+
+def _shortened(names: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the names as they are, and without words that all of them begin or end with."""
+    yield "", dict(names)
+    for step in (1, -1):
+        common = commonprefix([name[::step] for name in names])
+        for end in (i + 1 for i, c in enumerate(common) if c == "_"):
+            short = {name[::step][end:][::step]: full for name, full in names.items()}
+            if "" not in short:
+                yield common[:end][::step].strip("_"), short
 
 
 def _fitting(names: Iterable[str], estimators: Sequence[Estimator]) -> list[Estimator]:
@@ -142,7 +230,9 @@ def _is_said(estimator: Estimator, task: str) -> bool:
     """Tell whether words name the class or its library, as in "a random forest" or "XGBoost"."""
     library, _, _ = estimator.name.partition(".")
     stem = _KIND.sub("", _own(estimator.name))
-    called = [[library], _WORD.findall(stem)]
+    parts = _WORD.findall(stem)
+    initials = "".join(part[0] for part in parts)
+    called = [[library], parts, *([[initials]] if len(parts) > 1 else [])]
     patterns = (r"[\s_-]*".join(map(re.escape, words)) for words in called if words)
     return any(re.search(rf"\b{each}s?\b", task, re.IGNORECASE) for each in patterns)
 
