@@ -61,7 +61,7 @@ class Evidence:
     share: float = 0.5  # the model's share of the next trials, in [0, 1]
     # Numbers of the model's trials that the base sampler should not learn from: all of them or
     # none.
-    misleading: frozenset[int] = frozenset()
+    misleading: tuple[int, ...] = ()
 
 
 def weigh(results: Sequence[Result], *, start: float) -> Evidence:
@@ -104,18 +104,18 @@ def weigh(results: Sequence[Result], *, start: float) -> Evidence:
     return Evidence(n_model, n_base, beaten, improved[0], improved[1], share, misleading)
 
 
-def _misleading(mine: Sequence[Result], base: Sequence[Result]) -> frozenset[int]:
+def _misleading(mine: Sequence[Result], base: Sequence[Result]) -> tuple[int, ...]:
     """Return the model's trials, if none of them is better than most of the base sampler's.
 
     Someone who knows the worst points draws the base sampler away from the best region, if that
     has the worst points, too. Random points do not: one of a few is better than most.
     """
     if len(base) < _MIN_BASE:
-        return frozenset()
+        return ()
     limit = sorted(r.rank for r in base)[int(_MISLEADING * len(base))]
     if any(r.rank < limit for r in mine):
-        return frozenset()
-    return frozenset(r.number for r in mine)
+        return ()
+    return tuple(r.number for r in mine)
 
 
 def _neighbors(result: Result, base: Sequence[Result]) -> list[Result]:

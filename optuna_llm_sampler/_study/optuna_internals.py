@@ -5,7 +5,7 @@ Each function names the file of Optuna 5.0 to compare it with when Optuna change
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from datetime import datetime
 import json
 from typing import Any, cast, TYPE_CHECKING, TypeAlias
@@ -138,9 +138,9 @@ class StudyWithout:
         return [trial for trial in trials if trial.number not in self._hidden]
 
 
-def without(study: Study, hidden: frozenset[int]) -> Study:
+def without(study: Study, hidden: Collection[int]) -> Study:
     """Return the study as if some trials were not there."""
-    return cast("Study", StudyWithout(study, hidden)) if hidden else study
+    return cast("Study", StudyWithout(study, frozenset(hidden))) if hidden else study
 
 
 def whole(study: Study) -> Study:

@@ -122,10 +122,10 @@ def test_what_the_model_has_tried_is_not_tried_again() -> None:
 def test_one_good_trial_of_the_model_and_the_base_sampler_learns_from_all() -> None:
     found = report(tuned()).evidence
     assert found is not None
-    assert found.misleading == {t.number for t in tuned().trials if is_models(t)}
+    assert set(found.misleading) == {t.number for t in tuned().trials if is_models(t)}
     found = report(tuned(good_from=2, n=10)).evidence
     assert found is not None
-    assert found.misleading == frozenset()
+    assert not found.misleading
 
 
 def test_the_report_says_so() -> None:
