@@ -9,8 +9,9 @@ first configurations are made of all samples and bounds:
 
 A range is taken in its natural scale: one of two decades or more is a logarithm. Shares are
 floats from 0 to at most 1; they have no middle, and small models always write a dropout or a
-weight decay, so a share of at most 0.5 is tried at 0. With conditions, each branch has its own
-consensus.
+weight decay, so a share of at most 0.5 is tried at 0. A fraction that most samples put above its
+range was meant as a count or in percent, which says nothing. With conditions, each branch has its
+own consensus; more than three branches begin with their middles.
 
 What was measured: decisions.md, "First proposals of small models".
 """
@@ -21,7 +22,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import numpy as np
 from optuna.distributions import (
@@ -31,7 +32,7 @@ from optuna.distributions import (
 )
 
 from .._study.conditions import Conditions
-from .._study.distance import denormalize, interpolate, natural, normalize, Points
+from .._study.distance import denormalize, interpolate, natural, natural_middle, normalize, Points
 from .._study.space import legal_or, SearchSpace, to_label
 from .advice import Config, distinct, IsDuplicate, never, values
 
@@ -44,10 +45,10 @@ _Params: TypeAlias = dict[str, Any]
 
 # How far the consensus moves to the middle.
 _SHRINKAGE = 0.125
-# Larger shares are taken for subsamples or momenta, which 0 does not switch off. Not those that
-# most samples put out of range: these only lie where they were clipped.
+# Larger shares are taken for subsamples or momenta, which 0 does not switch off.
 _MAX_SWITCHED_OFF = 0.5
-# With more branches, the first few trials could not hold both proposals for each.
+# With more branches, the first few trials cannot hold both proposals for each, and a branch has a
+# sample or two, which agree on little.
 _FEW_BRANCHES = 3
 
 
@@ -73,12 +74,10 @@ def consensus_first(
             When conditional parameters are used.
     """
     parents = frozenset(p for where in (conditions or {}).values() for p in where)
-    outside = Counter(name for config in configs for name in config.outside)
-    used = Counter(name for config in configs for name in config.params)
-    misread = frozenset(name for name, k in outside.items() if 2 * k > used[name])
+    configs = _without_counts(configs, space)
     points = [point for config in configs if (point := values(config, space))]
     branches = _branches(points) if parents else [points]
-    made = _in_turn([_proposals(branch, space, parents, misread) for branch in branches if branch])
+    made = _in_turn([_proposals(branch, space, parents) for branch in branches if branch])
     first = distinct([c for c in made if not is_duplicate(values(c, space))], space)
     samples = [replace(config, why=_SAMPLE) for config in configs]
     rest = distinct([*first, *samples], space)[len(first) :]
@@ -90,15 +89,32 @@ def middle(params: Mapping[str, Any], space: SearchSpace) -> _Params:
     return _towards_middle(_switched_off(params, space), space, 1.0)
 
 
+def _without_counts(configs: Sequence[Config], space: SearchSpace) -> list[Config]:
+    """Give fractions that most samples put above their range the value 0, else the middle."""
+    above = Counter(
+        name
+        for config in configs
+        for name in config.outside
+        if _is_fraction(fraction := space[name]) and config.params[name] == fraction.high
+    )
+    used = Counter(name for config in configs for name in config.params)
+    instead = {
+        name: 0.0 if _is_share(space[name]) else natural_middle(space[name])
+        for name, k in above.items()
+        if 2 * k > used[name]
+    }
+    return [
+        replace(config, params={n: instead.get(n, value) for n, value in config.params.items()})
+        for config in configs
+    ]
+
+
 def _proposals(
-    points: Sequence[_Params],
-    space: SearchSpace,
-    parents: frozenset[str],
-    misread: frozenset[str],
+    points: Sequence[_Params], space: SearchSpace, parents: frozenset[str]
 ) -> tuple[Config, Config]:
     """Make two configurations of the samples of one branch."""
     consensus = _consensus(points, space, parents)
-    off = _switched_off(consensus, space, misread)
+    off = _switched_off(consensus, space)
     why = _CONSENSUS if len(points) > 1 else _SAMPLE
     agreed = _towards_middle(off, space, _SHRINKAGE, parents)
     return (
@@ -119,14 +135,10 @@ def _consensus(points: Sequence[_Params], space: SearchSpace, parents: frozenset
     }
 
 
-def _switched_off(
-    params: Mapping[str, Any], space: SearchSpace, misread: frozenset[str] = frozenset()
-) -> _Params:
+def _switched_off(params: Mapping[str, Any], space: SearchSpace) -> _Params:
     """Set to 0 what may be dropout, weight decay or warm-up."""
     return {
-        name: 0.0
-        if _is_share(space[name]) and (value <= _MAX_SWITCHED_OFF or name in misread)
-        else value
+        name: 0.0 if _is_share(space[name]) and value <= _MAX_SWITCHED_OFF else value
         for name, value in params.items()
     }
 
@@ -158,8 +170,8 @@ def _labels(params: _Params, space: SearchSpace) -> _Params:
 
 def _in_turn(made: Sequence[tuple[Config, Config]]) -> list[Config]:
     """Give every branch its first configuration before any gets its second."""
-    if len(made) > _FEW_BRANCHES:  # every other branch begins with the middle
-        made = [(b, a) if i % 2 else (a, b) for i, (a, b) in enumerate(made)]
+    if len(made) > _FEW_BRANCHES:
+        made = [(b, a) for a, b in made]
     return [config for turn in zip(*made, strict=True) for config in turn]
 
 
@@ -175,10 +187,15 @@ def _is_number(distribution: BaseDistribution) -> bool:
     return isinstance(distribution, (FloatDistribution, IntDistribution))
 
 
-def _is_share(distribution: BaseDistribution) -> bool:
-    if not isinstance(distribution, FloatDistribution):
+def _is_fraction(distribution: BaseDistribution) -> TypeGuard[FloatDistribution]:
+    """Tell whether a float is between 0 and 1, and not in a logarithmic scale as rates are."""
+    if not isinstance(distribution, FloatDistribution) or distribution.log:
         return False
-    return distribution.low == 0 and distribution.high <= 1
+    return distribution.low >= 0 and distribution.high <= 1
+
+
+def _is_share(distribution: BaseDistribution) -> bool:
+    return _is_fraction(distribution) and distribution.low == 0
 
 
 def _most_frequent(found: Sequence[Any], distribution: BaseDistribution) -> Any:

@@ -140,21 +140,23 @@ class Branching:
         return self._snapped(rows)
 
     def opening(self, known: Sequence[Array], rng: np.random.RandomState) -> Array:
-        """Propose one of the first configurations, of the choices that are rarest in others.
+        """Draw one of the first configurations, of the choices that are rarest in others.
 
-        A choice that is new begins in the middle of all ranges; else numbers are drawn.
+        Where a choice is new that decides what else is used, numbers are in the middle: a branch
+        begins there.
         """
         row: Array = self.draw(1, rng)[0]
-        has_new = False
-        for i, distribution in enumerate(self.space.values()):
+        deciding = {parent for parents in self.uses.values() for parent in parents}
+        begins = False
+        for i, (name, distribution) in enumerate(self.space.items()):
             if isinstance(distribution, CategoricalDistribution):
                 made = [other[i] for other in known if not np.isnan(other[i])]
                 choices = np.array(made, dtype=int)
                 counts = np.bincount(choices, minlength=len(distribution.choices))
                 row[i] = rng.choice(np.flatnonzero(counts == counts.min()))
-                has_new |= counts.min() == 0
+                begins |= name in deciding and counts.min() == 0
         for i, distribution in enumerate(self.space.values()):
-            if has_new and not isinstance(distribution, CategoricalDistribution):
+            if begins and not isinstance(distribution, CategoricalDistribution):
                 row[i] = normalize(natural_middle(distribution), distribution)
         return row
 

@@ -30,6 +30,7 @@ from .._study.optuna_internals import (
     sampled_trials,
     tpe_sampler,
     TrialKey,
+    whole,
 )
 from .branching import Branching, candidates
 from .gp_study import are_alike, GPStudy, relaxed, rounded
@@ -100,9 +101,9 @@ class DefaultBaseSampler(BaseSampler):
 
     A parameter that no trial has had begins in the middle of its range (the geometric one where
     the range is logarithmic or spans two decades) or with its first choice. So the first trial is
-    in the middle of everything, and each branch begins in its own. If nobody else has chosen one,
-    the next four trials take the choices in turn; numbers stay in the middle while a choice is
-    new, and are drawn afterwards.
+    in the middle of everything. If nobody else has chosen one, the next four trials are drawn, but
+    take the choices in turn, and once it is known which choice decides, a new branch begins with
+    all numbers in the middle.
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
@@ -188,7 +189,7 @@ class DefaultBaseSampler(BaseSampler):
             draws = self._draws(study, trial, plan, space)
             first = next(draws)
             # Read after a fit that takes long: other processes may have chosen meanwhile.
-            others = _others(study, trial)
+            others = _others(whole(study), trial)
             params = self._first_new(chain([first], draws), space, others, promised)
             if plan.branching is not None or params != first:
                 publish_params(study, trial, params)

@@ -96,6 +96,45 @@ def test_a_share_that_most_samples_put_out_of_range_is_tried_at_0() -> None:
     assert first.params["dropout"] == 0.55
 
 
+@pytest.mark.parametrize(
+    ("distribution", "middle"),
+    [
+        (FloatDistribution(0.2, 1.0), pytest.approx(0.6)),
+        (FloatDistribution(0.001, 1.0), pytest.approx(0.001**0.5)),
+        (FloatDistribution(0.2, 1.0, step=0.2), pytest.approx(0.6)),
+        (FloatDistribution(0.0, 1.0), 0.0),
+    ],
+)
+def test_a_count_in_the_place_of_a_fraction_is_forgotten_in_every_proposal(
+    distribution: BaseDistribution, middle: Any
+) -> None:
+    space = {**SPACE, "min_samples": distribution}
+    texts = [f"dict(min_samples={x}, lr=1e-{x}, kind='a')" for x in (2, 3, 1, 4)]
+    drawn = parse(texts, space).configs
+    assert {config.params["min_samples"] for config in drawn} == {1.0}
+    made = consensus_first(drawn, space, 8)
+    assert len(made) >= 4
+    assert [config.params["min_samples"] for config in made] == [middle] * len(made)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "said", "clipped"),
+    [
+        (IntDistribution(1, 10), 200, 10),  # more than the user allows: as much as possible
+        (FloatDistribution(0.2, 2.0), 3, 2.0),
+        (FloatDistribution(0.01, 0.5, log=True), 1, 0.5),
+        (FloatDistribution(0.2, 0.9), 0.1, 0.2),
+    ],
+)
+def test_other_numbers_out_of_range_stay_at_the_bound(
+    distribution: BaseDistribution, said: float, clipped: float
+) -> None:
+    space = {**SPACE, "x": distribution}
+    drawn = parse([f"dict(x={said}, lr={lr}, kind='a')" for lr in (1e-3, 1e-1)], space).configs
+    made = consensus_first(drawn, space, 8)
+    assert {c.params["x"] for c in made if c.why == "one of the model's samples"} == {clipped}
+
+
 def test_what_differs_most_comes_next() -> None:
     made = consensus_first(rates(1e-2, 0.2, 0.25, 1.0, 1e-4, 1e-3), SPACE, 8)
     gaps = [
@@ -141,15 +180,15 @@ def test_samples_without_their_parent_are_not_mixed() -> None:
     assert all(len(c.params) == 1 for c in made)
 
 
-def test_with_many_branches_every_other_one_begins_with_its_middle() -> None:
+def test_many_branches_begin_with_their_middles() -> None:
     names = list("abcde")
     space: dict[str, BaseDistribution] = {"kind": CategoricalDistribution(names)}
     space |= {f"x_{name}": FloatDistribution(0, 100) for name in names}
     drawn = [Config({"kind": name, f"x_{name}": 100.0}) for name in names]
     conditions = {f"x_{name}": {"kind": (name,)} for name in names}
-    made = consensus_first(drawn, space, 5, conditions=conditions)
-    assert [c.params["kind"] for c in made] == names
-    assert [c.params[f"x_{c.params['kind']}"] for c in made] == [93.75, 50, 93.75, 50, 93.75]
+    made = consensus_first(drawn, space, 6, conditions=conditions)
+    assert [c.params["kind"] for c in made] == [*names, "a"]
+    assert [c.params[f"x_{c.params['kind']}"] for c in made] == [50] * 5 + [93.75]
 
 
 def test_a_number_that_decides_about_others_does_not_move() -> None:
