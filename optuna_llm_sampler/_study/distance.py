@@ -23,7 +23,7 @@ from .space import legal_or, SearchSpace
 NEAR = 0.01
 # Closer than this to a trial, a configuration repeats it. Ranges are often far wider than what is
 # worth trying, so the last steps of a good model may be a small part of them.
-_SAME = 0.002
+SAME = 0.002
 # From this ratio of bounds on, people mean orders of magnitude, whether they write log or not.
 LOG_FROM = 100.0
 
@@ -123,7 +123,7 @@ class Points:
     def has_duplicate(self, params: Mapping[str, Any], space: SearchSpace) -> bool:
         """Tell whether a configuration had practically these values, whatever else it had."""
         own = {name: space[name] for name in params if name in space}
-        return self.has_near(params, own, _SAME)
+        return self.has_near(params, own, SAME)
 
     def distances(self, params: Mapping[str, Any], space: SearchSpace) -> NDArray[np.float64]:
         """Return the city-block distance of each configuration.

@@ -136,6 +136,7 @@ def test_first_proposals_that_only_fail_give_way(
         FakeLLM(lambda request: json.dumps({"configs": configs})),
         search_space={"x": FloatDistribution(0.0, 1.0)},
         base_sampler=tpe_sampler(0),
+        n_configs=4,
         seed=0,
     )
     study = optuna.create_study(sampler=sampler)
