@@ -7,6 +7,10 @@ to it by number, because both improve as a study goes on. The share of compariso
 wins, as a Mann-Whitney statistic (1947, doi:10.1214/aoms/1177730491), and the rates at which both
 improved the best result make a score in standard deviations. The normal distribution turns the
 score into a share.
+
+A model can also mislead the base sampler: what it tries is what the base sampler learns from. So
+trials that are all bad are hidden from the base sampler (benchmarks/decisions.md, "A model that
+misleads").
 """
 
 from __future__ import annotations
@@ -38,6 +42,9 @@ _IMPROVEMENTS = 1.0
 _MAX_RANK_SCORE = 2.5
 # After so many trials of the model, the start share counts half.
 _START_COUNTS = 4
+# A model misleads if none of its trials is better than this part of the base sampler's, of which
+# there have to be some.
+_MISLEADING, _MIN_BASE = 0.75, 3
 _NORMAL = NormalDist()
 
 
@@ -52,6 +59,9 @@ class Evidence:
     model_improved: int = 0
     base_improved: int = 0
     share: float = 0.5  # the model's share of the next trials, in [0, 1]
+    # Numbers of the model's trials that the base sampler should not learn from: all of them or
+    # none.
+    misleading: tuple[int, ...] = ()
 
 
 def weigh(results: Sequence[Result], *, start: float) -> Evidence:
@@ -90,7 +100,22 @@ def weigh(results: Sequence[Result], *, start: float) -> Evidence:
     score += _IMPROVEMENTS * (rates if improved[0] else min(rates, 0.0))
     share = _NORMAL.cdf(_NORMAL.inv_cdf(start) / (1 + n_model / _START_COUNTS) + score)
     share = round(min(max(share, MIN_SHARE), MAX_SHARE), 2)
-    return Evidence(n_model, n_base, beaten, improved[0], improved[1], share)
+    misleading = _misleading([r for r in results if r.is_models], base)
+    return Evidence(n_model, n_base, beaten, improved[0], improved[1], share, misleading)
+
+
+def _misleading(mine: Sequence[Result], base: Sequence[Result]) -> tuple[int, ...]:
+    """Return the model's trials, if none of them is better than most of the base sampler's.
+
+    Someone who knows the worst points draws the base sampler away from the best region, if that
+    has the worst points, too. Random points do not: one of a few is better than most.
+    """
+    if len(base) < _MIN_BASE:
+        return ()
+    limit = sorted(r.rank for r in base)[int(_MISLEADING * len(base))]
+    if any(r.rank < limit for r in mine):
+        return ()
+    return tuple(r.number for r in mine)
 
 
 def _neighbors(result: Result, base: Sequence[Result]) -> list[Result]:

@@ -30,6 +30,7 @@ from .._study.optuna_internals import (
     sampled_trials,
     tpe_sampler,
     TrialKey,
+    whole,
 )
 from .branching import Branching, candidates
 from .gp_study import are_alike, GPStudy, relaxed, rounded
@@ -188,7 +189,7 @@ class DefaultBaseSampler(BaseSampler):
             draws = self._draws(study, trial, plan, space)
             first = next(draws)
             # Read after a fit that takes long: other processes may have chosen meanwhile.
-            others = _others(study, trial)
+            others = _others(whole(study), trial)
             params = self._first_new(chain([first], draws), space, others, promised)
             if plan.branching is not None or params != first:
                 publish_params(study, trial, params)

@@ -27,6 +27,7 @@ from .._study.optuna_internals import (
     study_id_of,
     trial_id_of,
     TrialKey,
+    without,
 )
 from .._study.space import coerce, Coerced
 from ..errors import OptunaLLMError
@@ -77,9 +78,10 @@ class LLMSampler(BaseSampler):
 
     The model proposes the first configurations. After that, the results of both decide who gets
     more trials: a model that leads gets up to 95 %, one that does not lead 5 %. The base sampler
-    learns from every trial. Whenever the model gives no answer, a trial's parameters are exactly
-    those of the base sampler. The user attribute ``llm_source`` of a trial says where its
-    parameters came from.
+    learns from every trial; only while none of the model's is better than three quarters of its
+    own does the default one learn from its own alone. Whenever the model gives no answer, a
+    trial's parameters are exactly those of the base sampler. The user attribute ``llm_source`` of
+    a trial says where its parameters came from.
 
     Args:
         llm:
@@ -288,6 +290,10 @@ class LLMSampler(BaseSampler):
         if off:
             _logger.info(f"LLMSampler asks no language model ({off}); the base sampler goes on.")
 
+    def _renew_after_fork(self) -> None:
+        if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
+            self._start_clean()
+
     def __getstate__(self) -> dict[str, Any]:
         return {"_settings": self._settings, "_base": self._base}
 
@@ -339,7 +345,7 @@ class LLMSampler(BaseSampler):
         # The base sampler's space and no more: the values of other parameters are given in
         # sample_independent, where the distribution is the one asked for. A relative value of
         # another kind than the objective asks for would fail the trial (Trial._is_relative_param).
-        return self._base.infer_relative_search_space(study, trial)
+        return self._base.infer_relative_search_space(self._without_misleading(study), trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -356,7 +362,7 @@ class LLMSampler(BaseSampler):
             if (coerced := _value(config, name, distribution)) is not None
         }
         if len(params) < len(search_space):
-            base = self._base.sample_relative(study, trial, search_space)
+            base = self._base.sample_relative(self._without_misleading(study), trial, search_space)
             missing = [name for name in search_space if name in base and name not in params]
             params.update({name: base[name] for name in missing})
             draft.from_base.extend(missing)
@@ -368,14 +374,15 @@ class LLMSampler(BaseSampler):
         """Return the base sampler's parameters, moved away from where trials have failed."""
         if isinstance(self._base, DefaultBaseSampler):
             promised = self._session(study).promised_params(trial.number)
-            params = self._base.sample_relative(study, trial, search_space, promised=promised)
+            seen = self._without_misleading(study)
+            params = self._base.sample_relative(seen, trial, search_space, promised=promised)
         else:
             params = self._base.sample_relative(study, trial, search_space)
         if self._is_off or (outcomes := outcomes_of(study, search_space)) is None:
             return params
         if not params:  # the base sampler draws each parameter when it is asked for
             params = {
-                name: self._base.sample_independent(study, trial, name, distribution)
+                name: self.sample_independent(study, trial, name, distribution)
                 for name, distribution in search_space.items()
             }
         return away_from_failures(params, outcomes)
@@ -397,7 +404,8 @@ class LLMSampler(BaseSampler):
             return natural_middle(param_distribution)
         if draft is not None and config is not None:
             draft.from_base.append(param_name)
-        return self._base.sample_independent(study, trial, param_name, param_distribution)
+        seen = self._without_misleading(study)
+        return self._base.sample_independent(seen, trial, param_name, param_distribution)
 
     def _is_first_of_all(self, trial: FrozenTrial) -> bool:
         """Tell whether the search space is unknown, so that no model could be asked.
@@ -431,10 +439,19 @@ class LLMSampler(BaseSampler):
 
     # --- one trial --------------------------------------------------------------------------
 
+    def _without_misleading(self, study: Study) -> Study:
+        """Return the study as the default base sampler sees it; another one sees all of it.
+
+        That is as of the latest decision of this process.
+        """
+        if self._is_off or not isinstance(self._base, DefaultBaseSampler):
+            return study
+        self._renew_after_fork()
+        return without(study, self._session(study).misleading)
+
     def _draft(self, study: Study, trial: FrozenTrial) -> _Draft:
         """Return a trial's draft; decide on the first call."""
-        if self._pid != os.getpid():  # a fork has neither the parent's threads nor its calls
-            self._start_clean()
+        self._renew_after_fork()
         drafts, key = self._drafts.setdefault(storage_of(study), {}), key_of(trial)
         if key not in drafts:
             if fixed_params(trial):

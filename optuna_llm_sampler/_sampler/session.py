@@ -9,7 +9,7 @@ another process does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 import random
@@ -126,6 +126,12 @@ class Session:
     def finished(self, number: int) -> None:
         """Note that a trial of this process has ended."""
         self._patience.finished(number)
+
+    @property
+    def misleading(self) -> Sequence[int]:
+        """Numbers of the trials that the base sampler should not learn from."""
+        plan = self._latest_plan
+        return () if plan is None else plan.evidence.misleading
 
     def promised_params(self, number: int) -> list[dict[str, Any]]:
         """Return what trials are going to try that were decided or promised by this one's turn."""

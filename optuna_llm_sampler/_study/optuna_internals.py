@@ -5,10 +5,10 @@ Each function names the file of Optuna 5.0 to compare it with when Optuna change
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Container, Mapping
 from datetime import datetime
 import json
-from typing import Any, TYPE_CHECKING, TypeAlias
+from typing import Any, cast, TYPE_CHECKING, TypeAlias
 import warnings
 
 from optuna.exceptions import ExperimentalWarning
@@ -109,6 +109,43 @@ def sampled_trials(
             once per trial and thread (optuna/study/study.py).
     """
     return study._get_trials(deepcopy=False, states=states, use_cache=cached)
+
+
+class StudyWithout:
+    """A study for Optuna's samplers that lacks some trials.
+
+    Args:
+        study:
+            The study.
+        hidden:
+            Numbers of the trials that it lacks.
+    """
+
+    def __init__(self, study: Study, hidden: Container[int]) -> None:
+        self.whole = study
+        self._hidden = hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.whole, name)
+
+    def _get_trials(
+        self,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        use_cache: bool = False,
+    ) -> list[FrozenTrial]:
+        trials = self.whole._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)
+        return [trial for trial in trials if trial.number not in self._hidden]
+
+
+def without(study: Study, hidden: Collection[int]) -> Study:
+    """Return the study as if some trials were not there."""
+    return cast("Study", StudyWithout(study, frozenset(hidden))) if hidden else study
+
+
+def whole(study: Study) -> Study:
+    """Return the study with all its trials."""
+    return study.whole if isinstance(study, StudyWithout) else study
 
 
 def fixed_params(trial: FrozenTrial) -> Mapping[str, Any]:

@@ -76,6 +76,11 @@ def comparison(report: Report) -> tuple[str, ...]:
         ]
     else:
         lines.append("There are no trials of the base sampler to compare the model's with yet.")
+    if found is not None and found.misleading:
+        lines.append(
+            "None of the model's trials is better than three quarters of the base sampler's, so "
+            "the default base sampler does not learn from them."
+        )
     if report.share is not None:
         why = "is fixed" if report.is_fixed else "follows from the results"
         lines.append(f"The model gets {report.share:.0%} of the next trials. This share {why}.")

@@ -92,6 +92,19 @@ def test_old_trials_do_not_count() -> None:
     assert share("M." * 16, good + bad) < 0.15
 
 
+def misleading(authors: str, losses: Sequence[float]) -> set[int]:
+    return set(weigh(results(authors, losses), start=START).misleading)
+
+
+def test_a_model_misleads_while_all_its_trials_are_worse_than_most_of_the_base_samplers() -> None:
+    assert misleading("MM...", [9, 8, 1, 2, 3]) == {0, 1}
+    assert misleading("MM..", [9, 8, 1, 2]) == set()  # too little to compare with
+    assert misleading("MM....", [9, 3, 1, 2, 3, 4]) == set()  # better than one of four
+    assert misleading("MM....", [9, 4, 1, 2, 3, 4]) == {0, 1}
+    assert misleading("MM.....", [9, 4, 1, 2, 3, 4, 4]) == {0, 1}
+    assert misleading("MM......", [9, 4, 1, 2, 3, 4, 5, 6]) == set()
+
+
 def test_failures_are_defeats_even_with_nothing_to_compare() -> None:
     failed = [Result(i, True, False, (3.0,), False, failed=True) for i in range(2)]
     assert weigh(failed[:1], start=START).share == START  # an accident
