@@ -29,7 +29,7 @@ WAYS: Mapping[str, Way] = {
     "code, notes": Way(CODE, notes=True),
     "code, bounds": Way(replace(CODE, bounds=True)),
     "code, no exponents": Way(replace(CODE, exponents=False)),
-    "code, not begun": Way(replace(CODE, begun=False)),
+    "code, not begun": Way(replace(CODE, prefill=False)),
     "script": Way(SCRIPT),
     "json": Way(JSON),
     "json, no bounds": Way(replace(JSON, bounds=False)),

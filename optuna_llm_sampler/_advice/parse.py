@@ -60,7 +60,7 @@ def parse(
     total = _Taken()
     note = ""
     for text in _bounded(texts, total.rejected):
-        answers = read(text, begun=prefilled)
+        answers = read(text, prefilled=prefilled)
         taken = _take(answers, space, conditions or {}, _MAX_ITEMS - total.n_read)
         if taken is None:
             total.rejected["no_object"] += 1

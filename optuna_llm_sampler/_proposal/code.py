@@ -63,13 +63,14 @@ def skeleton(
         "def suggest(trial: optuna.Trial) -> dict:",
         "    params = {}",
     ]
-    for name, distribution in space.items():
+    for parents, names in _branches(space, conditions):
         indent = "    "
-        lines += _comment(why.get(name, ""), indent)
-        if parents := conditions.get(name):
-            lines.append(f"    if {_condition(parents)}:")
+        if parents:
+            lines.append(f"    if {_condition(parents, conditions)}:")
             indent *= 2
-        lines.append(f"{indent}params[{name!r}] = trial.{_call(name, distribution)}")
+        for name in names:
+            lines += _comment(why.get(name, ""), indent)
+            lines.append(f"{indent}params[{name!r}] = trial.{_call(name, space[name])}")
     return "\n".join(lines) + "\n" + _END.replace("{defaults}", repr(dict(defaults)))
 
 
@@ -82,12 +83,30 @@ def _comment(text: str, indent: str) -> Iterator[str]:
             line = line[cut:].lstrip()
 
 
-def _condition(parents: Mapping[str, tuple[Any, ...]]) -> str:
-    # A parent that is not used itself has no value.
-    return " and ".join(
-        f"{parent!r} in params and params[{parent!r}] in {tuple(values)!r}"
-        for parent, values in parents.items()
-    )
+def _branches(
+    space: Mapping[str, BaseDistribution], conditions: Conditions
+) -> list[tuple[Mapping[str, tuple[Any, ...]], list[str]]]:
+    """Put parameters of the same condition together, where the first of them stands."""
+    found: list[tuple[Mapping[str, tuple[Any, ...]], list[str]]] = []
+    for name in space:
+        parents = conditions.get(name, {})
+        same = [names for other, names in found if other == parents]
+        if same:
+            same[0].append(name)
+        else:
+            found.append((parents, [name]))
+    return found
+
+
+def _condition(parents: Mapping[str, tuple[Any, ...]], conditions: Conditions) -> str:
+    def one(parent: str, values: tuple[Any, ...]) -> str:
+        if parent not in conditions:
+            return f"params[{parent!r}] in {tuple(values)!r}"
+        # It is not used itself by every configuration.
+        known = f"{parent!r} in params and " if None in values else ""
+        return f"{known}params.get({parent!r}) in {tuple(values)!r}"
+
+    return " and ".join(one(parent, values) for parent, values in parents.items())
 
 
 def _call(name: str, d: BaseDistribution) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import random
 import threading
 import time
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from optuna.logging import get_logger
 
@@ -33,6 +33,9 @@ from .own_configs import config_for, documented_config, OwnConfig
 from .progress import waiting
 from .settings import Settings
 
+
+if TYPE_CHECKING:
+    from .._advice.renaming import Redact
 
 _logger = get_logger(f"optuna.{__name__}")
 
@@ -55,8 +58,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class NextQuestion:
-    """The next question to the model."""
+    """The next question to the model, and what asking it needs."""
 
+    llm: str | LLM | None  # the model, as the user named it
+    redact: Redact | None  # rewrites every text before it is sent
     question: Question  # what the model would be asked
     is_duplicate: IsDuplicate  # detects configurations that need not be tried again
     timeout: float  # longest time for the call, in seconds
@@ -148,6 +153,8 @@ class Session:
         plan = self._plan(self._store.read())
         question = self._advisor.question(plan, plan.snapshot.next_block)
         return NextQuestion(
+            llm=self._settings.llm,
+            redact=self._settings.redact,
             question=question,
             is_duplicate=self._advisor.is_duplicate(plan),
             timeout=self._advisor.call_timeout,

@@ -52,11 +52,10 @@ def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     arguments = {"n_configs": args.n_configs, "seed": args.seed}
     sampler = sampler_of(args, args.llm, **arguments)
-    llm = _llm_of(sampler._settings.llm, args.style)
+    asked = next_question(study, sampler)
+    llm = _llm_of(asked.llm, args.style)
     style = as_style(args.style) if args.style else style_of(llm)
-    found = next_question(study, sampler)
-    redact = sampler._settings.redact
-    request = prepare(found.question, style, timeout=found.timeout, redact=redact).request
+    request = prepare(asked.question, style, timeout=asked.timeout, redact=asked.redact).request
     tokens = estimate(request).input_tokens or 0
     name = "" if llm is None else llm.name
     if args.json:

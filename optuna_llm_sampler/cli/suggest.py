@@ -66,8 +66,8 @@ _n.__name__ = "number"
 def _run(args: argparse.Namespace) -> int:
     study = open_study(args.storage, args.study)
     sampler = sampler_of(args, args.llm)
-    llm = common.checked_llm(sampler._settings.llm)
     asked = next_question(study, sampler, args.n)
+    llm = common.checked_llm(asked.llm)
     question = asked.question
     with common.waiting(f"{llm.name} to answer", args.timeout):
         answer = ask(
@@ -76,7 +76,7 @@ def _run(args: argparse.Namespace) -> int:
             asked.is_duplicate,
             timeout=args.timeout,
             purpose="suggest",
-            redact=sampler._settings.redact,
+            redact=asked.redact,
         )
     keep(study, answer.call, answer.error)
     if answer.error is not None:

@@ -46,13 +46,13 @@ class Content:
     note: Any = None
 
 
-def read(text: str, *, begun: bool = False) -> list[Found]:
+def read(text: str, *, prefilled: bool = False) -> list[Found]:
     """Find what can be an answer in a text, the most likely first.
 
     Args:
         text:
             No longer than :data:`MAX_ANSWER_CHARS`; what is beyond is not read.
-        begun:
+        prefilled:
             Whether the text goes on from a beginning that the model was given. What it writes
             after that object is the rest of a script, no correction.
     """
@@ -64,7 +64,7 @@ def read(text: str, *, begun: bool = False) -> list[Found]:
         objects, rest, cut = find(part)
         groups = _grouped(part, objects)
         whole = [Found(tuple(g), cut * (g is groups[-1])) for g in groups]
-        found += whole if begun else whole[::-1]
+        found += whole if prefilled else whole[::-1]
         if rest:
             found.append(Found((rest,)))
     return found[:_MAX_ANSWERS]

@@ -32,7 +32,7 @@ class Style:
             Whether the model is told the bounds of numbers. Small models copy them.
         exponents:
             Whether the grammar lets numbers be written as ``3e-5`` (code and script).
-        begun:
+        prefill:
             Whether the answer's first words are given (code and script).
         temperature:
             Sampling temperature, :obj:`None` for the endpoint's default.
@@ -41,7 +41,7 @@ class Style:
     form: Form
     bounds: bool = False
     exponents: bool = True
-    begun: bool = True
+    prefill: bool = True
     temperature: float | None = 0.8
 
     def __post_init__(self) -> None:
@@ -57,7 +57,7 @@ class Style:
         return self.form
 
 
-JSON = Style("json", bounds=True, begun=False, temperature=None)
+JSON = Style("json", bounds=True, prefill=False, temperature=None)
 CODE = Style("code")
 SCRIPT = Style("script")
 STYLES = {str(style): style for style in (JSON, CODE, SCRIPT)}

@@ -170,8 +170,8 @@ def test_a_function_has_the_same_label_in_every_process() -> None:
 RATE: SearchSpace = {"lr": FloatDistribution(0, 1), "depth": IntDistribution(1, 9)}
 
 
-def rates(text: str, *, begun: bool = False) -> list[float]:
-    return [config.params["lr"] for config in parse([text], RATE, prefilled=begun).configs]
+def rates(text: str, *, prefilled: bool = False) -> list[float]:
+    return [config.params["lr"] for config in parse([text], RATE, prefilled=prefilled).configs]
 
 
 @pytest.mark.parametrize(
@@ -216,8 +216,8 @@ def test_answers_in_a_row_are_all_read(text: str) -> None:
 
 def test_after_a_beginning_of_ours_the_first_object_is_the_answer() -> None:
     script = "params = dict(lr=0.1, depth=3)\nmodel = Model(lr=0.5)\nother = dict(lr=0.4)"
-    assert rates(script, begun=True) == [0.1]
-    assert rates('params = dict(Here it is: {"lr": 0.1}', begun=True) == [0.1]
+    assert rates(script, prefilled=True) == [0.1]
+    assert rates('params = dict(Here it is: {"lr": 0.1}', prefilled=True) == [0.1]
 
 
 def test_an_answer_that_is_cut_gives_its_whole_configurations() -> None:

@@ -91,11 +91,11 @@ ANSWER = {
 
 
 def asked(style: Style) -> tuple[Config, ...]:
-    text = ANSWER[style.form] if style.begun or style == JSON else f"dict({ANSWER[style.form]}"
+    text = ANSWER[style.form] if style.prefill or style == JSON else f"dict({ANSWER[style.form]}"
     return ask(FakeLLM(lambda request: text, style=style), QUESTION, timeout=9.0).advice.configs
 
 
-@pytest.mark.parametrize("style", [CODE, SCRIPT, replace(CODE, begun=False)])
+@pytest.mark.parametrize("style", [CODE, SCRIPT, replace(CODE, prefill=False)])
 def test_every_style_leads_to_the_same_configuration(style: Style) -> None:
     stated = asked(JSON)
     assert [config.params for config in stated] == [{"lr": 3e-5, "units": 64, "act": "relu"}]
@@ -124,7 +124,7 @@ def test_what_the_fields_change() -> None:
     assert plain.grammar is not None
     assert "e-" in plain.grammar
     assert "e-" not in str(build(QUESTION, replace(CODE, exponents=False)).grammar)
-    assert not prefill(build(QUESTION, replace(CODE, begun=False)))
+    assert not prefill(build(QUESTION, replace(CODE, prefill=False)))
     assert build(QUESTION, replace(CODE, temperature=0.3)).temperature == 0.3
 
 

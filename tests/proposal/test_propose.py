@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import pickle
+import runpy
 import subprocess
 import sys
 from typing import Any
@@ -13,7 +14,15 @@ import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 import pytest
 
-from optuna_llm_sampler import LLMSampler, OpenAI, propose_space, ProposedSpace, Recorder, Replay
+from optuna_llm_sampler import (
+    LLMSampler,
+    OpenAI,
+    propose_space,
+    ProposedSpace,
+    Recorder,
+    Replay,
+    search_space_of,
+)
 from optuna_llm_sampler.errors import ContradictionError, TooSmallError, TurnedOffError
 from optuna_llm_sampler.testing import FakeLLM
 
@@ -88,7 +97,42 @@ def test_the_skeleton_runs_as_it_is(tmp_path: Path) -> None:
     command = [sys.executable, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "'learning_rate': 0.0001" in done.stdout
-    assert "if 'optimizer' in params and params['optimizer'] in ('sgd',):" in path.read_text()
+    assert "if params['optimizer'] in ('sgd',):" in path.read_text()
+
+
+def test_the_skeleton_is_read_as_the_space_that_it_was_made_from(tmp_path: Path) -> None:
+    made = ProposedSpace(
+        task="A classifier.",
+        space={
+            "model": CategoricalDistribution(("svm", "network", "boosting")),
+            "svm_C": FloatDistribution(1e-3, 1e3, log=True),
+            "layers": IntDistribution(1, 2),
+            "schedule": CategoricalDistribution((None, "cosine", "step")),
+            "width": IntDistribution(8, 256, step=8),
+            "every": IntDistribution(1, 9),
+            "rounds": IntDistribution(10, 500),
+            "depth": IntDistribution(2, 12),
+            "seed": IntDistribution(0, 9),
+        },
+        conditions={
+            "svm_C": {"model": ("svm",)},
+            "layers": {"model": ("network",)},
+            "schedule": {"model": ("network",)},
+            "width": {"model": ("network",)},
+            "every": {"schedule": ("step",)},
+            "rounds": {"model": ("boosting",)},
+            "depth": {"model": ("boosting",)},
+        },
+    )
+    path = tmp_path / "skeleton.py"
+    path.write_text(made.code(), encoding="utf-8")
+    read = search_space_of(runpy.run_path(str(path))["objective"])
+    assert read.left_out == ()
+    assert dict(read.space) == made.space
+    assert read.conditions == {
+        name: {parent: list(values) for parent, values in parents.items()}
+        for name, parents in made.conditions.items()
+    }
 
 
 @pytest.mark.parametrize(

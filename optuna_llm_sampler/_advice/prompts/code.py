@@ -57,10 +57,10 @@ def build_code(question: Question, style: Style) -> Request:
     return Request(
         messages=_messages([*context, *shared, wish], f"params = {notation.start}", style),
         grammar=code_grammar(
-            question.space, notation, exponents=style.exponents, prefilled=style.begun
+            question.space, notation, exponents=style.exponents, prefilled=style.prefill
         ),
         n=question.n_configs,
-        max_tokens=(24 if style.begun else 64) + 30 * len(question.space),
+        max_tokens=(24 if style.prefill else 64) + 30 * len(question.space),
         temperature=style.temperature,
         seed=question.seed,
     )
@@ -74,7 +74,7 @@ def _list_request(
     notation: Notation,
 ) -> Request:
     """Ask for one configuration per variant in one answer."""
-    style = replace(style, begun=True)  # the grammar needs to know how the answer begins
+    style = replace(style, prefill=True)  # the grammar needs to know how the answer begins
     space, shared, entries = question.space, [], []
     for variant in several:
         part = {name: space[name] for name in variant.names}
@@ -102,7 +102,7 @@ def _messages(lines: Sequence[str], start: str, style: Style) -> tuple[Message, 
     else:
         start = f"```python\n{start}"
         chat = [{"role": "system", "content": _SYSTEM}, {"role": "user", "content": text}]
-    if style.begun:
+    if style.prefill:
         chat.append({"role": "assistant", "content": start})
     return tuple(chat)
 
