@@ -378,7 +378,7 @@ def test_the_command_in_one_process(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert first["n_trials"] == first["n_complete"] == 2
     assert first["sources"] == {"llm": 2}
     assert first["best_source"] == "llm"
-    assert first["llm_calls"] == 1
+    assert first["llm_calls"] == 2  # before any result, and after the first
     assert set(first["best_params"]) == set(PARAMS)
     assert 0 <= first["test_accuracy"] <= 1
     assert first["chance"] == 1 / 16

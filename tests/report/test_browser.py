@@ -119,7 +119,7 @@ class TestInABrowser:
         assert why.endswith(" is usual")
         assert why in page
         assert "llm_source llm" in page
-        assert "trial 0, block 0, config 1" in page
+        assert "trial 1, block 1, config 0" in page
 
     def test_note_page(self, served: tuple[str, Study], tmp_path: Path) -> None:
         url, study = served

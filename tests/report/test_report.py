@@ -179,7 +179,7 @@ def test_a_fixed_share_is_called_fixed(study: Study) -> None:
 
 
 def test_first_proposals_are_compared_with_nothing() -> None:
-    data = report(tuned(3))
+    data = report(tuned(2))
     assert comparison(data)[0].startswith("There are no trials of the base sampler")
     assert data.evidence is not None
     assert data.evidence.n_base == 0

@@ -249,7 +249,8 @@ def test_advice_shows_exactly_the_configurations() -> None:
         {"learning_rate": rate, "batch_size": batch, "n_layers": layers, "dropout": 0.1}
         for rate, batch, layers in ((1e-4, "64", 2), (1e-2, "64", 50), (1e-3, "32", 3))
     ]
-    study = tuned(1, of=objective, llm=FakeLLM(lambda request: json.dumps({"configs": answer})))
+    llm = FakeLLM(lambda request: json.dumps({"configs": answer}))
+    study = tuned(1, of=objective, llm=llm, n_configs=3)
     for param, low, median, high in (
         ("learning_rate", 1e-4, 1e-3, 1e-2),
         ("n_layers", 2, 3, 12),  # cut to the range

@@ -372,7 +372,9 @@ def test_a_slow_model_is_not_waited_for_and_its_answer_not_lost() -> None:
         return json.dumps({"configs": [{**POINT, "x": float(i)} for i in range(8)]})
 
     llm = FakeLLM(handler)
-    study = optuna.create_study(sampler=sampler_on(llm, search_space=SPACE, timeout=0, seed=0))
+    study = optuna.create_study(
+        sampler=sampler_on(llm, search_space=SPACE, timeout=0, n_configs=4, seed=0)
+    )
     study.optimize(objective, n_trials=2)
     assert sources(study) == ["fallback:not_ready"] * 2
     gate.set()

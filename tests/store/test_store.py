@@ -51,7 +51,11 @@ def objective(trial: optuna.Trial) -> float:
 
 
 def sampler(handler: Callable[[Request], str], **arguments: Any) -> LLMSampler:
-    defaults: dict[str, Any] = {"base_sampler": RandomSampler(), "search_space": SPACE}
+    defaults: dict[str, Any] = {
+        "base_sampler": RandomSampler(),
+        "search_space": SPACE,
+        "n_configs": 4,
+    }
     return LLMSampler(FakeLLM(handler), **{**defaults, **arguments})
 
 

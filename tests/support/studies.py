@@ -92,6 +92,7 @@ def tuned(
     of: Any = rough,
     llm: LLM | None = None,
     callbacks: Any = None,
+    n_configs: int | None = None,
     **options: Any,
 ) -> Study:
     """A study that the sampler ran, with failed and pruned trials and several advices."""
@@ -102,6 +103,7 @@ def tuned(
         search_space=SPACE,
         base_sampler=TPESampler(seed=0),
         llm_share=0.5,
+        n_configs=n_configs,
         seed=0,
     )
     study = optuna.create_study(
