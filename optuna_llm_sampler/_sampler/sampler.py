@@ -141,8 +141,9 @@ class LLMSampler(BaseSampler):
             trials. Give a number to fix the share; 0 turns the model off.
         n_configs:
             Configurations per call, 1 to 64. :obj:`None` (default): 4 for models asked in JSON,
-            fewer while their share is small and more for many workers; 8 for small models, of
-            which 5 are tried. More configurations mean fewer calls that know fewer results.
+            fewer while their share is small and more for many workers; of a first answer that
+            knew no result, one is tried for each trial that waits. 8 for small models, of which 5
+            are tried. More configurations mean fewer calls that know fewer results.
         timeout:
             Longest time that a trial waits for the model, in seconds, 0 or more. Default: 120,
             enough for a local model to load and answer on a busy CPU core. With 0, no trial waits.
