@@ -147,7 +147,7 @@ def test_the_worker_script_in_a_shell_loop(postgres: Postgres) -> None:
     assert {trial.state for trial in trials} == {TrialState.COMPLETE}
     assert 5 <= len(trials) <= 6  # each worker ends after the trial that it is in
     sources = Counter(trial.user_attrs["llm_source"] for trial in trials)
-    assert sources["llm"] >= 3  # on a busy machine, a worker may begin before the first answer
+    assert sources["llm"] >= 1  # trials of no duration wait for the first answer only
     advice = [t.user_attrs["llm_advice"] for t in trials if t.user_attrs["llm_source"] == "llm"]
     assert len(set(advice)) == len(advice)
     assert server.received
