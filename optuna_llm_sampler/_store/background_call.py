@@ -18,6 +18,10 @@ _logger = get_logger(f"optuna.{__name__}")
 
 # Two workers that claim at the same time see each other's claim after this many seconds.
 _CLAIM_SETTLES = 0.3
+# Until then, a claim lasts this many times as long: its worker may have died.
+_UNSETTLED_LEASE = 10
+# How often a claim looks for the next trial of its process, in seconds.
+_HOST_POLL = 0.01
 # Pauses before a record is written again, in seconds: a database server restarts in that time.
 _RETRIES = (0.5, 2.0, 5.0)
 
@@ -150,8 +154,23 @@ class BackgroundCall:
         others = snapshot.other_claims(asked_on)
         if any(other.asking or other.asked_on < asked_on for other in others):
             return None
-        self._renew(asking=True)
-        return snapshot
+        return snapshot if self._announce() else None
+
+    def _announce(self) -> bool:
+        """Write that the call is under way: on the next trial, if the host trial has just ended.
+
+        Given up, a claim that the next trial has taken over would stop all others from asking.
+        """
+        until = time.monotonic() + _UNSETTLED_LEASE * self._settle
+        while time.monotonic() < until:
+            host = self._host
+            try:
+                self._renew(asking=True)
+                return True
+            except UpdateFinishedTrialError:
+                while self._host is host and time.monotonic() < until:
+                    time.sleep(_HOST_POLL)
+        return False
 
     def _run_call(self, snapshot: Snapshot) -> None:
         name = "optuna-llm-sampler-renewal"
@@ -212,7 +231,7 @@ class BackgroundCall:
         with self._renewal:
             host = self._host
             self._claim = replace(self._claim, asking=asking or self._claim.asking)
-            # Before it asks, a claim lasts only as long as it takes to settle.
-            lease = self._claim.lease if self._claim.asking else 10 * self._settle
+            unsettled = _UNSETTLED_LEASE * self._settle
+            lease = self._claim.lease if self._claim.asking else unsettled
             claim = replace(self._claim, trial=host.number, at=time.time(), lease=lease)
             self._store.claim(host.trial_id, claim)
