@@ -304,6 +304,7 @@ def test_every_branch_is_the_models(style: Any) -> None:
         conditions=CONDITIONS,
         base_sampler=RandomSampler(seed=0),
         n_configs=3,
+        documented_defaults=False,  # other tests have imported libraries
         seed=0,
     )
     study = optuna.create_study(sampler=sampler)
