@@ -12,7 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from .._study.conditions import Conditions
+from .._study.conditions import Conditions, grouped
 from .._text import plain
 
 
@@ -63,7 +63,7 @@ def skeleton(
         "def suggest(trial: optuna.Trial) -> dict:",
         "    params = {}",
     ]
-    for parents, names in _branches(space, conditions):
+    for parents, names in grouped(space, lambda name: conditions.get(name, {})):
         indent = "    "
         if parents:
             lines.append(f"    if {_condition(parents, conditions)}:")
@@ -81,21 +81,6 @@ def _comment(text: str, indent: str) -> Iterator[str]:
             cut = _COMMENT_CHARS if cut < 1 else cut
             yield f"{indent}# {line[:cut]}"
             line = line[cut:].lstrip()
-
-
-def _branches(
-    space: Mapping[str, BaseDistribution], conditions: Conditions
-) -> list[tuple[Mapping[str, tuple[Any, ...]], list[str]]]:
-    """Put parameters of the same condition together, where the first of them stands."""
-    found: list[tuple[Mapping[str, tuple[Any, ...]], list[str]]] = []
-    for name in space:
-        parents = conditions.get(name, {})
-        same = [names for other, names in found if other == parents]
-        if same:
-            same[0].append(name)
-        else:
-            found.append((parents, [name]))
-    return found
 
 
 def _condition(parents: Mapping[str, tuple[Any, ...]], conditions: Conditions) -> str:

@@ -8,7 +8,7 @@ import importlib.util
 from itertools import chain
 import os
 import threading
-from typing import Any, cast, TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 from optuna.samplers import BaseSampler
@@ -33,7 +33,7 @@ from .._study.optuna_internals import (
     whole,
 )
 from .branching import Branching, candidates
-from .gp_study import are_alike, GPStudy, relaxed, rounded
+from .gp_study import are_alike, gp_study, relaxed, rounded
 
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class DefaultBaseSampler(BaseSampler):
             forget_constraints(self._gp)  # PartialFixedSampler makes the space smaller
             self._gp_names = set(space)
         wide = relaxed(space)
-        seen = cast("Study", GPStudy(study, space, wide))
+        seen = gp_study(study, space, wide)
         return rounded(self._gp.sample_relative(seen, trial, wide), space)
 
     def _by_numpy(

@@ -14,14 +14,14 @@ Floats with a step are the same to it, and all their values are written into one
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import copy
 from typing import Any, TYPE_CHECKING
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from .._study.optuna_internals import constraints_of, contains, known_params, sampled_trials
+from .._study.optuna_internals import constraints_of, contains, known_params, viewed
 from .._study.space import legal_or
 
 
@@ -45,8 +45,8 @@ def are_alike(trials: Sequence[FrozenTrial]) -> bool:
     )
 
 
-class GPStudy:
-    """A study whose trials are only those that the GP can take, with all that is known of them.
+def gp_study(study: Study, space: SearchSpace, wide: SearchSpace) -> Study:
+    """Return the study with only those trials that the GP can take, and all known of them.
 
     Args:
         study:
@@ -57,40 +57,29 @@ class GPStudy:
             The same as the GP is to see them, see :func:`relaxed`.
     """
 
-    def __init__(self, study: Study, space: SearchSpace, wide: SearchSpace) -> None:
-        self._study = study
-        self._space = space
-        self._wide = wide
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    def _get_trials(
-        self,
-        deepcopy: bool = True,
-        states: Container[TrialState] | None = None,
-        use_cache: bool = False,
-    ) -> list[FrozenTrial]:
+    def shown(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         # Read afresh, so another worker's trial may be here that was not when the GP was chosen.
-        trials = sampled_trials(self._study, states, cached=use_cache)
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         constraints = constraints_of(complete[0]).keys() if complete else set()
         return [
-            self._seen(trial, params)
+            _seen(trial, params, wide)
             for trial in trials
-            if _is_legal(params := known_params(trial), self._space)
+            if _is_legal(params := known_params(trial), space)
             and not (trial.state.is_finished() and constraints_of(trial).keys() != constraints)
         ]
 
-    def _seen(self, trial: FrozenTrial, params: Mapping[str, Any]) -> FrozenTrial:
-        seen = copy.copy(trial)
-        seen.params = {
-            # NumPy has no numbers for integers beyond 64 bits.
-            name: float(params[name]) if isinstance(wide, FloatDistribution) else params[name]
-            for name, wide in self._wide.items()
-        }
-        seen.system_attrs = dict(sorted(trial.system_attrs.items()))  # constraints in one order
-        return seen
+    return viewed(study, shown)
+
+
+def _seen(trial: FrozenTrial, params: Mapping[str, Any], wide: SearchSpace) -> FrozenTrial:
+    seen = copy.copy(trial)
+    seen.params = {
+        # NumPy has no numbers for integers beyond 64 bits.
+        name: float(params[name]) if isinstance(d, FloatDistribution) else params[name]
+        for name, d in wide.items()
+    }
+    seen.system_attrs = dict(sorted(trial.system_attrs.items()))  # constraints in one order
+    return seen
 
 
 def _is_legal(params: Mapping[str, Any], space: SearchSpace) -> bool:

@@ -6,10 +6,10 @@ choice of values for the parents, with the parameters that are then used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
@@ -19,6 +19,7 @@ from .space import labels, SearchSpace
 # By parameter and parent: the parent's values, labels or integers, with which the parameter is
 # used. With several parents, all must hold.
 Conditions: TypeAlias = Mapping[str, Mapping[str, tuple[Any, ...]]]
+_W = TypeVar("_W")
 
 # An integer with more values than this cannot be a parent.
 MAX_PARENT_VALUES = 64
@@ -92,6 +93,19 @@ def combined(
     except ValueError:  # a circle
         return _within(given, space)
     return both
+
+
+def grouped(names: Iterable[str], where: Callable[[str], _W]) -> list[tuple[_W, list[str]]]:
+    """Put parameters that are used in the same case together, where the first of them stands."""
+    groups: list[tuple[_W, list[str]]] = []
+    for name in names:
+        case = where(name)
+        same = next((group for other, group in groups if other == case), None)
+        if same is None:
+            groups.append((case, [name]))
+        else:
+            same.append(name)
+    return groups
 
 
 def of_branch(params: Mapping[str, Any], conditions: Conditions) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Each function names the file of Optuna 5.0 to compare it with when Optuna change
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from datetime import datetime
 import json
 from typing import Any, cast, TYPE_CHECKING, TypeAlias
@@ -111,19 +111,21 @@ def sampled_trials(
     return study._get_trials(deepcopy=False, states=states, use_cache=cached)
 
 
-class StudyWithout:
-    """A study for Optuna's samplers that lacks some trials.
+class StudyView:
+    """A study that shows Optuna's samplers other trials than it has.
 
     Args:
         study:
             The study.
-        hidden:
-            Numbers of the trials that it lacks.
+        shown:
+            Returns of some of its trials what is shown.
     """
 
-    def __init__(self, study: Study, hidden: Container[int]) -> None:
+    def __init__(
+        self, study: Study, shown: Callable[[Sequence[FrozenTrial]], list[FrozenTrial]]
+    ) -> None:
         self.whole = study
-        self._hidden = hidden
+        self._shown = shown
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.whole, name)
@@ -134,18 +136,26 @@ class StudyWithout:
         states: Container[TrialState] | None = None,
         use_cache: bool = False,
     ) -> list[FrozenTrial]:
-        trials = self.whole._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)
-        return [trial for trial in trials if trial.number not in self._hidden]
+        found = self.whole._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)
+        return self._shown(found)
+
+
+def viewed(study: Study, shown: Callable[[Sequence[FrozenTrial]], list[FrozenTrial]]) -> Study:
+    """Return the study as a sampler is to see it, see :class:`StudyView`."""
+    return cast("Study", StudyView(study, shown))
 
 
 def without(study: Study, hidden: Collection[int]) -> Study:
     """Return the study as if some trials were not there."""
-    return cast("Study", StudyWithout(study, frozenset(hidden))) if hidden else study
+    if not hidden:
+        return study
+    numbers = frozenset(hidden)
+    return viewed(study, lambda trials: [t for t in trials if t.number not in numbers])
 
 
 def whole(study: Study) -> Study:
     """Return the study with all its trials."""
-    return study.whole if isinstance(study, StudyWithout) else study
+    return study.whole if isinstance(study, StudyView) else study
 
 
 def fixed_params(trial: FrozenTrial) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from ..._study.conditions import Conditions
+from ..._study.conditions import Conditions, grouped
 from ..._study.labels import literal
 from ..._study.space import coerce, Coerced, SearchSpace
 
@@ -169,15 +169,8 @@ def _groups(space: SearchSpace, conditions: Conditions) -> list[tuple[_Where, li
     that depends on the same choices.
     """
     always = [names for names in _steps(space).values() if names.values() - conditions.keys()]
-    groups: list[tuple[_Where, list[str]]] = [({}, [full for s in always for full in s.values()])]
-    for name in conditions:
-        where = _outermost(name, conditions)
-        same = [names for other, names in groups if other == where]
-        if same:
-            same[0].append(name)
-        else:
-            groups.append((where, [name]))
-    return groups
+    first: tuple[_Where, list[str]] = ({}, [full for step in always for full in step.values()])
+    return [first, *grouped(conditions, lambda name: _outermost(name, conditions))]
 
 
 def _outermost(name: str, conditions: Conditions) -> _Where:
