@@ -31,7 +31,7 @@ _N_CONFIGS = 4
 _SPREAD = 0.15
 _N_BEST = 5
 _ROW = re.compile(r"^\S+ (?:\([^)]*\) )?(\{.*?\})(?: with .*)? \[\d+.*\]$")
-_N_FINISHED = re.compile(r"^(\d+) finished trials", re.MULTILINE)
+_N_FINISHED = re.compile(r"^(\d+) finished trials?", re.MULTILINE)
 
 
 def uniform(task: Task, rng: np.random.RandomState) -> Params:

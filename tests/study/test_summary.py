@@ -262,7 +262,8 @@ def test_who_was_pruned_later_was_better_and_the_rungs_are_told() -> None:
 
     points = [{"x": x} for x in (0.1, 0.9, 0.2, 0.5, 0.15, 0.3)]
     pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=27, reduction_factor=3)
-    text, study, _ = asked(objective, 6, points=points, pruner=pruner)
+    # The bracket of a trial follows from the study's name.
+    text, study, _ = asked(objective, 6, points=points, pruner=pruner, study_name="hyperband")
     states = [trial.state.name for trial in study.trials[:6]]
     assert "PRUNED" in states
     assert "passed 1 rung" in text or "passed 2 rungs" in text
