@@ -139,17 +139,15 @@ class Branching:
                 rows[:, i] = np.floor(rows[:, i] * len(distribution.choices))
         return self._snapped(rows)
 
-    def opening(
-        self, known: Sequence[Array], rng: np.random.RandomState, *, is_first: bool = False
-    ) -> Array:
+    def opening(self, known: Sequence[Array], rng: np.random.RandomState) -> Array:
         """Draw one of the first configurations, of the choices that are rarest in others.
 
-        Numbers are in the middle in the first of all, and where a choice is new that decides what
-        else is used: a branch begins there.
+        Where a choice is new that decides what else is used, numbers are in the middle: a branch
+        begins there.
         """
         row: Array = self.draw(1, rng)[0]
         deciding = {parent for parents in self.uses.values() for parent in parents}
-        begins = is_first
+        begins = False
         for i, (name, distribution) in enumerate(self.space.items()):
             if isinstance(distribution, CategoricalDistribution):
                 made = [other[i] for other in known if not np.isnan(other[i])]

@@ -154,7 +154,7 @@ class DefaultBaseSampler(BaseSampler):
             # Of several objectives, TPE samples one parameter after the other.
             space = Branching.of(latest)
             return _Plan(self._tpe, space if space.size() <= _MAX_GRID or not flat else None)
-        if latest and len(trials) < N_FIRST_SAMPLES and sum(map(_is_given, trials)) <= 1:
+        if latest and len(trials) < N_FIRST_SAMPLES and not any(map(_is_given, trials)):
             return _Plan(None, Branching.of(latest), opens=True)
         if are_alike(trials):
             return _Plan(self._gp or self._tpe)
@@ -262,8 +262,7 @@ class DefaultBaseSampler(BaseSampler):
         others = _others(study, trial)
         if opens or len(placed) < _N_NUMPY_STARTUP:
             tried = [row for t in others if (row := space.places(known_params(t))) is not None]
-            is_first = opens and all(_is_given(t) for t in others if known_params(t))
-            yield space.params(space.opening(tried, self._rng, is_first=is_first))
+            yield space.params(space.opening(tried, self._rng))
             yield space.params(space.draw(1, self._rng)[0])
             return
         known = [t for _, t in placed]
