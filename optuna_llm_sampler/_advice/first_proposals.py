@@ -32,7 +32,7 @@ from optuna.distributions import (
 )
 
 from .._study.conditions import Conditions
-from .._study.distance import denormalize, interpolate, natural, natural_middle, normalize, Points
+from .._study.distance import denormalize, interpolate, natural_middle, normalize, Points
 from .._study.space import legal_or, SearchSpace, to_label
 from .advice import Config, distinct, IsDuplicate, never, values
 
@@ -159,8 +159,9 @@ def _towards_middle(
 
 
 def _moved(value: Any, distribution: BaseDistribution, share: float) -> Any:
-    scale = natural(distribution)
-    return legal_or(value, interpolate(value, denormalize(0.5, scale), share, scale), distribution)
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    middle = denormalize(0.5, distribution)
+    return legal_or(value, interpolate(value, middle, share, distribution), distribution)
 
 
 def _labels(params: _Params, space: SearchSpace) -> _Params:
@@ -205,9 +206,9 @@ def _most_frequent(found: Sequence[Any], distribution: BaseDistribution) -> Any:
 
 def _median(found: Sequence[Any], distribution: BaseDistribution) -> Any:
     """Return the median in the natural scale."""
-    scale = natural(distribution)
-    position = median(normalize(value, scale) for value in found)
-    return legal_or(found[0], denormalize(position, scale), distribution)
+    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+    position = median(normalize(value, distribution) for value in found)
+    return legal_or(found[0], denormalize(position, distribution), distribution)
 
 
 def _farthest_first(

@@ -16,7 +16,7 @@ from optuna.distributions import (
 )
 
 from .._study.conditions import parent_values, parents_first
-from .._study.distance import denormalize
+from .._study.distance import natural_middle
 from .._study.labels import to_number
 from .._study.space import coerce, Coerced, is_legal, legal_or
 from .._text import one_line, plain, printable
@@ -368,16 +368,9 @@ def _defaults(
         if own is not None and is_legal(own, distribution):
             defaults[name] = own
         else:
-            middle = _middle(distribution)
+            middle = natural_middle(distribution)
             defaults[name] = legal_or(middle, items[name].get("default"), distribution)
     return defaults
-
-
-def _middle(distribution: BaseDistribution) -> Any:
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[0]
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    return legal_or(distribution.low, denormalize(0.5, distribution), distribution)
 
 
 def _words(

@@ -19,7 +19,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial
 
 from .._study.conditions import parent_values, parents_first
-from .._study.distance import denormalize, natural_middle, normalize
+from .._study.distance import denormalize, is_logarithmic, natural_middle, normalize
 from .._study.history import seen_space
 from .._study.optuna_internals import constraints_of
 from .._study.space import is_legal, legal_or, SearchSpace
@@ -231,7 +231,7 @@ def _snapped(places: Array, distribution: FloatDistribution | IntDistribution) -
     low, high, step = float(distribution.low), float(distribution.high), distribution.step
     if step is None or high <= low:
         return places
-    if not distribution.log:
+    if not is_logarithmic(distribution):
         n_steps = (high - low) / step
         return np.round(places * n_steps) / n_steps
     width = math.log(high) - math.log(low)

@@ -33,7 +33,7 @@ from .._study.optuna_internals import (
     whole,
 )
 from .branching import Branching, candidates
-from .gp_study import are_alike, gp_study, relaxed, rounded
+from .gp_study import are_alike, gp_study, relaxed, rounded, scaled
 
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class DefaultBaseSampler(BaseSampler):
             return natural_middle(param_distribution)
         plan = self._plans.get(key_of(trial))
         sampler = (plan and plan.sampler) or self._tpe
-        return sampler.sample_independent(study, trial, param_name, param_distribution)
+        return _independent(sampler, study, trial, param_name, param_distribution)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         self._tpe.before_trial(study, trial)
@@ -238,7 +238,7 @@ class DefaultBaseSampler(BaseSampler):
         elif plan.sampler is self._gp:
             yield self._by_gp(study, trial, dict(space.space))
         elif plan.branching is None:
-            yield self._tpe.sample_relative(study, trial, dict(space.space))
+            yield self._tpe_relative(study, trial, space.space)
         # A process that is sure of its optimum finds it again and again; TPE does not.
         for _ in range(_MAX_REDRAWS):
             yield self._by_tpe(study, trial, space)
@@ -273,14 +273,22 @@ class DefaultBaseSampler(BaseSampler):
     def _by_tpe(self, study: Study, trial: FrozenTrial, space: Branching) -> dict[str, Any]:
         common = self._tpe.infer_relative_search_space(study, trial)
         shared = {name: d for name, d in common.items() if name in space.space}
-        params = self._tpe.sample_relative(study, trial, shared)
+        params = self._tpe_relative(study, trial, shared)
         return space.complete(
             lambda name, distribution: (
                 params[name]
                 if name in params
-                else self._tpe.sample_independent(study, trial, name, distribution)
+                else _independent(self._tpe, study, trial, name, distribution)
             )
         )
+
+    def _tpe_relative(
+        self, study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        scale = {name: scaled(distribution) for name, distribution in space.items()}
+        params = self._tpe.sample_relative(study, trial, scale)
+        other = {name: d for name, d in space.items() if name in params and scale[name] is not d}
+        return {**params, **rounded({name: params[name] for name in other}, other)}
 
     def _first_new(
         self,
@@ -311,6 +319,18 @@ class DefaultBaseSampler(BaseSampler):
                 if not _is_among(params, excluded):
                     return params
         return proposal
+
+
+def _independent(
+    sampler: BaseSampler,
+    study: Study,
+    trial: FrozenTrial,
+    name: str,
+    distribution: BaseDistribution,
+) -> Any:
+    scale = scaled(distribution)
+    value = sampler.sample_independent(study, trial, name, scale)
+    return value if scale is distribution else rounded({name: value}, {name: distribution})[name]
 
 
 def _is_new(study: Study, trial: FrozenTrial, name: str) -> bool:

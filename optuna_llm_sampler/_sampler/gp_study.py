@@ -10,17 +10,21 @@ takes eight times as long as with floats (30 trials of HPOBench-MLP 16.7 s and 2
 regret, six pairs). The float's bounds lie half a step outside, where Optuna's own normalisation
 puts those of an integer (optuna/_gp/search_space.py), so the model of the objective is the same.
 Floats with a step are the same to it, and all their values are written into one array.
+
+Optuna's samplers look at a range in its own scale. So they get a logarithmic one where that is
+the natural scale.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 import copy
-from typing import Any, TYPE_CHECKING
+from typing import Any, TYPE_CHECKING, TypeGuard
 
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from .._study.distance import is_logarithmic
 from .._study.optuna_internals import constraints_of, contains, known_params, viewed
 from .._study.space import legal_or
 
@@ -91,16 +95,32 @@ def _is_legal(params: Mapping[str, Any], space: SearchSpace) -> bool:
 
 def relaxed(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
     """Return the space with floats for long ranges of integers and of floats with a step."""
-    return {name: _relaxed(distribution) for name, distribution in space.items()}
+    return {
+        name: _as_float(distribution) if _is_long(distribution) else scaled(distribution)
+        for name, distribution in space.items()
+    }
 
 
-def _relaxed(distribution: BaseDistribution) -> BaseDistribution:
+def scaled(distribution: BaseDistribution) -> BaseDistribution:
+    """Return a range in its natural scale, a float if that is not its own."""
     if not isinstance(distribution, (FloatDistribution, IntDistribution)):
         return distribution
+    is_other = is_logarithmic(distribution) and not distribution.log
+    return _as_float(distribution) if is_other else distribution
+
+
+def _is_long(distribution: BaseDistribution) -> TypeGuard[FloatDistribution | IntDistribution]:
+    if not isinstance(distribution, (FloatDistribution, IntDistribution)):
+        return False
     low, high, step = distribution.low, distribution.high, distribution.step
-    if step is None or (high - low) // step < _MAX_SEARCHED:
-        return distribution
-    return FloatDistribution(low - 0.5 * step, high + 0.5 * step, log=distribution.log)
+    return step is not None and (high - low) // step >= _MAX_SEARCHED
+
+
+def _as_float(distribution: FloatDistribution | IntDistribution) -> FloatDistribution:
+    half = 0.5 * (distribution.step or 0.0)
+    log = is_logarithmic(distribution)
+    low = max(distribution.low - half, 0.5 * distribution.low) if log else distribution.low - half
+    return FloatDistribution(low, distribution.high + half, log=log)
 
 
 def rounded(params: Mapping[str, Any], space: Mapping[str, BaseDistribution]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Normalized values and distances, each parameter in its distribution's own scale."""
+"""Normalized values and distances, each parameter in its natural scale.
+
+A positive range over two decades or more is meant as a logarithm, whether it says so or not.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ LOG_FROM = 100.0
 
 
 def normalize(value: Any, distribution: BaseDistribution) -> float:
-    """Map a legal value to [0, 1] in the distribution's own scale; a choice to its index.
+    """Map a legal value to [0, 1] in the natural scale; a choice to its index.
 
     Raises:
         ValueError: The value is of another kind or no longer a choice.
@@ -42,7 +45,7 @@ def normalize(value: Any, distribution: BaseDistribution) -> float:
     if high <= low:
         return 0.0
     internal = min(max(internal, low), high)  # the bounds may have moved
-    if distribution.log:
+    if is_logarithmic(distribution):
         width = math.log(high) - math.log(low)  # 0 for bounds that are neighbouring floats
         return (math.log(internal) - math.log(low)) / width if width > 0 else 0.0
     if math.isinf(high - low):
@@ -51,21 +54,20 @@ def normalize(value: Any, distribution: BaseDistribution) -> float:
 
 
 def denormalize(position: float, distribution: FloatDistribution | IntDistribution) -> float:
-    """Map a position in [0, 1] to a number, which may be off the grid."""
+    """Map a position in [0, 1] in the natural scale to a number, which may be off the grid."""
     low, high = float(distribution.low), float(distribution.high)
     position = min(max(position, 0.0), 1.0)
-    if distribution.log:
+    if is_logarithmic(distribution):
         return min(max(math.pow(low, 1 - position) * math.pow(high, position), low), high)
     return min(max(low * (1 - position) + high * position, low), high)
 
 
-def natural(distribution: BaseDistribution) -> FloatDistribution | IntDistribution:
-    """Return the scale that a range is meant in: positive, over two decades, it is a logarithm."""
-    assert isinstance(distribution, (FloatDistribution, IntDistribution))
+def is_logarithmic(distribution: FloatDistribution | IntDistribution) -> bool:
+    """Tell whether the natural scale of a range is a logarithm."""
+    if distribution.log:
+        return True
     low, high = float(distribution.low), float(distribution.high)
-    if low <= 0 or high < LOG_FROM * low:
-        return distribution
-    return FloatDistribution(low, high, log=True)
+    return low > 0 and high >= LOG_FROM * low
 
 
 def natural_middle(distribution: BaseDistribution) -> Any:
@@ -73,15 +75,15 @@ def natural_middle(distribution: BaseDistribution) -> Any:
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0]
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    return legal_or(distribution.low, denormalize(0.5, natural(distribution)), distribution)
+    return legal_or(distribution.low, denormalize(0.5, distribution), distribution)
 
 
 def interpolate(a: Any, b: Any, share: float, distribution: BaseDistribution) -> Any:
-    """Return the legal value at a share of the way from ``a`` to ``b``, in the own scale."""
+    """Return the legal value at a share of the way from ``a`` to ``b``, in the natural scale."""
     if isinstance(distribution, CategoricalDistribution):
         return a if share < 0.5 else b
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    if distribution.log:
+    if is_logarithmic(distribution):
         value = math.exp((1 - share) * math.log(a) + share * math.log(b))
     else:
         value = (1 - share) * a + share * b
