@@ -391,6 +391,26 @@ def test_the_first_trial_is_in_the_middle_and_choices_are_tried_in_turn() -> Non
     assert len({t.params["x"] for t in trials}) == 5
 
 
+@pytest.mark.usefixtures("with_and_without_torch")
+@pytest.mark.parametrize("n_objectives", [1, 2])
+def test_a_range_over_two_decades_is_searched_as_a_logarithm(n_objectives: int) -> None:
+    def objective(trial: Trial) -> list[float]:
+        rate = trial.suggest_float("rate", 1e-4, 10)
+        n = trial.suggest_int("n", 1, 5000)
+        value = abs(math.log10(rate) + 2) + abs(math.log10(n) - 1)
+        return [value] * n_objectives
+
+    study = optuna.create_study(
+        directions=["minimize"] * n_objectives, sampler=DefaultBaseSampler(seed=0)
+    )
+    study.optimize(objective, n_trials=30)
+    assert {type(t.params["n"]) for t in study.trials} == {int}
+    # Of uniform draws, 1 % and 2 %.
+    assert sum(t.params["rate"] < 0.1 for t in study.trials) >= 10
+    assert sum(t.params["n"] < 100 for t in study.trials) >= 10
+    assert min(t.values[0] for t in study.trials) < 0.5
+
+
 @pytest.mark.parametrize("order", [1, -1], ids=["in order", "the last one first"])
 def test_of_trials_that_begin_at_once_one_is_in_the_middle(order: int) -> None:
     study = optuna.create_study(sampler=DefaultBaseSampler(seed=0))

@@ -69,6 +69,13 @@ def test_nothing_is_near_without_points() -> None:
     assert Points().distances(HERE, SPACE).tolist() == []
 
 
+def test_a_small_part_of_a_range_over_decades_is_no_repetition() -> None:
+    space = {"decay": FloatDistribution(1e-5, 0.1)}
+    points = Points([{"decay": 1e-4}])
+    assert not points.has_duplicate({"decay": 1e-5}, space)
+    assert points.has_duplicate({"decay": 1.001e-4}, space)
+
+
 @pytest.mark.parametrize(
     ("distribution", "middle"),
     [
