@@ -99,8 +99,8 @@ class DefaultBaseSampler(BaseSampler):
     five trials; so does the second, or after three where a language model or the user chose one of
     them: such trials are worth more to a process than ten random ones.
 
-    A parameter that no trial has had begins in the middle of its range (the geometric one where
-    the range is logarithmic or spans two decades) or with its first choice. So the first trial is
+    A positive range over two decades is a logarithm to all of them, whether it says so or not. A
+    parameter that no trial has had begins in the middle of its range or with its first choice. So the first trial is
     in the middle of everything. If nobody else has chosen one, the next four trials are drawn, but
     take the choices in turn, and once it is known which choice decides, a new branch begins with
     all numbers in the middle.
