@@ -100,10 +100,10 @@ class DefaultBaseSampler(BaseSampler):
     them: such trials are worth more to a process than ten random ones.
 
     A positive range over two decades is a logarithm to all of them, whether it says so or not. A
-    parameter that no trial has had begins in the middle of its range or with its first choice. So the first trial is
-    in the middle of everything. If nobody else has chosen one, the next four trials are drawn, but
-    take the choices in turn, and once it is known which choice decides, a new branch begins with
-    all numbers in the middle.
+    parameter that no trial has had begins in the middle of its range or with its first choice. So
+    the first trial is in the middle of everything. If nobody else has chosen one, the next four
+    trials are drawn, but take the choices in turn, and once it is known which choice decides, a
+    new branch begins with all numbers in the middle.
 
     No configuration is proposed twice while there are others, and none that differs by less than
     2.5 % of the range in every parameter from a trial that runs or waits, so that many workers do
