@@ -68,11 +68,10 @@ def make_policy(style: Style, *, share: float | None, n_configs: int | None) -> 
     n = n_configs or (N_CONFIGS_SAMPLES if style.samples else N_CONFIGS_JSON)
     if style.samples and share is None:
         share = 0.0
-    n_first = n
-    if style.samples and share != 1:
-        n_first = min(N_FIRST_SAMPLES, n)
-    elif not style.samples and n_configs is None:
-        n_first = _N_FIRST_JSON
+    if style.samples:
+        n_first = n if share == 1 else min(N_FIRST_SAMPLES, n)
+    else:
+        n_first = n_configs or _N_FIRST_JSON
     return Policy(share, n, n_first, is_fixed, is_small=style.samples)
 
 

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from .._advice.call import Call, complete
 from .._advice.prompts.text import fence, quote
-from .._study.distance import denormalize, LOG_FROM, normalize
+from .._study.distance import denormalize, is_logarithmic, normalize
 from .._study.history import seen_space
 from .._study.numbers import exact, param_text
 from .._study.objectives import good_trials
@@ -183,9 +183,9 @@ def find_facts(space: SearchSpace, study: Study | None = None) -> list[str]:
 
 def _scales(space: SearchSpace) -> Iterator[str]:
     for name, d in space.items():
-        if not isinstance(d, (FloatDistribution, IntDistribution)) or d.log or d.low <= 0:
+        if not isinstance(d, (FloatDistribution, IntDistribution)) or d.log:
             continue
-        if d.high / d.low >= LOG_FROM:
+        if is_logarithmic(d):
             decades = math.log10(d.high / d.low)
             yield (
                 f"{_shown(name)} spans {decades:.1f} decades on a linear scale: 90 % of it lies "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 import importlib.util
 from itertools import chain
 import os
@@ -33,7 +34,7 @@ from .._study.optuna_internals import (
     whole,
 )
 from .branching import Branching, candidates
-from .gp_study import are_alike, gp_study, relaxed, rounded, scaled
+from .gp_study import are_alike, gp_study, in_natural_scale, relaxed, rounded
 
 
 if TYPE_CHECKING:
@@ -238,7 +239,7 @@ class DefaultBaseSampler(BaseSampler):
         elif plan.sampler is self._gp:
             yield self._by_gp(study, trial, dict(space.space))
         elif plan.branching is None:
-            yield self._tpe_relative(study, trial, space.space)
+            yield in_natural_scale(partial(self._tpe.sample_relative, study, trial), space.space)
         # A process that is sure of its optimum finds it again and again; TPE does not.
         for _ in range(_MAX_REDRAWS):
             yield self._by_tpe(study, trial, space)
@@ -273,7 +274,7 @@ class DefaultBaseSampler(BaseSampler):
     def _by_tpe(self, study: Study, trial: FrozenTrial, space: Branching) -> dict[str, Any]:
         common = self._tpe.infer_relative_search_space(study, trial)
         shared = {name: d for name, d in common.items() if name in space.space}
-        params = self._tpe_relative(study, trial, shared)
+        params = in_natural_scale(partial(self._tpe.sample_relative, study, trial), shared)
         return space.complete(
             lambda name, distribution: (
                 params[name]
@@ -281,14 +282,6 @@ class DefaultBaseSampler(BaseSampler):
                 else _independent(self._tpe, study, trial, name, distribution)
             )
         )
-
-    def _tpe_relative(
-        self, study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        scale = {name: scaled(distribution) for name, distribution in space.items()}
-        params = self._tpe.sample_relative(study, trial, scale)
-        other = {name: d for name, d in space.items() if name in params and scale[name] is not d}
-        return {**params, **rounded({name: params[name] for name in other}, other)}
 
     def _first_new(
         self,
@@ -328,9 +321,10 @@ def _independent(
     name: str,
     distribution: BaseDistribution,
 ) -> Any:
-    scale = scaled(distribution)
-    value = sampler.sample_independent(study, trial, name, scale)
-    return value if scale is distribution else rounded({name: value}, {name: distribution})[name]
+    def sample(scale: Mapping[str, BaseDistribution]) -> dict[str, Any]:
+        return {name: sampler.sample_independent(study, trial, name, scale[name])}
+
+    return in_natural_scale(sample, {name: distribution})[name]
 
 
 def _is_new(study: Study, trial: FrozenTrial, name: str) -> bool:

@@ -17,7 +17,7 @@ the natural scale.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import copy
 from typing import Any, TYPE_CHECKING, TypeGuard
 
@@ -96,17 +96,29 @@ def _is_legal(params: Mapping[str, Any], space: SearchSpace) -> bool:
 def relaxed(space: Mapping[str, BaseDistribution]) -> dict[str, BaseDistribution]:
     """Return the space with floats for long ranges of integers and of floats with a step."""
     return {
-        name: _as_float(distribution) if _is_long(distribution) else scaled(distribution)
+        name: _as_float(distribution) if _is_long(distribution) else _scaled(distribution)
         for name, distribution in space.items()
     }
 
 
-def scaled(distribution: BaseDistribution) -> BaseDistribution:
+def _scaled(distribution: BaseDistribution) -> BaseDistribution:
     """Return a range in its natural scale, a float if that is not its own."""
     if not isinstance(distribution, (FloatDistribution, IntDistribution)):
         return distribution
     is_other = is_logarithmic(distribution) and not distribution.log
     return _as_float(distribution) if is_other else distribution
+
+
+def in_natural_scale(
+    sample: Callable[[dict[str, BaseDistribution]], Mapping[str, Any]],
+    space: Mapping[str, BaseDistribution],
+) -> dict[str, Any]:
+    """Ask for values in the natural scale, and return them as the space itself has them."""
+    scale = {name: _scaled(distribution) for name, distribution in space.items()}
+    return {
+        name: value if scale[name] is space[name] else legal_or(value, value, space[name])
+        for name, value in sample(scale).items()
+    }
 
 
 def _is_long(distribution: BaseDistribution) -> TypeGuard[FloatDistribution | IntDistribution]:

@@ -316,7 +316,8 @@ def test_workers_do_not_try_the_same_corner_at_once() -> None:
     assert len(by_gp(study)) > 10
     # Of the first six or seven, drawn at random, two may be near.
     assert repeats(study, SQUARE) <= 1
-    assert study.best_value < 0.05  # of 30 draws, one in five times
+    # Of 30 draws, 0.05 is reached one in five times; TPE of Optuna 4 comes to 0.047.
+    assert study.best_value < (0.05 if IS_OPTUNA_4 else 0.01)
 
 
 def test_one_worker_may_come_as_near_as_it_likes() -> None:

@@ -163,7 +163,7 @@ def test_a_slow_models_calls_are_not_made_by_every_worker(
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [range(5), range(5, 10)])
 def test_leaders_are_killed_in_mid_call(seeds: range, postgres: Postgres, tmp_path: Path) -> None:
-    jobs = [Job(postgres.url, tmp_path / str(i), latency=1.0, name=f"killed-{i}") for i in seeds]
+    jobs = [Job(postgres.url, tmp_path / str(i), latency=2.5, name=f"killed-{i}") for i in seeds]
     with ExitStack() as stack:
         running, killed = [], []
         killers = stack.enter_context(ThreadPoolExecutor())
@@ -178,11 +178,7 @@ def test_leaders_are_killed_in_mid_call(seeds: range, postgres: Postgres, tmp_pa
             assert sorted(join(processes), key=str) == [-signal.SIGKILL, 0, 0]
     for job in jobs:
         found = trials(job)
-        states = Counter(t.state for t in found)
-        # A leader that dies between two of its trials leaves none running.
-        assert states[TrialState.COMPLETE] >= 7
-        assert states[TrialState.RUNNING] <= 1
-        assert set(states) <= {TrialState.COMPLETE, TrialState.RUNNING}
+        assert Counter(t.state for t in found) == {TrialState.COMPLETE: 7, TrialState.RUNNING: 1}
         assert len(noted(job, "calls")) <= 1 + 1 + 1
         assert positions_used_twice(found) == repeated_params(found) == 0
         assert max(t["seconds"] for t in noted(job, "trials")) < 9.0 + 3
@@ -190,7 +186,8 @@ def test_leaders_are_killed_in_mid_call(seeds: range, postgres: Postgres, tmp_pa
 
 
 def _kill_leader(job: Job, seed: int) -> None:
-    moment = random.Random(seed).uniform(0.0, 0.8 * job.latency)
+    # Well before the call ends: a busy machine is late, and between two trials none would run.
+    moment = random.Random(seed).uniform(0.0, 0.3 * job.latency)
     until(lambda: bool(noted(job, "calls")))
     time.sleep(moment)
     os.kill(noted(job, "calls")[0]["pid"], signal.SIGKILL)
